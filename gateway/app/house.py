@@ -1,0 +1,67 @@
+"""An open gateway: the database held, its engines, and the secret of its links."""
+
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from gateway.config.settings import Settings
+from gateway.db.engine import OPERATOR_ROLE, SERVICE_ROLE, Addresses, database, make_engine
+from gateway.errors import BadInput
+from gateway.exports.links import Links
+
+_SECRET_LENGTH = 32
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """What the command line and the server work with."""
+
+    settings: Settings
+    addresses: Addresses
+    service: AsyncEngine
+    operator: AsyncEngine
+    links: Links
+
+
+@asynccontextmanager
+async def open_house(config: Settings, *, durable: bool = True) -> AsyncIterator[House]:
+    """Hold the database and its engines; connections are made when first needed."""
+    links = Links(link_secret(config), config.link_seconds)
+    async with database(config, durable=durable) as addresses:
+        service = make_engine(addresses.service, role=SERVICE_ROLE, pool_size=config.pool_size)
+        operator = make_engine(addresses.owner, role=OPERATOR_ROLE)
+        try:
+            yield House(config, addresses, service, operator, links)
+        finally:
+            await service.dispose()
+            await operator.dispose()
+
+
+def link_secret(config: Settings) -> str:
+    """Return the secret that seals links: the setting's, or one kept in the data directory."""
+    if config.secret is not None:
+        secret = config.secret.get_secret_value()
+        if len(secret) < _SECRET_LENGTH:
+            raise BadInput(
+                f"GATEWAY_SECRET has {len(secret)} characters",
+                f"GATEWAY_SECRET只有{len(secret)}个字符",
+                argument="GATEWAY_SECRET",
+                accepted=f"{_SECRET_LENGTH} characters or more",
+            )
+        return secret
+    path = config.data_dir.expanduser() / "link.secret"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
+        part.touch(mode=0o600)
+        part.write_text(secrets.token_urlsafe(48))
+        try:
+            path.hardlink_to(part)
+        except FileExistsError:
+            pass
+        finally:
+            part.unlink()
+    return path.read_text()

@@ -1,0 +1,56 @@
+"""Settings: environment variables `GATEWAY_*`, each described here and in docs/settings.md."""
+
+from functools import cache
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """All settings of the gateway; unset means the default shown."""
+
+    model_config = SettingsConfigDict(env_prefix="GATEWAY_", env_file=None, extra="ignore")
+
+    database_url: str | None = Field(
+        default=None,
+        description="PostgreSQL (15 or newer) or Citus, as postgresql://user:password@host/name; "
+        "its role must be a member of gateway_service and should own nothing. "
+        "Unset: the embedded PostgreSQL under the data directory.",
+    )
+    migrate_url: str | None = Field(
+        default=None,
+        description="The owner's address, for `gateway migrate` and the operator's commands. "
+        "Unset: the same as the database URL.",
+    )
+    data_dir: Path = Field(
+        default=Path(".gateway"),
+        description="Where the embedded database, its passwords and the link secret are kept.",
+    )
+    secret: SecretStr | None = Field(
+        default=None,
+        description="At least 32 characters; seals download links. The same on every server. "
+        "Unset: made once and kept in the data directory.",
+    )
+    host: str = Field(default="127.0.0.1", description="Address to listen on.")
+    port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0 picks one.")
+    public_url: str | None = Field(
+        default=None,
+        description="The address under which callers reach the gateway, for download links. "
+        "Unset: the address of the request itself.",
+    )
+    pool_size: int = Field(
+        default=10, ge=1, le=1000, description="Database connections of one server process."
+    )
+    link_seconds: int = Field(
+        default=600, ge=1, le=86_400, description="How long a download link is good for, seconds."
+    )
+    statement_seconds: int = Field(
+        default=30, ge=1, le=3600, description="Time after which a query is ended, seconds."
+    )
+
+
+@cache
+def settings() -> Settings:
+    """Read the settings once for this process."""
+    return Settings()

@@ -1,0 +1,88 @@
+"""Engines: one way to reach PostgreSQL, embedded or not."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from gateway.config.settings import Settings
+from gateway.db.embedded import DATABASE, OWNER, SERVICE, EmbeddedPostgres
+from gateway.errors import BadInput
+
+SERVICE_ROLE = "gateway_service"
+OPERATOR_ROLE = "gateway_operator"
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where the database is: for the service, for the owner, and for making the database."""
+
+    service: str
+    owner: str
+    maker: str | None = None
+    directory: Path | None = None
+
+
+@asynccontextmanager
+async def database(config: Settings, *, durable: bool = True) -> AsyncIterator[Addresses]:
+    """Hold the database that the settings name, starting the embedded one if they name none."""
+    if config.database_url is not None:
+        yield Addresses(config.database_url, config.migrate_url or config.database_url)
+        return
+    with EmbeddedPostgres(config.data_dir, durable=durable) as server:
+        yield Addresses(
+            service=server.url(SERVICE),
+            owner=server.url(OWNER),
+            maker=server.url("postgres", "postgres"),
+            directory=server.directory,
+        )
+
+
+def parse_url(text: str) -> URL:
+    """Read a database address; raise BadInput for what is none of PostgreSQL's."""
+    accepted = "postgresql://user:password@host:port/database"
+    try:
+        url = make_url(text)
+    except ArgumentError:
+        url = None
+    if url is None or url.get_backend_name() not in {"postgresql", "postgres"}:
+        raise BadInput(
+            "GATEWAY_DATABASE_URL is not the address of a PostgreSQL database",
+            "GATEWAY_DATABASE_URL不是PostgreSQL数据库的地址",
+            argument="GATEWAY_DATABASE_URL",
+            accepted=accepted,
+        )
+    return url.set(drivername="postgresql+asyncpg")
+
+
+def make_engine(address: str, *, role: str | None, pool_size: int = 2) -> AsyncEngine:
+    """Make an engine whose connections act as `role`, whichever role they log in with."""
+    settings = {"application_name": "compliance-gateway"}
+    if role is not None:
+        settings["role"] = role
+    return create_async_engine(
+        parse_url(address),
+        pool_size=pool_size,
+        max_overflow=0,
+        connect_args={"server_settings": settings},
+        json_deserializer=orjson.loads,
+        json_serializer=lambda value: orjson.dumps(value).decode(),
+    )
+
+
+__all__ = [
+    "DATABASE",
+    "OPERATOR_ROLE",
+    "OWNER",
+    "SERVICE",
+    "SERVICE_ROLE",
+    "Addresses",
+    "database",
+    "make_engine",
+    "parse_url",
+]

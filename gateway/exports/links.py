@@ -1,0 +1,60 @@
+"""Download links: a request sealed into a token that only this gateway can open, for some minutes.
+
+The seal (Fernet: AES-128-CBC and HMAC-SHA256) hides the filter, which may hold personal data, from
+logs and proxies. The token names the key that asked; on opening, that key's present scope applies,
+so that revoking the key closes its links.
+"""
+
+import base64
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from cryptography.fernet import Fernet, InvalidToken
+from pydantic import TypeAdapter
+
+from gateway.errors import NotFound
+from gateway.exports.requests import Export, MonthlyExport, UserExport
+from gateway.exports.stream import Form
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """What a token carries."""
+
+    key: str
+    export: Export
+    form: Form
+
+
+_TICKETS: TypeAdapter[Ticket] = TypeAdapter(Ticket)
+
+
+class Links:
+    """Seals and opens tickets with the gateway's secret."""
+
+    def __init__(self, secret: str, seconds: int) -> None:
+        """Take the secret (32 characters or more) and how long a link is good for."""
+        key = hashlib.blake2b(secret.encode(), digest_size=32, person=b"gateway-links").digest()
+        self._fernet = Fernet(base64.urlsafe_b64encode(key))
+        self._seconds = seconds
+
+    def seal(
+        self, key: str, export: UserExport | MonthlyExport, form: Form
+    ) -> tuple[str, datetime]:
+        """Return a token and the instant at which it expires."""
+        made = datetime.now(UTC).replace(microsecond=0)
+        token = self._fernet.encrypt_at_time(
+            _TICKETS.dump_json(Ticket(key, export, form)), int(made.timestamp())
+        )
+        return token.decode(), made + timedelta(seconds=self._seconds)
+
+    def open(self, token: str) -> Ticket:
+        """Return what a token carries, or raise NotFound if it is forged, cut or too old."""
+        try:
+            data = self._fernet.decrypt(token.encode(), ttl=self._seconds)
+        except (InvalidToken, ValueError):
+            raise NotFound(
+                "this download link is not valid, or no longer", "下载链接无效或已过期"
+            ) from None
+        return _TICKETS.validate_json(data)

@@ -1,0 +1,232 @@
+"""Merging staged lines into the roster: set-based, old versions kept, figures moved along."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    DateTime,
+    FromClause,
+    Integer,
+    Table,
+    and_,
+    cast,
+    delete,
+    exists,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    union,
+    update,
+)
+from sqlalchemy.dialects import postgresql
+
+from gateway.catalogue.models import VendorProduct
+from gateway.intake import staging
+from gateway.records.known import CURRENT, VERSIONS
+from gateway.records.models import COLUMNS
+from gateway.statistics.upkeep import add_deltas, tidy
+from gateway.tenancy.session import ScopedSession
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """How many records an import adds, changes, supersedes and leaves as they are."""
+
+    added: int
+    changed: int
+    superseded: int
+    unchanged: int
+
+    @property
+    def nothing(self) -> bool:
+        """Whether everything stays as it is."""
+        return not (self.added or self.changed or self.superseded)
+
+
+class Merge:
+    """One import's way into one vendor's roster, step by step in one transaction."""
+
+    def __init__(self, session: ScopedSession, vendor_id: int, lines: Table) -> None:
+        """Take the session of that one vendor, and the filled `incoming` table."""
+        self._session, self._vendor, self._lines = session, vendor_id, lines
+        self._difference = staging.difference()
+        self._superseded = staging.superseded()
+        self._touched = staging.touched()
+        self._counted = staging.counted()
+        self._fresh = False
+
+    async def compare(self, *, snapshot: bool, lines: int) -> Change:
+        """Find out what differs. In a snapshot, what the file does not have is superseded."""
+        for table in (self._difference, self._superseded, self._touched):
+            await self._session.create(table)
+        here = self._session.scope.covers(CURRENT)
+        self._fresh = not await self._session.scalar(select(exists().where(here)))
+        typed = staging.typed(self._lines, self._session.scope).cte("typed")
+        columns = [*staging.KEY, *staging.CONTENT]
+        if self._fresh:
+            await self._session.execute(
+                insert(self._difference).from_select(
+                    columns, select(*(typed.c[name] for name in columns))
+                )
+            )
+        else:
+            await self._session.analyze(self._lines)
+            await self._compare_with_present(typed, columns, here, snapshot=snapshot)
+        await self._session.analyze(self._difference)
+        new = self._difference.c.record_id.is_(None)
+        added, changed = (
+            await self._session.rows(
+                select(func.count().filter(new), func.count().filter(~new)).select_from(
+                    self._difference
+                )
+            )
+        )[0]
+        gone = await self._session.scalar(select(func.count()).select_from(self._superseded))
+        return Change(added, changed, gone, lines - added - changed)
+
+    async def _compare_with_present(
+        self, typed: Any, columns: list[str], here: ColumnElement[bool], *, snapshot: bool
+    ) -> None:
+        same = and_(*(CURRENT.c[name] == typed.c[name] for name in staging.KEY))
+        differs = or_(
+            *(CURRENT.c[name].is_distinct_from(typed.c[name]) for name in staging.CONTENT)
+        )
+        await self._session.execute(
+            insert(self._difference).from_select(
+                ["record_id", *columns],
+                select(CURRENT.c.record_id, *(typed.c[name] for name in columns))
+                .select_from(typed.outerjoin(CURRENT, and_(here, same)))
+                .where(or_(CURRENT.c.record_id.is_(None), differs)),
+            )
+        )
+        if snapshot:
+            kept = exists().where(here, same).correlate(CURRENT)
+            await self._session.execute(
+                insert(self._superseded).from_select(
+                    ["record_id", "user_id", "product_id"],
+                    select(CURRENT.c.record_id, CURRENT.c.user_id, CURRENT.c.product_id).where(
+                        here, ~kept
+                    ),
+                )
+            )
+        await self._session.execute(
+            insert(self._touched).from_select(
+                ["user_id", "product_id"],
+                union(
+                    *(
+                        select(table.c.user_id, table.c.product_id)
+                        for table in (self._difference, self._superseded)
+                    )
+                ),
+            )
+        )
+        await self._session.analyze(self._superseded)
+        await self._session.analyze(self._touched)
+
+    async def carry_out(self, *, batch: int, last_record: int, at: datetime) -> None:
+        """Make the change: move old versions to history, write the new, move the figures along."""
+        if self._fresh:
+            await self._add(batch, last_record, at)
+            await add_deltas(self._session, self._as_records(), sign=1)
+            return
+        await self._session.create(self._counted)
+        await self._count(sign=-1)
+        await self._close_versions(batch, at)
+        await self._change(batch, at)
+        await self._add(batch, last_record, at)
+        await self._count(sign=1)
+        await tidy(self._session)
+
+    def _as_records(self) -> FromClause:
+        """Return the staged lines as if they were records: what the first import counts."""
+        return select(
+            literal(self._vendor, Integer).label("vendor_id"),
+            *(self._difference.c[name] for name in (*staging.KEY, *staging.CONTENT)),
+        ).subquery("r")
+
+    async def _count(self, *, sign: int) -> None:
+        """Count the touched users' records as they are at this moment."""
+        table = self._counted
+        await self._session.execute(delete(table))
+        await self._session.execute(
+            insert(table).from_select(
+                table.c.keys(),
+                select(*(CURRENT.c[name] for name in table.c.keys())).where(  # noqa: SIM118
+                    self._session.scope.covers(CURRENT),
+                    CURRENT.c.user_id == self._touched.c.user_id,
+                    CURRENT.c.product_id == self._touched.c.product_id,
+                ),
+            )
+        )
+        await self._session.analyze(table)
+        await add_deltas(self._session, table, sign=sign)
+
+    async def _close_versions(self, batch: int, at: datetime) -> None:
+        closing = union(
+            select(self._difference.c.record_id).where(self._difference.c.record_id.is_not(None)),
+            select(self._superseded.c.record_id),
+        ).subquery("closing")
+        await self._session.execute(
+            insert(VERSIONS).from_select(
+                [*COLUMNS, "recorded_from", "recorded_to", "closed_by"],
+                select(
+                    *(CURRENT.c[name] for name in COLUMNS),
+                    CURRENT.c.recorded_from,
+                    literal(at, DateTime(timezone=True)),
+                    literal(batch, Integer),
+                ).where(
+                    self._session.scope.covers(CURRENT),
+                    CURRENT.c.record_id == closing.c.record_id,
+                ),
+            )
+        )
+
+    async def _change(self, batch: int, at: datetime) -> None:
+        here = self._session.scope.covers(CURRENT)
+        await self._session.execute(
+            update(CURRENT)
+            .values(
+                {name: self._difference.c[name] for name in staging.CONTENT}
+                | {"batch_no": batch, "recorded_from": at}
+            )
+            .where(here, CURRENT.c.record_id == self._difference.c.record_id)
+        )
+        await self._session.execute(
+            delete(CURRENT).where(here, CURRENT.c.record_id == self._superseded.c.record_id)
+        )
+
+    async def _add(self, batch: int, last_record: int, at: datetime) -> None:
+        """Insert and number in the order of the key, whose index then grows at its end."""
+        table = self._difference
+        order = [table.c[name] for name in staging.KEY]
+        number = func.row_number().over(order_by=order)
+        columns = [*staging.KEY, *staging.CONTENT]
+        await self._session.execute(
+            insert(CURRENT).from_select(
+                ["vendor_id", "record_id", "batch_no", "recorded_from", *columns],
+                select(
+                    literal(self._vendor, Integer),
+                    cast(number + last_record, BigInteger),
+                    literal(batch, Integer),
+                    literal(at, DateTime(timezone=True)),
+                    *(table.c[name] for name in columns),
+                )
+                .where(table.c.record_id.is_(None))
+                .order_by(*order),
+            )
+        )
+        held = VendorProduct.__table__
+        products = await self._session.rows(
+            select(table.c.product_id).where(table.c.record_id.is_(None)).distinct()
+        )
+        if products:
+            await self._session.execute(
+                postgresql.insert(held)
+                .values([{"vendor_id": self._vendor, "product_id": one} for (one,) in products])
+                .on_conflict_do_nothing()
+            )

@@ -1,0 +1,199 @@
+"""An import from its first byte to its commit: all of it or nothing."""
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import Enum
+
+from sqlalchemy import Row, Table, func, insert, select, update
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from gateway.audit.log import record
+from gateway.config.clock import now
+from gateway.errors import Refused
+from gateway.intake import staging
+from gateway.intake.merge import Change, Merge
+from gateway.intake.models import ImportBatch, Roster
+from gateway.intake.problems import BadLine
+from gateway.intake.sources import FileSource
+from gateway.intake.validate import Validator
+from gateway.regulation.layouts import DOWNLOAD, SEPARATOR
+from gateway.tenancy.scope import Scope
+from gateway.tenancy.session import COLUMN_MARK, ScopedSession, open_session
+
+_ROSTERS = Roster.__table__
+_MANY = 1000
+"""Changed records from which on the planner's statistics are brought up to date at once."""
+_NEVER = datetime(1, 1, 2, tzinfo=UTC)
+
+
+class Mode(Enum):
+    """What a file is: the whole roster, or lines to insert or update."""
+
+    SNAPSHOT = "snapshot"
+    DELTA = "delta"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What an import did. `batch` is None where nothing changed or it was a dry run."""
+
+    lines: int
+    change: Change
+    batch: int | None
+    dry_run: bool
+
+
+async def import_users(
+    engine: AsyncEngine,
+    scope: Scope,
+    vendor: str,
+    source: FileSource,
+    mode: Mode,
+    *,
+    report: Callable[[BadLine], None],
+    dry_run: bool = False,
+) -> Outcome:
+    """Import a file of user lines into one vendor's roster.
+
+    Every bad line is reported, in order; if there is any, Refused is raised and nothing changes. A
+    dry run goes all the way and is rolled back at the end.
+    """
+    scope = scope.narrow(vendors=[vendor])
+    (vendor_id,) = scope.vendors
+    validator = Validator(frozenset(scope.products.values()))
+    bad = _Counter(report)
+    async with open_session(engine, scope, write=True) as session:
+        await session.tune(work_mem="256MB")
+        ledger = await _lock(session, vendor_id)
+        lines = await _stage(session, source, validator, bad)
+        if bad.number:
+            raise Refused(
+                f"{bad.number} of {validator.lines} lines refused; nothing was changed",
+                f"共{validator.lines}行，其中{bad.number}行被拒绝；未作任何更改",
+            )
+        merge = Merge(session, vendor_id, lines)
+        change = await merge.compare(snapshot=mode is Mode.SNAPSHOT, lines=validator.lines)
+        batch = None
+        if not change.nothing:
+            batch = ledger.last_batch + 1
+            at = max(now(), ledger.recorded_at + timedelta(microseconds=1))
+            await merge.carry_out(batch=batch, last_record=ledger.last_record, at=at)
+            await _keep_books(session, vendor_id, batch, at, source, mode, validator.lines, change)
+        await record(
+            session,
+            "import.users",
+            source=source.name,
+            sha256=source.digest.hex(),
+            mode=mode.value,
+            batch=batch,
+            lines=validator.lines,
+            added=change.added,
+            changed=change.changed,
+            superseded=change.superseded,
+        )
+        if dry_run:
+            session.discard()
+            batch = None
+    if batch is not None and change.added + change.changed + change.superseded >= _MANY:
+        async with open_session(engine, scope, write=True) as session:
+            await session.execute(select(func.gateway_analyze()))
+    return Outcome(validator.lines, change, batch, dry_run)
+
+
+async def _lock(session: ScopedSession, vendor_id: int) -> Row[tuple[int, int, datetime]]:
+    """Return the vendor's counters, locked: imports of one vendor follow one another."""
+    await session.execute(
+        postgresql.insert(_ROSTERS)
+        .values(vendor_id=vendor_id, last_batch=0, last_record=0, recorded_at=_NEVER)
+        .on_conflict_do_nothing()
+    )
+    return (
+        await session.rows(
+            select(_ROSTERS.c.last_batch, _ROSTERS.c.last_record, _ROSTERS.c.recorded_at)
+            .where(session.scope.covers(_ROSTERS))
+            .with_for_update()
+        )
+    )[0]
+
+
+class _Counter:
+    """Passes bad lines on and counts them."""
+
+    def __init__(self, report: Callable[[BadLine], None]) -> None:
+        self.number, self._report = 0, report
+
+    def __call__(self, bad: BadLine) -> None:
+        self.number += 1
+        self._report(bad)
+
+
+async def _stage(
+    session: ScopedSession, source: FileSource, validator: Validator, bad: _Counter
+) -> Table:
+    """Read, validate and copy the lines; after the first bad one only read and validate."""
+    blocks = source.blocks()
+    first = next(blocks, None)
+    checked = validator.check(first) if first is not None else None
+    table = staging.incoming(validator.layout or DOWNLOAD)
+    await session.create(table)
+
+    async def good() -> AsyncIterator[bytes]:
+        nonlocal checked
+        while checked is not None:
+            for line in checked.bad:
+                bad(line)
+            if checked.good and not bad.number:
+                yield _copyable(checked.good)
+            block = next(blocks, None)
+            checked = validator.check(block) if block is not None else None
+
+    await session.copy_in(table, list(table.c.keys()), good())
+    if (whole := validator.finish()) is not None:
+        bad(whole)
+    return table
+
+
+def _copyable(lines: list[str]) -> bytes:
+    """Write lines for COPY: no validated value holds the mark, a quote mark or a line break."""
+    data = "\n".join(lines).encode().replace(SEPARATOR.encode(), COLUMN_MARK)
+    return data + b"\n"
+
+
+async def _keep_books(
+    session: ScopedSession,
+    vendor_id: int,
+    batch: int,
+    at: datetime,
+    source: FileSource,
+    mode: Mode,
+    lines: int,
+    change: Change,
+) -> None:
+    await session.execute(
+        update(_ROSTERS)
+        .where(session.scope.covers(_ROSTERS))
+        .values(
+            last_batch=batch,
+            last_record=_ROSTERS.c.last_record + change.added,
+            recorded_at=at,
+        )
+    )
+    await session.execute(
+        insert(ImportBatch.__table__).values(
+            vendor_id=vendor_id,
+            batch_no=batch,
+            recorded_at=at,
+            actor=session.scope.principal.name,
+            source=source.name,
+            sha256=source.digest,
+            encoding=source.encoding.value,
+            mode=mode.value,
+            lines=lines,
+            added=change.added,
+            changed=change.changed,
+            superseded=change.superseded,
+            unchanged=change.unchanged,
+        )
+    )

@@ -1,0 +1,62 @@
+"""Where files come from: a path, read in chunks, its digest taken on the way."""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from gateway.delimited.encoding import TextEncoding
+from gateway.delimited.reader import Block, Reader
+from gateway.errors import BadInput
+
+CHUNK = 1 << 20
+
+
+class FileSource:
+    """A file to read once. `digest` and `encoding` hold after the last block."""
+
+    def __init__(
+        self,
+        path: Path,
+        encoding: TextEncoding | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> None:
+        """Take a path that can be read; raise BadInput for one that can't."""
+        self.path, self._progress = path, progress
+        self._reader = Reader(encoding)
+        self._sha256 = hashlib.sha256()
+        try:
+            if path.is_dir():
+                raise IsADirectoryError(21, "Is a directory")
+            self._file = path.open("rb")
+        except OSError as error:
+            raise BadInput(
+                f"{path}: {error.strerror}",
+                f"{path}：无法读取",
+                argument="FILE",
+                accepted="a file that can be read",
+            ) from error
+
+    @property
+    def name(self) -> str:
+        """The file's name as provenance keeps it."""
+        return self.path.name
+
+    @property
+    def digest(self) -> bytes:
+        """SHA-256 of all bytes read."""
+        return self._sha256.digest()
+
+    @property
+    def encoding(self) -> TextEncoding:
+        """The encoding that was named or detected."""
+        return self._reader.encoding or TextEncoding.UTF_8
+
+    def blocks(self) -> Iterator[Block]:
+        """Yield the file's lines, some thousands at a time."""
+        with self._file as file:
+            while chunk := file.read(CHUNK):
+                self._sha256.update(chunk)
+                yield from self._reader.decode(chunk)
+                if self._progress is not None:
+                    self._progress(len(chunk))
+        yield from self._reader.flush()

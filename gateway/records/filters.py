@@ -1,0 +1,177 @@
+"""UserFilter: the regulation's query conditions (一、1), all combined by AND."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import Enum
+from typing import Any
+
+from sqlalchemy import ColumnElement, FromClause, Integer, and_, case, exists, func, or_, tuple_
+
+from gateway.errors import BadInput
+from gateway.records.known import known
+from gateway.regulation.codes import FeeCategory, ServiceStatus, UsageMode, UserType
+from gateway.regulation.months import Month
+from gateway.tenancy.scope import Scope
+
+
+class DateJoin(Enum):
+    """How `startBefore` and `endAfter` combine: 或者 as the regulation writes, or AND."""
+
+    OR = "OR"
+    AND = "AND"
+
+
+@dataclass(frozen=True, slots=True)
+class TextMatch:
+    """Conditions on a text, ASCII letters alike in both cases; all that are given hold."""
+
+    equals: str | None = None
+    starts_with: str | None = None
+    contains: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UserFilter:
+    """The conditions of contract.md's UserFilter; None means no condition."""
+
+    search: str | None = None
+    user_id: TextMatch | None = None
+    user_name: TextMatch | None = None
+    user_types: tuple[UserType, ...] | None = None
+    fee_categories: tuple[FeeCategory, ...] | None = None
+    service_statuses: tuple[ServiceStatus, ...] | None = None
+    products: tuple[str, ...] | None = None
+    usage_modes: tuple[UsageMode, ...] | None = None
+    start_before: date | None = None
+    end_after: date | None = None
+    date_join: DateJoin = DateJoin.OR
+    start_from: date | None = None
+    start_to: date | None = None
+    end_from: date | None = None
+    end_to: date | None = None
+    counted_in: Month | None = None
+    counted_as: FeeCategory | None = None
+
+    def __post_init__(self) -> None:
+        if self.counted_as is not None and self.counted_in is None:
+            raise BadInput(
+                "countedAs needs countedIn",
+                "countedAs须与countedIn一起使用",
+                argument="filter.countedAs",
+                accepted="countedIn: a month, beside countedAs",
+            )
+
+
+def ascii_lower(text: str) -> str:
+    """Lower ASCII letters only, as PostgreSQL's lower() does under the "C" collation."""
+    return "".join(c.lower() if c.isascii() else c for c in text)
+
+
+def status_of(rows: FromClause, today: date) -> ColumnElement[int]:
+    """Return the service status: as reported, or derived from the end date when read."""
+    derived = case(
+        (rows.c.end_date < today, int(ServiceStatus.EXPIRED)), else_=int(ServiceStatus.ACTIVE)
+    )
+    return func.coalesce(rows.c.service_status, derived, type_=Integer)
+
+
+def conditions(
+    wanted: UserFilter, rows: FromClause, scope: Scope, today: date, as_of: datetime | None
+) -> Iterator[ColumnElement[bool]]:
+    """Yield the conditions on `rows`, which has the columns of `service_records`."""
+    if wanted.search:
+        term = ascii_lower(wanted.search)
+        yield or_(
+            func.starts_with(func.lower(rows.c.user_id), term),
+            func.strpos(func.lower(rows.c.user_name), term) > 0,
+        )
+    yield from _text(wanted.user_id, rows.c.user_id)
+    yield from _text(wanted.user_name, rows.c.user_name)
+    for column, codes in (
+        (rows.c.user_type, wanted.user_types),
+        (rows.c.fee_category, wanted.fee_categories),
+        (rows.c.usage_mode, wanted.usage_modes),
+    ):
+        if codes is not None:
+            yield column.in_(codes)
+    if wanted.service_statuses is not None:
+        yield status_of(rows, today).in_([int(code) for code in wanted.service_statuses])
+    if wanted.products is not None:
+        held = scope.narrow(products=wanted.products)
+        yield rows.c.product_id.in_(list(held.products))
+    yield from _dates(wanted, rows)
+    if wanted.counted_in is not None:
+        month = wanted.counted_in
+        yield counted(rows, month.first, month.last, scope, as_of)
+    if wanted.counted_as is not None:
+        yield rows.c.fee_category == wanted.counted_as
+
+
+def _text(match: TextMatch | None, column: ColumnElement[str]) -> Iterator[ColumnElement[bool]]:
+    if match is None:
+        return
+    lowered = func.lower(column)
+    if match.equals is not None:
+        yield lowered == ascii_lower(match.equals)
+    if match.starts_with is not None:
+        yield func.starts_with(lowered, ascii_lower(match.starts_with))
+    if match.contains is not None:
+        yield func.strpos(lowered, ascii_lower(match.contains)) > 0
+
+
+def _dates(wanted: UserFilter, rows: FromClause) -> Iterator[ColumnElement[bool]]:
+    """Yield the conditions on dates. An open end, `infinity`, is later than all (reading 7)."""
+    either: list[ColumnElement[bool]] = []
+    if wanted.start_before is not None:
+        either.append(rows.c.start_date < wanted.start_before)
+    if wanted.end_after is not None:
+        either.append(rows.c.end_date > wanted.end_after)
+    if either:
+        yield or_(*either) if wanted.date_join is DateJoin.OR else and_(*either)
+    if wanted.start_from is not None:
+        yield rows.c.start_date >= wanted.start_from
+    if wanted.start_to is not None:
+        yield rows.c.start_date <= wanted.start_to
+    if wanted.end_from is not None:
+        yield rows.c.end_date >= wanted.end_from
+    if wanted.end_to is not None:
+        yield rows.c.end_date <= wanted.end_to
+
+
+def rank(rows: FromClause) -> tuple[ColumnElement[Any], ...]:
+    """Return what decides, among a user's records in service in a month, which one counts.
+
+    Rule pack szse-2010: FULL_PRICE first; else the one that starts last; on a tie TRIAL, then
+    INTERNAL_FREE, then REGULATORY. What is still level differs in usage mode: the later one.
+    """
+    return (
+        case((rows.c.fee_category == FeeCategory.FULL_PRICE, 1), else_=0),
+        rows.c.start_date,
+        rows.c.fee_category,
+        rows.c.usage_mode,
+    )
+
+
+def counted(
+    rows: FromClause,
+    first: date | ColumnElement[date],
+    last: date | ColumnElement[date],
+    scope: Scope,
+    as_of: datetime | None,
+) -> ColumnElement[bool]:
+    """Return whether a record is the one by which its user counts in the month `first`..`last`.
+
+    One record per counted user and product holds, so that a list of them is as long as the count.
+    """
+    other, reachable = known(scope, as_of, "stronger")
+    stronger = exists().where(
+        reachable,
+        other.c.vendor_id == rows.c.vendor_id,
+        other.c.product_id == rows.c.product_id,
+        other.c.user_id == rows.c.user_id,
+        other.c.start_date <= last,
+        other.c.end_date >= first,
+        tuple_(*rank(other)) > tuple_(*rank(rows)),
+    )
+    return and_(rows.c.start_date <= last, rows.c.end_date >= first, ~stronger)

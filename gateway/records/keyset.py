@@ -1,0 +1,174 @@
+"""Keyset pages: a cursor is a place in an order, not a row number.
+
+Pages therefore neither repeat nor skip a row while data changes.
+"""
+
+import base64
+import binascii
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal, InvalidOperation
+from enum import Enum
+from typing import Any, Final
+
+import orjson
+from sqlalchemy import ColumnElement, Date, Integer, Numeric, Text, and_, bindparam, func, or_
+from sqlalchemy.types import TypeEngine
+
+from gateway.errors import BadInput, NotFound
+from gateway.tenancy.scope import Scope
+
+MAX_PAGE: Final = 1000
+
+
+class Direction(Enum):
+    """Sort direction: 正向 / 反向."""
+
+    ASC = "ASC"
+    DESC = "DESC"
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One sort key: its public name, its expression and type, and its direction."""
+
+    name: str
+    value: ColumnElement[Any]
+    type: type[TypeEngine[Any]]
+    direction: Direction
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Which part of a list: the first so many after a cursor, or the last so many before one."""
+
+    first: int | None = None
+    after: str | None = None
+    last: int | None = None
+    before: str | None = None
+
+    @property
+    def backward(self) -> bool:
+        """Whether the page is counted from its end."""
+        return self.last is not None
+
+    @property
+    def size(self) -> int:
+        """Rows on the page, 50 unless asked otherwise; BadInput for sizes out of range."""
+        if self.first is not None and self.last is not None:
+            raise BadInput(
+                "first and last exclude each other",
+                "first与last不能同时使用",
+                argument="last",
+                accepted="either first or last",
+            )
+        name, size = ("last", self.last) if self.backward else ("first", self.first)
+        if size is None:
+            return 50
+        if not 0 <= size <= MAX_PAGE:
+            raise BadInput(
+                f"{name}: {size} is out of range",
+                f"{name}：{size}超出范围",
+                argument=name,
+                accepted=f"0 to {MAX_PAGE}",
+            )
+        return size
+
+
+def encode(order: Sequence[str], values: Sequence[Any]) -> str:
+    """Write a cursor: the order that it belongs to, and the row's place in it."""
+    return base64.urlsafe_b64encode(orjson.dumps([list(order), list(values)])).decode().rstrip("=")
+
+
+def beyond(
+    keys: Sequence[Key], page: Page, scope: Scope, vendor_at: int
+) -> list[ColumnElement[bool]]:
+    """Return the conditions that the page's cursors set; `vendor_at` is the vendor key's place."""
+    found = []
+    for name, cursor, forward in (("after", page.after, True), ("before", page.before, False)):
+        if cursor is None:
+            continue
+        code, values = _decode(keys, cursor, name, vendor_at)
+        try:
+            values.insert(vendor_at, scope.vendor_number(code))
+        except NotFound:
+            raise _bad(name) from None
+        found.append(_past(keys, values, forward=forward))
+    return found
+
+
+def _past(keys: Sequence[Key], values: Sequence[Any], *, forward: bool) -> ColumnElement[bool]:
+    """Write `(k1, k2, …) > (v1, v2, …)` for keys of mixed directions."""
+    alternatives: list[ColumnElement[bool]] = []
+    equal: list[ColumnElement[bool]] = []
+    bound: ColumnElement[bool] | None = None
+    for key, value in zip(keys, values, strict=True):
+        here: ColumnElement[Any] = bindparam(None, value, key.type(), unique=True)
+        upward = (key.direction is Direction.ASC) is forward
+        if bound is None:
+            bound = key.value >= here if upward else key.value <= here
+        alternatives.append(and_(*equal, key.value > here if upward else key.value < here))
+        equal.append(key.value == here)
+    return or_(*alternatives) if bound is None else and_(bound, or_(*alternatives))
+
+
+def _decode(keys: Sequence[Key], cursor: str, name: str, vendor_at: int) -> tuple[str, list[Any]]:
+    """Return the vendor's code and the values of the other keys."""
+    try:
+        padded = cursor.encode() + b"=" * (-len(cursor) % 4)
+        order, values = orjson.loads(base64.b64decode(padded, b"-_", validate=True))
+        if order != [f"{key.name} {key.direction.value}" for key in keys]:
+            raise BadInput(
+                f"{name}: the cursor belongs to another order",
+                f"{name}：该游标属于另一种排序",
+                argument=name,
+                accepted="a cursor of the same list with the same orderBy",
+            )
+        if len(values) != len(keys):
+            raise _bad(name)
+        code = values.pop(vendor_at)
+        if not isinstance(code, str):
+            raise _bad(name)
+        others = [key for i, key in enumerate(keys) if i != vendor_at]
+        return code, [_read(key, value, name) for key, value in zip(others, values, strict=True)]
+    except (binascii.Error, UnicodeError, ValueError, TypeError, InvalidOperation) as error:
+        raise _bad(name) from error
+
+
+def _read(key: Key, value: Any, name: str) -> Any:
+    if key.type is Date:
+        return date.max if value == "infinity" else date.fromisoformat(value)
+    if key.type is Numeric:
+        number = Decimal(value)
+        if number.is_finite():
+            return number
+    elif (key.type is Integer and isinstance(value, int) and abs(value) < 2**63) or (
+        key.type is Text and isinstance(value, str) and "\0" not in value
+    ):
+        return value
+    raise _bad(name)
+
+
+def _bad(name: str) -> BadInput:
+    return BadInput(
+        f"{name}: not a cursor of this list",
+        f"{name}：不是本列表的游标",
+        argument=name,
+        accepted="an endCursor, startCursor or cursor that this list gave",
+    )
+
+
+def ordering(keys: Sequence[Key], *, backward: bool = False) -> list[ColumnElement[Any]]:
+    """Return the ORDER BY of the keys, reversed for a page that is counted from its end."""
+    return [
+        key.value.desc() if (key.direction is Direction.DESC) is not backward else key.value.asc()
+        for key in keys
+    ]
+
+
+def place(keys: Sequence[Key], vendor_at: int, code: ColumnElement[str]) -> ColumnElement[Any]:
+    """Return a row's place as JSON, the vendor by its code: its number never leaves the gateway."""
+    return func.json_build_array(
+        *(code if i == vendor_at else key.value for i, key in enumerate(keys))
+    )

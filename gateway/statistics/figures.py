@@ -1,0 +1,249 @@
+"""Monthly figures as the regulation shows them (一、2), for a grid of vendors, products, months."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import Enum
+from typing import Any
+
+from sqlalchemy import (
+    ARRAY,
+    Boolean,
+    ColumnElement,
+    Date,
+    FromClause,
+    Integer,
+    Numeric,
+    Text,
+    case,
+    cast,
+    false,
+    func,
+    literal,
+    or_,
+    select,
+    true,
+    union_all,
+)
+from sqlalchemy.types import TypeEngine
+
+from gateway.catalogue.models import Price, Product, Vendor, VendorProduct
+from gateway.errors import BadInput
+from gateway.records.keyset import Direction, Key
+from gateway.records.known import known
+from gateway.regulation.codes import FeeCategory
+from gateway.regulation.months import WINDOW, Month
+from gateway.statistics.counting import FIGURES, deltas
+from gateway.statistics.models import MonthlyDelta
+from gateway.tenancy.scope import Scope
+
+MAX_MONTHS = 600
+_CATEGORIES = FIGURES[: len(FeeCategory)]
+_EVENTS = FIGURES[len(FeeCategory) :]
+
+
+class MonthlyStatOrderField(Enum):
+    """What monthly figures can be sorted by."""
+
+    MONTH = "MONTH"
+    VENDOR = "VENDOR"
+    PRODUCT = "PRODUCT"
+    FULL_PRICE_COUNT = "FULL_PRICE_COUNT"
+    REGULATORY_COUNT = "REGULATORY_COUNT"
+    INTERNAL_FREE_COUNT = "INTERNAL_FREE_COUNT"
+    TRIAL_COUNT = "TRIAL_COUNT"
+    NEW_COUNT = "NEW_COUNT"
+    ENDED_COUNT = "ENDED_COUNT"
+    FEE = "FEE"
+
+
+@dataclass(frozen=True, slots=True)
+class MonthlyStatOrder:
+    """One sort key and its direction."""
+
+    field: MonthlyStatOrderField
+    direction: Direction = Direction.ASC
+
+
+NEWEST_FIRST = (
+    MonthlyStatOrder(MonthlyStatOrderField.MONTH, Direction.DESC),
+    MonthlyStatOrder(MonthlyStatOrderField.VENDOR, Direction.DESC),
+    MonthlyStatOrder(MonthlyStatOrderField.PRODUCT, Direction.DESC),
+)
+OLDEST_FIRST = (
+    MonthlyStatOrder(MonthlyStatOrderField.MONTH),
+    MonthlyStatOrder(MonthlyStatOrderField.VENDOR),
+    MonthlyStatOrder(MonthlyStatOrderField.PRODUCT),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StatList:
+    """Which figures, in which order. Months run from the earliest to the latest, both included."""
+
+    scope: Scope
+    today: date
+    months: tuple[Month, ...]
+    order: Sequence[MonthlyStatOrder] = NEWEST_FIRST
+    as_of: datetime | None = None
+
+
+def months_between(
+    today: date, first: Month | None, last: Month | None, year: int | None
+) -> tuple[Month, ...]:
+    """Return the months asked for, none in the future; by default the three-year window.
+
+    By year or by month range, not both (一、2: 提供按年或月查询的方式).
+    """
+    current = Month.of(today)
+    if year is not None:
+        if first is not None or last is not None:
+            raise BadInput(
+                "year and from/to exclude each other",
+                "year与from/to不能同时使用",
+                argument="year",
+                accepted="either year, or from and to",
+            )
+        if not 1 <= year <= 9998:
+            raise BadInput(
+                f"{year} is not a year", f"{year}不是年份", argument="year", accepted="1 to 9998"
+            )
+        first, last = Month(year, 1), Month(year, 12)
+    last = min(last or current, current)
+    first = first or last.plus(1 - WINDOW)
+    number = (last.year - first.year) * 12 + last.number - first.number + 1
+    if number > MAX_MONTHS:
+        raise BadInput(
+            f"{number} months are more than can be asked for at once",
+            f"一次最多查询{MAX_MONTHS}个月",
+            argument="from",
+            accepted=f"at most {MAX_MONTHS} months",
+        )
+    return tuple(first.plus(i) for i in range(max(number, 0)))
+
+
+def figures(stats: StatList) -> FromClause:
+    """Return one row per vendor, product and month in scope, months without users included.
+
+    Columns: vendor_id, product_id, month (first day), last_day, vendor_code, vendor_name,
+    product_name, the four counts, new, ended, cancelled, price and fee (null without a price).
+    """
+    scope = stats.scope
+    held = VendorProduct.__table__.alias("held")
+    days = func.unnest(
+        literal([month.first for month in stats.months], ARRAY(Date)),
+        literal([month.last for month in stats.months], ARRAY(Date)),
+    ).table_valued("month", "last_day", name="days").render_derived()
+    changes = _changes(stats)
+    points = union_all(
+        select(
+            held.c.vendor_id,
+            held.c.product_id,
+            cast(days.c.month, Date).label("month"),
+            cast(days.c.last_day, Date).label("last_day"),
+            *(literal(0, Integer).label(name) for name in FIGURES),
+            true().label("shown"),
+        )
+        .select_from(held, days)
+        .where(scope.covers(held)),
+        select(
+            changes.c.vendor_id,
+            changes.c.product_id,
+            changes.c.month,
+            changes.c.month,
+            *(changes.c[name] for name in FIGURES),
+            false(),
+        ),
+    ).subquery("points")
+    pair = [points.c.vendor_id, points.c.product_id]
+    summed = select(
+        *pair,
+        points.c.month,
+        points.c.last_day,
+        points.c.shown,
+        *(
+            func.sum(points.c[name])
+            .over(partition_by=pair, order_by=points.c.month, range_=(None, 0))
+            .label(name)
+            for name in _CATEGORIES
+        ),
+        *(
+            func.sum(points.c[name]).over(partition_by=[*pair, points.c.month]).label(name)
+            for name in _EVENTS
+        ),
+    ).subquery("summed")
+    vendors = Vendor.__table__.alias("stat_vendor")
+    products = Product.__table__.alias("stat_product")
+    price = _price(summed, scope)
+    priced = (
+        select(
+            *(column for column in summed.c if column.name != "shown"),
+            vendors.c.code.label("vendor_code"),
+            vendors.c.name.label("vendor_name"),
+            products.c.name.label("product_name"),
+            price.label("price"),
+        )
+        .where(
+            cast(summed.c.shown, Boolean),
+            vendors.c.vendor_id == summed.c.vendor_id,
+            products.c.product_id == summed.c.product_id,
+        )
+        .subquery("priced")
+    )
+    return select(*priced.c, (priced.c.full_price * priced.c.price).label("fee")).subquery("stat")
+
+
+def _changes(stats: StatList) -> FromClause:
+    if stats.as_of is not None:
+        rows, reachable = known(stats.scope, stats.as_of, "past")
+        return deltas(rows, reachable).subquery("changes")
+    table = MonthlyDelta.__table__
+    return (
+        select(*(table.c[name] for name in ("vendor_id", "product_id", "month", *FIGURES)))
+        .where(stats.scope.covers(table))
+        .subquery("changes")
+    )
+
+
+def _price(row: FromClause, scope: Scope) -> ColumnElement[Any]:
+    """Return the price in force on the month's first day: the latest begun, unless it is over."""
+    price = Price.__table__.alias("price")
+    in_force = case(
+        (or_(price.c.valid_to.is_(None), price.c.valid_to >= row.c.month), price.c.amount)
+    )
+    return (
+        select(in_force)
+        .where(
+            scope.covers(price),
+            price.c.product_id == row.c.product_id,
+            price.c.valid_from <= row.c.month,
+        )
+        .order_by(price.c.valid_from.desc())
+        .limit(1)
+        .correlate(row)
+        .scalar_subquery()
+    )
+
+
+def stat_keys(order: Sequence[MonthlyStatOrder], row: FromClause) -> list[Key]:
+    """Return the sort keys; month, product and vendor leave no tie."""
+    field = MonthlyStatOrderField
+    sources: dict[MonthlyStatOrderField, tuple[ColumnElement[Any], type[TypeEngine[Any]]]] = {
+        field.MONTH: (row.c.month, Date),
+        field.VENDOR: (row.c.vendor_code, Text),
+        field.PRODUCT: (row.c.product_name, Text),
+        field.FULL_PRICE_COUNT: (row.c.full_price, Integer),
+        field.REGULATORY_COUNT: (row.c.regulatory, Integer),
+        field.INTERNAL_FREE_COUNT: (row.c.internal_free, Integer),
+        field.TRIAL_COUNT: (row.c.trial, Integer),
+        field.NEW_COUNT: (row.c.new, Integer),
+        field.ENDED_COUNT: (row.c.ended, Integer),
+        field.FEE: (func.coalesce(row.c.fee, -1), Numeric),
+    }
+    keys: dict[str, Key] = {}
+    asked = (*(order or NEWEST_FIRST), *NEWEST_FIRST)
+    for one in asked:
+        value, kind = sources[one.field]
+        keys.setdefault(one.field.name, Key(one.field.name, value, kind, one.direction))
+    first = next(iter(keys.values())).direction
+    return [*keys.values(), Key("HOLDER", row.c.vendor_id, Integer, first)]

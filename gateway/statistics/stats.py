@@ -1,0 +1,90 @@
+"""The list of monthly figures as one SQL statement, drill-down lists and all, in JSON."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import ScalarSelect, Select, Text, cast, func, null, select
+from sqlalchemy.dialects.postgresql import aggregate_order_by
+
+from gateway.records.filters import UserFilter
+from gateway.records.keyset import Page, beyond, ordering, place
+from gateway.records.order import UserOrder
+from gateway.records.users import CountedBy, Fields, UserList
+from gateway.records.users import page as user_page
+from gateway.regulation.codes import FeeCategory
+from gateway.statistics.figures import StatList, figures, stat_keys
+
+
+@dataclass(frozen=True, slots=True)
+class DrillDown:
+    """The users behind a figure, as asked for: the list's own filter, order and page."""
+
+    fields: Fields
+    paging: Page
+    total: bool
+    category: FeeCategory | None = None
+    filter: UserFilter = field(default_factory=UserFilter)
+    order: Sequence[UserOrder] = ()
+
+
+def stat_page(
+    stats: StatList, drill_downs: Mapping[str, DrillDown], paging: Page, *, total: bool
+) -> ScalarSelect[Any]:
+    """Return one page as JSON, like `records.users.page`.
+
+    `drill_downs` are lists of users nested in each row, by the key that they answer under.
+    """
+    every = figures(stats)
+    keys = stat_keys(stats.order, every)
+    vendor_at = len(keys) - 1
+    inner = (
+        select(*every.c)
+        .where(*beyond(keys, paging, stats.scope, vendor_at))
+        .order_by(*ordering(keys, backward=paging.backward))
+        .limit(paging.size + 1)
+        .subquery("stats")
+    )
+    shown = stat_keys(stats.order, inner)
+    nested: list[Any] = []
+    for key, wanted in drill_downs.items():
+        nested += [f"users:{key}", _users(stats, wanted, inner)]
+    names = ("vendor_code", "vendor_name", "product_name", "product_id", "month")
+    counts = ("full_price", "regulatory", "internal_free", "trial", "new", "ended", "cancelled")
+    document = func.json_build_object(
+        "place",
+        place(shown, vendor_at, inner.c.vendor_code),
+        *(part for name in (*names, *counts) for part in (name, inner.c[name])),
+        "price",
+        cast(inner.c.price, Text),
+        "fee",
+        cast(inner.c.fee, Text),
+        *nested,
+    )
+    listed = select(
+        func.coalesce(
+            func.json_agg(aggregate_order_by(document, *ordering(shown))), func.json_build_array()
+        )
+    ).select_from(inner)
+    number = _total(stats) if total else null()
+    return select(
+        func.json_build_object("total", number, "rows", listed.scalar_subquery())
+    ).scalar_subquery()
+
+
+def _total(stats: StatList) -> ScalarSelect[int]:
+    return select(func.count()).select_from(figures(stats)).scalar_subquery()
+
+
+def _users(stats: StatList, wanted: DrillDown, row: Any) -> ScalarSelect[Any]:
+    figure = CountedBy(
+        row.c.vendor_id, row.c.product_id, row.c.month, row.c.last_day, wanted.category
+    )
+    users = UserList(stats.scope, stats.today, wanted.filter, wanted.order, stats.as_of)
+    return user_page(users, wanted.fields, wanted.paging, total=wanted.total, figure=figure)
+
+
+def whole_stats(stats: StatList) -> Select[Any]:
+    """Return all the figures for a download, in list order."""
+    every = figures(stats)
+    return select(*every.c).order_by(*ordering(stat_keys(stats.order, every)))

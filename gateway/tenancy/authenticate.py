@@ -1,0 +1,86 @@
+"""From a credential to a principal and its scope. The only caller of `mint`."""
+
+from typing import Any
+
+from sqlalchemy import LargeBinary, String, bindparam, func, select
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from gateway.errors import Unauthenticated, Unavailable
+from gateway.tenancy.keys import digest, well_formed
+from gateway.tenancy.principal import Principal, Role
+from gateway.tenancy.scope import Scope, mint
+
+_BY_DIGEST = select(func.gateway_authenticate(bindparam("digest", type_=LargeBinary), type_=JSONB))
+_BY_PREFIX = select(func.gateway_reauthenticate(bindparam("prefix", type_=String), type_=JSONB))
+
+
+async def authenticate(engine: AsyncEngine, header: str | None) -> Scope:
+    """Return the scope of an `Authorization: Bearer` header's API key, or raise Unauthenticated.
+
+    A key that is unknown, revoked or expired is refused in one wording.
+    """
+    scheme, _, credential = (header or "").partition(" ")
+    credential = credential.strip()
+    if scheme.lower() != "bearer" or not well_formed(credential):
+        raise _refusal()
+    return _scope(await _ask(engine, _BY_DIGEST, digest=digest(credential)))
+
+
+async def reauthenticate(engine: AsyncEngine, prefix: str) -> Scope:
+    """Return the present scope of a key that was authenticated before, by its prefix.
+
+    For sealed links only: the seal proves that the gateway itself wrote the prefix.
+    """
+    return _scope(await _ask(engine, _BY_PREFIX, prefix=prefix))
+
+
+async def operator_scope(operator: AsyncConnection, actor: str) -> Scope:
+    """Return the platform operator's scope: all vendors and products.
+
+    `operator` is a connection of the operator's role, which only the command line has.
+    """
+    found = (await operator.execute(select(func.gateway_market(type_=JSONB)))).scalar_one()
+    return mint(
+        Principal(name=actor, role=Role.PLATFORM_OPERATOR),
+        _numbered(found["vendors"]),
+        _numbered(found["products"]),
+    )
+
+
+async def _ask(engine: AsyncEngine, statement: Any, **values: Any) -> dict[str, Any] | None:
+    try:
+        async with engine.connect() as connection:
+            found: dict[str, Any] | None = (await connection.execute(statement, values)).scalar()
+            return found
+    except (OSError, InterfaceError, OperationalError) as error:
+        raise Unavailable("the database does not answer", "数据库没有应答") from error
+
+
+def _scope(found: dict[str, Any] | None) -> Scope:
+    if found is None:
+        raise _refusal()
+    return mint(
+        Principal(
+            name=f"key:{found['key']}",
+            key=found["key"],
+            role=Role(found["role"]),
+            vendor=found["vendor"],
+            licensor=found["licensor"],
+        ),
+        _numbered(found["vendors"]),
+        _numbered(found["products"]),
+    )
+
+
+def _numbered(names: dict[str, str]) -> dict[int, str]:
+    return {int(number): name for number, name in names.items()}
+
+
+def _refusal() -> Unauthenticated:
+    return Unauthenticated(
+        "no valid API key: it is missing, unknown, revoked or expired",
+        "没有有效的API密钥：缺失、未知、已吊销或已过期",
+        accepted="Authorization: Bearer gw_…",
+    )

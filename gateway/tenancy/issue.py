@@ -1,0 +1,77 @@
+"""Issuing and revoking API keys, as the operator."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import func, insert, update
+
+from gateway.config.clock import now
+from gateway.errors import BadInput, NotFound
+from gateway.tenancy.keys import NewKey, generate
+from gateway.tenancy.models import ApiKey
+from gateway.tenancy.operator import OperatorSession
+from gateway.tenancy.principal import Role
+
+_TABLE = ApiKey.__table__
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Whom a key belongs to: a vendor or a licensor, by number."""
+
+    vendor_id: int | None = None
+    licensor_id: int | None = None
+
+
+def role_for(name: str, holder: Holder) -> Role:
+    """Read a role's name, with or without its side (`analyst`); BadInput if it does not fit."""
+    side = "VENDOR" if holder.vendor_id is not None else "LICENSOR"
+    full = name.upper().replace("-", "_")
+    full = full if full.startswith(f"{side}_") else f"{side}_{full}"
+    if full not in Role.__members__:
+        fitting = [
+            role.value.removeprefix(f"{side}_").lower()
+            for role in Role
+            if role.value.startswith(side)
+        ]
+        raise BadInput(
+            f"{name!r} is not a role of a {side.lower()}",
+            f"“{name}”不是该方的角色",
+            argument="role",
+            accepted=" / ".join(fitting),
+        )
+    return Role[full]
+
+
+async def issue(
+    session: OperatorSession, holder: Holder, role: Role, *, days: int | None
+) -> tuple[NewKey, datetime | None]:
+    """Store a new key and return it, with its expiry: the only time it can be seen."""
+    key = generate()
+    expires = None if days is None else now() + timedelta(days=days)
+    await session.execute(
+        insert(_TABLE).values(
+            prefix=key.prefix,
+            digest=key.digest,
+            vendor_id=holder.vendor_id,
+            licensor_id=holder.licensor_id,
+            role=role.value,
+            expires_at=expires,
+        )
+    )
+    return key, expires
+
+
+async def revoke(session: OperatorSession, prefix: str) -> Holder:
+    """Revoke a key, at once and for good; revoking twice is no error."""
+    found = (
+        await session.execute(
+            update(_TABLE)
+            .where(_TABLE.c.prefix == prefix)
+            .values(revoked_at=func.coalesce(_TABLE.c.revoked_at, func.clock_timestamp()))
+            .returning(_TABLE.c.vendor_id, _TABLE.c.licensor_id)
+        )
+    ).first()
+    if found is None:
+        raise NotFound.of("key", "密钥", prefix, argument="PREFIX")
+    return Holder(found.vendor_id, found.licensor_id)

@@ -1,0 +1,24 @@
+"""API keys. The key itself is never stored; who holds a key is found by its digest."""
+
+from datetime import datetime
+
+from sqlalchemy import CheckConstraint, LargeBinary, func
+from sqlalchemy.orm import Mapped, mapped_column
+
+from gateway.db.base import Base, Sortable
+
+
+class ApiKey(Base):
+    """A credential of a vendor or of a licensor. Only the operator's role can read this table."""
+
+    __tablename__ = "api_keys"
+    __table_args__ = (CheckConstraint("num_nonnulls(vendor_id, licensor_id) = 1", name="holder"),)
+
+    prefix: Mapped[str] = mapped_column(Sortable, primary_key=True)
+    digest: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
+    vendor_id: Mapped[int | None]
+    licensor_id: Mapped[int | None]
+    role: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    expires_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]

@@ -1,0 +1,47 @@
+"""The platform operator's session: the catalogue and the keys, through the command line only.
+
+The operator's role may read and write catalogue tables and keys of all tenants, and has no access
+at all to service records, figures and batches: those are reached through a scoped session.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from sqlalchemy import CursorResult, Executable
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from gateway.errors import Unavailable
+from gateway.tenancy.authenticate import operator_scope
+from gateway.tenancy.scope import Scope
+
+
+class OperatorSession:
+    """One transaction as the operator."""
+
+    def __init__(self, connection: AsyncConnection, actor: str) -> None:
+        """Wrap a connection of the operator's role."""
+        self._connection, self.actor = connection, actor
+
+    async def execute(self, statement: Executable) -> CursorResult[Any]:
+        """Run a statement on the catalogue."""
+        return await self._connection.execute(statement)
+
+    async def scope(self) -> Scope:
+        """Return the operator's scope: all vendors and products as they are now."""
+        return await operator_scope(self._connection, self.actor)
+
+
+@asynccontextmanager
+async def open_operator(engine: AsyncEngine, actor: str) -> AsyncIterator[OperatorSession]:
+    """Open an operator's session; commit at the end, or nothing."""
+    try:
+        connection = await engine.connect()
+    except (OSError, InterfaceError, OperationalError) as error:
+        raise Unavailable("the database does not answer", "数据库没有应答") from error
+    try:
+        async with connection.begin():
+            yield OperatorSession(connection, actor)
+    finally:
+        await connection.close()

@@ -1,0 +1,83 @@
+"""The scope: which vendors x which products x which rights. Minted here and nowhere else.
+
+Everything below the edge takes a scope, never a bare vendor number.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from sqlalchemy import ARRAY, ColumnElement, FromClause, Integer, and_, any_, bindparam
+
+from gateway.errors import NotFound, ScopeViolation
+from gateway.tenancy.principal import Principal, Right
+
+AXES: Final = ("vendor_id", "product_id")
+"""The columns by which rows belong to a vendor and, through the product, to a licensor."""
+
+_MINT: Final = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a principal can reach: vendors and products, number -> code or name."""
+
+    principal: Principal
+    vendors: Mapping[int, str]
+    products: Mapping[int, str]
+    _seal: object = field(repr=False, compare=False, default=None)
+
+    def __post_init__(self) -> None:
+        if self._seal is not _MINT:
+            raise ScopeViolation("a scope is made by tenancy.scope.mint only")
+
+    @property
+    def rights(self) -> frozenset[Right]:
+        """The rights of the principal's role."""
+        return self.principal.role.rights
+
+    def ids(self, axis: str) -> list[int]:
+        """Return the numbers on one axis, sorted."""
+        return sorted(self.vendors if axis == "vendor_id" else self.products)
+
+    def covers(self, rows: FromClause) -> ColumnElement[bool]:
+        """Return the predicate that keeps a vendor-owned table's rows within the scope."""
+        return and_(*(_within(rows.c[axis], self.ids(axis)) for axis in AXES if axis in rows.c))
+
+    def narrow(
+        self, *, vendors: Sequence[str] | None = None, products: Sequence[str] | None = None
+    ) -> "Scope":
+        """Return the part of the scope that the codes and names pick; NotFound for any other."""
+        return replace(
+            self,
+            vendors=_pick(self.vendors, vendors, "vendor", "信息商", "vendors"),
+            products=_pick(self.products, products, "product", "信息产品", "products"),
+        )
+
+    def vendor_number(self, code: str) -> int:
+        """Return a vendor's number, or raise NotFound for one outside the scope."""
+        (number,) = self.narrow(vendors=[code]).vendors
+        return number
+
+
+def mint(principal: Principal, vendors: Mapping[int, str], products: Mapping[int, str]) -> Scope:
+    """Make a scope. Called by `tenancy.authenticate` only; a test holds that."""
+    return Scope(principal, dict(vendors), dict(products), _MINT)
+
+
+def _within(column: ColumnElement[int], ids: list[int]) -> ColumnElement[bool]:
+    if len(ids) == 1:
+        return column == ids[0]
+    return column == any_(bindparam(None, ids, ARRAY(Integer), unique=True))
+
+
+def _pick(
+    held: Mapping[int, str], wanted: Sequence[str] | None, kind: str, kind_zh: str, argument: str
+) -> Mapping[int, str]:
+    if wanted is None:
+        return held
+    numbers = {name: number for number, name in held.items()}
+    for name in wanted:
+        if name not in numbers:
+            raise NotFound.of(kind, kind_zh, name, argument=argument)
+    return {numbers[name]: name for name in wanted}

@@ -1,0 +1,157 @@
+"""Scoped sessions: the only way to rows.
+
+A session is one transaction. It is opened for one scope, which can't be changed, tells it to
+row-level security by transaction-local settings, and looks at each statement before it runs.
+"""
+
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from sqlalchemy import CursorResult, Executable, Row, Table
+from sqlalchemy.dialects.postgresql import asyncpg as dialect
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from gateway.errors import Unavailable
+from gateway.tenancy.guard import check
+from gateway.tenancy.scope import AXES, Scope
+
+_SETTINGS = {"vendor_id": "gateway.vendors", "product_id": "gateway.products"}
+
+COLUMN_MARK = b"\x01"
+"""What stands between columns in COPY; the import rules keep it out of all values."""
+_QUOTE = "\x02"
+"""COPY's quote character: as above, so that nothing is ever quoted or escaped."""
+_NULL = "\x03"
+
+
+class ScopedSession:
+    """One transaction within one scope."""
+
+    def __init__(self, connection: AsyncConnection, scope: Scope) -> None:
+        """Wrap a connection whose transaction already carries the scope's settings."""
+        self._connection, self.scope = connection, scope
+        self.discarded = False
+
+    def discard(self) -> None:
+        """Have the transaction rolled back at the end of the session: nothing of it stays."""
+        self.discarded = True
+
+    async def scalar(self, statement: Executable) -> Any:
+        """Run a statement; return the first column of its first row, or None."""
+        return (await self.execute(statement)).scalar()
+
+    async def rows(self, statement: Executable) -> Sequence[Row[Any]]:
+        """Run a statement; return all its rows."""
+        return (await self.execute(statement)).all()
+
+    async def execute(self, statement: Executable) -> CursorResult[Any]:
+        """Run a statement after the guard has passed it."""
+        check(statement, self.scope)
+        return await self._connection.execute(statement)
+
+    async def copy_out(
+        self, statement: Executable, sink: Callable[[bytes], Awaitable[None]]
+    ) -> int:
+        """Stream a statement's rows to `sink`; return how many.
+
+        Chunks are UTF-8, columns divided by COLUMN_MARK, lines ended by a line feed.
+        """
+        check(statement, self.scope)
+        compiled = statement.compile(dialect=dialect.dialect(), compile_kwargs={})  # type: ignore[attr-defined]
+        values = [
+            bind.type.dialect_impl(compiled.dialect).bind_processor(compiled.dialect)
+            for bind in (compiled.binds[name] for name in compiled.positiontup)
+        ]
+        arguments = [
+            process(compiled.params[name]) if process else compiled.params[name]
+            for name, process in zip(compiled.positiontup, values, strict=True)
+        ]
+        done = await (await self._driver()).copy_from_query(
+            str(compiled),
+            *arguments,
+            output=sink,
+            format="csv",
+            delimiter=COLUMN_MARK.decode(),
+            quote=_QUOTE,
+            null=_NULL,
+        )
+        return int(done.split()[-1])
+
+    async def copy_in(
+        self, table: Table, columns: Sequence[str], chunks: AsyncIterable[bytes]
+    ) -> int:
+        """Fill a temporary table from chunks of the same form as `copy_out` gives."""
+        done = await (await self._driver()).copy_to_table(
+            table.name,
+            source=chunks,
+            columns=columns,
+            format="csv",
+            delimiter=COLUMN_MARK.decode(),
+            quote=_QUOTE,
+            null=_NULL,
+            encoding="utf-8",
+        )
+        return int(done.split()[-1])
+
+    async def create(self, table: Table) -> None:
+        """Create a temporary table for the length of the transaction."""
+        await self._connection.run_sync(table.create)
+
+    async def tune(self, **settings: str) -> None:
+        """Set PostgreSQL settings for this transaction."""
+        for name, value in settings.items():
+            await self._connection.exec_driver_sql(f"SET LOCAL {name} = '{value}'")
+
+    async def analyze(self, table: Table) -> None:
+        """Gather a temporary table's statistics, so that joins with it are planned well."""
+        await self._connection.exec_driver_sql(f'ANALYZE "{table.name}"')
+
+    async def _driver(self) -> Any:
+        return (await self._connection.get_raw_connection()).driver_connection
+
+
+@asynccontextmanager
+async def open_session(
+    engine: AsyncEngine, scope: Scope, *, write: bool = False
+) -> AsyncIterator[ScopedSession]:
+    """Open a session: read-only on one snapshot, or writing; commit at the end, or nothing."""
+    try:
+        connection = await engine.connect()
+    except (OSError, InterfaceError, OperationalError) as error:
+        raise _unreachable() from error
+    try:
+        await connection.execution_options(isolation_level="AUTOCOMMIT")
+        session = ScopedSession(connection, scope)
+        driver = await session._driver()  # noqa: SLF001
+        # BEGIN and the settings in one message; SQLAlchemy, in autocommit, adds nothing to it
+        await driver.execute(
+            "; ".join(
+                (
+                    "BEGIN" if write else "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+                    *(_local(axis, scope) for axis in AXES),
+                )
+            )
+        )
+        try:
+            yield session
+        except BaseException as error:
+            if not driver.is_closed():
+                await driver.execute("ROLLBACK")
+            if isinstance(error, DBAPIError) and error.connection_invalidated:
+                raise _unreachable() from error
+            raise
+        await driver.execute("ROLLBACK" if session.discarded else "COMMIT")
+    finally:
+        await connection.close()
+
+
+def _local(axis: str, scope: Scope) -> str:
+    """Write one setting. Only whole numbers stand in it; SET LOCAL also reaches Citus' workers."""
+    numbers = ",".join(str(int(number)) for number in scope.ids(axis))
+    return f"SET LOCAL {_SETTINGS[axis]} = '{{{numbers}}}'"
+
+
+def _unreachable() -> Unavailable:
+    return Unavailable("the database does not answer", "数据库没有应答")

@@ -1,0 +1,1 @@
+"""A deliberately naive reference for rule pack szse-2010, independent of the production code."""
