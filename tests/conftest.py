@@ -56,9 +56,7 @@ async def database(server: EmbeddedPostgres) -> AsyncIterator[str]:
 
 
 @pytest.fixture
-async def house(
-    server: EmbeddedPostgres, database: str, tmp_path: Path
-) -> AsyncIterator[House]:
+async def house(server: EmbeddedPostgres, database: str, tmp_path: Path) -> AsyncIterator[House]:
     """An open gateway on a fresh database."""
     config = Settings(
         database_url=server.url(SERVICE, database),

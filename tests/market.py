@@ -50,7 +50,9 @@ async def load(
 ) -> Outcome:
     """Import lines (or a file's raw bytes) through the real intake."""
     path = place / f"{vendor}.txt"
-    path.write_bytes(lines if isinstance(lines, bytes) else "".join(f"{x}\n" for x in lines).encode())
+    path.write_bytes(
+        lines if isinstance(lines, bytes) else "".join(f"{x}\n" for x in lines).encode()
+    )
     refused: list[BadLine] = [] if bad is None else bad
     return await import_users(
         house.service,
@@ -63,7 +65,9 @@ async def load(
     )
 
 
-async def key(house: House, *, vendor: str | None = None, licensor: str | None = None, role: Role) -> str:
+async def key(
+    house: House, *, vendor: str | None = None, licensor: str | None = None, role: Role
+) -> str:
     """Issue an API key and return its text."""
     async with open_operator(house.operator, "test") as session:
         holder = (

@@ -37,8 +37,8 @@ def configuration(connection: Connection) -> Config:
 
 async def migrate(addresses: Addresses) -> None:
     """Upgrade the schema to the newest version; several at once wait for each other."""
-    if addresses.maker is not None and addresses.directory is not None:
-        await _make_database(addresses)
+    if addresses.maker is not None:
+        await _make_database(addresses.maker, addresses)
     engine = make_engine(addresses.owner, role=None)
     try:
         async with engine.begin() as connection:
@@ -49,10 +49,9 @@ async def migrate(addresses: Addresses) -> None:
         await engine.dispose()
 
 
-async def _make_database(addresses: Addresses) -> None:
+async def _make_database(maker: str, addresses: Addresses) -> None:
     """Make the embedded cluster's roles and database, where they are missing."""
-    assert addresses.maker is not None
-    engine = create_async_engine(parse_url(addresses.maker), isolation_level="AUTOCOMMIT")
+    engine = create_async_engine(parse_url(maker), isolation_level="AUTOCOMMIT")
     try:
         async with engine.connect() as connection:
             held = set(await connection.scalars(text("SELECT rolname FROM pg_roles")))

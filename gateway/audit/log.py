@@ -11,7 +11,7 @@ from gateway.tenancy.session import ScopedSession
 async def record(session: ScopedSession, action: str, **detail: Any) -> None:
     """Log an act for every vendor in the session's scope."""
     await session.execute(
-        insert(AuditEvent.__table__).values(
+        insert(AuditEvent.table()).values(
             [
                 {
                     "vendor_id": vendor,

@@ -24,7 +24,7 @@ _MAX_PRICE = Decimal("999999999999.99")
 async def log(session: OperatorSession, action: str, vendor_id: int = HOUSE, **detail: Any) -> None:
     """Log an act of the operator, in its transaction."""
     await session.execute(
-        insert(AuditEvent.__table__).values(
+        insert(AuditEvent.table()).values(
             vendor_id=vendor_id, actor=session.actor, action=action, detail=detail
         )
     )
@@ -32,18 +32,18 @@ async def log(session: OperatorSession, action: str, vendor_id: int = HOUSE, **d
 
 async def vendor_id(session: OperatorSession, code: str) -> int:
     """Return a vendor's number, or raise NotFound."""
-    return await _number(session, Vendor.__table__, "vendor_id", "code", code, "vendor", "信息商")
+    return await _number(session, Vendor.table(), "vendor_id", "code", code, "vendor", "信息商")
 
 
 async def licensor_id(session: OperatorSession, code: str) -> int:
     """Return a licensor's number, or raise NotFound."""
-    table = Licensor.__table__
+    table = Licensor.table()
     return await _number(session, table, "licensor_id", "code", code, "licensor", "信息公司")
 
 
 async def product_id(session: OperatorSession, name: str) -> int:
     """Return a product's number, or raise NotFound."""
-    table = Product.__table__
+    table = Product.table()
     return await _number(session, table, "product_id", "name", name, "product", "信息产品")
 
 
@@ -51,7 +51,7 @@ async def add_licensor(session: OperatorSession, code: str, name: str) -> bool:
     """Add a licensor, or set its name; return whether anything changed."""
     _check_code(code)
     _check_name(name, _NAME_BELOW)
-    changed = await _put(session, Licensor.__table__, {"code": code}, {"name": name})
+    changed = await _put(session, Licensor.table(), {"code": code}, {"name": name})
     if changed:
         await log(session, "licensor.add", code=code, name=name)
     return changed
@@ -63,7 +63,7 @@ async def add_vendor(session: OperatorSession, code: str, name: str) -> bool:
     _check_name(name, _NAME_BELOW)
     number = secrets.randbelow(2**31 - 1) + 1
     changed = await _put(
-        session, Vendor.__table__, {"code": code}, {"name": name}, {"vendor_id": number}
+        session, Vendor.table(), {"code": code}, {"name": name}, {"vendor_id": number}
     )
     number = await vendor_id(session, code)
     if changed:
@@ -75,7 +75,7 @@ async def add_product(session: OperatorSession, name: str, licensor: str) -> boo
     """Add a product of a licensor; return whether it is new. Its licensor can't be changed."""
     _check_name(name, PRODUCT.below or _NAME_BELOW)
     owner = await licensor_id(session, licensor)
-    table = Product.__table__
+    table = Product.table()
     held = (await session.execute(select(table.c.licensor_id).where(table.c.name == name))).scalar()
     if held is not None and held != owner:
         raise BadInput(
@@ -97,11 +97,9 @@ async def add_licence(
     _check_interval(start, end)
     holder = await vendor_id(session, vendor)
     pair = {"vendor_id": holder, "product_id": await product_id(session, product)}
-    changed = await _put(
-        session, Licence.__table__, pair | {"valid_from": start}, {"valid_to": end}
-    )
+    changed = await _put(session, Licence.table(), pair | {"valid_from": start}, {"valid_to": end})
     await session.execute(
-        postgresql.insert(VendorProduct.__table__).values(pair).on_conflict_do_nothing()
+        postgresql.insert(VendorProduct.table()).values(pair).on_conflict_do_nothing()
     )
     if changed:
         await log(session, "licence.add", holder, product=product, start=str(start), end=str(end))
@@ -126,7 +124,7 @@ async def set_price(
     number = await product_id(session, product)
     changed = await _put(
         session,
-        Price.__table__,
+        Price.table(),
         {"product_id": number, "valid_from": start},
         {"amount": round(amount, 2), "valid_to": end},
     )

@@ -2,9 +2,9 @@
 
 from datetime import datetime
 from enum import IntEnum
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar, cast
 
-from sqlalchemy import DateTime, Dialect, MetaData, SmallInteger, Text
+from sqlalchemy import DateTime, Dialect, MetaData, SmallInteger, Table, Text
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import TypeDecorator
 
@@ -17,8 +17,10 @@ NAMING = {
 }
 
 SCOPED = "scoped"
-"""Key in a table's `info`: its rows belong to vendors or to licensors' products, so that it is under
-the three walls on each axis (`vendor_id`, `product_id`) that it has."""
+"""Key in a table's `info`: it is under the three walls on each axis that it has.
+
+The axes are `vendor_id` (rows belong to vendors) and `product_id` (products to licensors).
+"""
 
 
 class Base(DeclarativeBase):
@@ -26,6 +28,11 @@ class Base(DeclarativeBase):
 
     metadata = MetaData(naming_convention=NAMING)
     type_annotation_map: ClassVar = {datetime: DateTime(timezone=True), str: Text}
+
+    @classmethod
+    def table(cls) -> Table:
+        """Return the table itself, for Core statements."""
+        return cast("Table", cls.__table__)
 
 
 Sortable = Text(collation="C")

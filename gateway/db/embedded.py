@@ -246,7 +246,7 @@ class EmbeddedPostgres:
         try:
             pwd.getpwnam(_SYSTEM_USER)
         except KeyError:
-            subprocess.run(
+            subprocess.run(  # noqa: S603 (a fixed command)
                 ["useradd", "--system", "--no-create-home", "--shell", "/bin/false", _SYSTEM_USER],  # noqa: S607
                 check=True,
                 capture_output=True,

@@ -21,47 +21,18 @@ from gateway.statistics.stats import whole_stats
 
 def user_lines(users: UserList) -> Select[Any]:
     """Return the eleven columns of the user download (一、1), in list order."""
-    return _ordered(whole(users), DOWNLOAD)
+    return _lines(DOWNLOAD, *whole(users))
 
 
 def monthly_lines(stats: StatList) -> Select[Any]:
     """Return the nine columns of the monthly download (一、2), in list order."""
-    source = whole_stats(stats)
-    renamed = {
-        "vendor_name": "vendor_name",
-        "month": "month",
-        "full_price_count": "full_price",
-        "regulatory_count": "regulatory",
-        "internal_free_count": "internal_free",
-        "trial_count": "trial",
-        "new_count": "new",
-        "ended_count": "ended",
-        "fee": "fee",
-    }
-    return _ordered(source, MONTHLY, renamed)
+    return _lines(MONTHLY, *whole_stats(stats))
 
 
-def _ordered(
-    source: Select[Any], layout: Layout, renamed: dict[str, str] | None = None
+def _lines(
+    layout: Layout, columns: dict[str, ColumnElement[Any]], rows: Select[Any]
 ) -> Select[Any]:
-    """Swap a select's columns for the layout's texts; FROM, WHERE and ORDER BY stay."""
-    columns = {column.key: column for column in source.exported_columns}
-    raw = {key: _plain(column) for key, column in columns.items()}
-    return source.with_only_columns(
-        *(
-            _text(field, raw[(renamed or {}).get(field.name, field.name)])
-            for field in layout.fields
-        ),
-        maintain_column_froms=True,
-    )
-
-
-def _plain(column: Any) -> ColumnElement[Any]:
-    return (
-        column.element
-        if hasattr(column, "element") and column.__visit_name__ == "label"
-        else column
-    )  # type: ignore[no-any-return]
+    return rows.add_columns(*(_text(field, columns[field.name]) for field in layout.fields))
 
 
 def _text(field: Field, value: ColumnElement[Any]) -> ColumnElement[str]:

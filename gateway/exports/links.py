@@ -45,7 +45,7 @@ class Links:
         """Return a token and the instant at which it expires."""
         made = datetime.now(UTC).replace(microsecond=0)
         token = self._fernet.encrypt_at_time(
-            _TICKETS.dump_json(Ticket(key, export, form)), int(made.timestamp())
+            _TICKETS.dump_json(Ticket(key, export, form), exclude_none=True), int(made.timestamp())
         )
         return token.decode(), made + timedelta(seconds=self._seconds)
 

@@ -19,7 +19,7 @@ _BATCH: Final = 1 << 17
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """How a file is written. By default: UTF-8, no header, `\\n` (reading 5)."""
+    """How a file is written. By default: UTF-8, no header, line feeds (reading 5)."""
 
     encoding: TextEncoding = TextEncoding.UTF_8
     header: bool = False

@@ -79,13 +79,12 @@ class Merge:
             await self._compare_with_present(typed, columns, here, snapshot=snapshot)
         await self._session.analyze(self._difference)
         new = self._difference.c.record_id.is_(None)
-        added, changed = (
-            await self._session.rows(
-                select(func.count().filter(new), func.count().filter(~new)).select_from(
-                    self._difference
-                )
+        counts = await self._session.rows(
+            select(func.count().filter(new), func.count().filter(~new)).select_from(
+                self._difference
             )
-        )[0]
+        )
+        added, changed = counts[0]._tuple()
         gone = await self._session.scalar(select(func.count()).select_from(self._superseded))
         return Change(added, changed, gone, lines - added - changed)
 
@@ -220,7 +219,7 @@ class Merge:
                 .order_by(*order),
             )
         )
-        held = VendorProduct.__table__
+        held = VendorProduct.table()
         products = await self._session.rows(
             select(table.c.product_id).where(table.c.record_id.is_(None)).distinct()
         )

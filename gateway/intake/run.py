@@ -22,7 +22,7 @@ from gateway.regulation.layouts import DOWNLOAD, SEPARATOR
 from gateway.tenancy.scope import Scope
 from gateway.tenancy.session import COLUMN_MARK, ScopedSession, open_session
 
-_ROSTERS = Roster.__table__
+_ROSTERS = Roster.table()
 _MANY = 1000
 """Changed records from which on the planner's statistics are brought up to date at once."""
 _NEVER = datetime(1, 1, 2, tzinfo=UTC)
@@ -181,7 +181,7 @@ async def _keep_books(
         )
     )
     await session.execute(
-        insert(ImportBatch.__table__).values(
+        insert(ImportBatch.table()).values(
             vendor_id=vendor_id,
             batch_no=batch,
             recorded_at=at,

@@ -106,7 +106,7 @@ def touched() -> Table:
 
 def typed(table: Table, scope: Scope) -> Select[Any]:
     """Return the incoming lines with the columns of `service_records` (KEY and CONTENT)."""
-    product = Product.__table__.alias("product")
+    product = Product.table().alias("product")
     has_status = "service_status" in table.c
     end = table.c.end_date
     return select(

@@ -165,7 +165,7 @@ class Validator:
                 f"one line per user, product, usage mode and start date (see line {earlier})",
             )
 
-    def _fault(self, one: Field, value: str) -> Rule | None:
+    def _fault(self, one: Field, value: str) -> Rule | None:  # noqa: PLR0911 (one per rule)
         """Return the rule that a single value breaks, or None."""
         wrong = fault(value, one.below if one.kind is Kind.TEXT else None)
         if wrong is not None:

@@ -33,7 +33,10 @@ class TextMatch:
 
 @dataclass(frozen=True, slots=True)
 class UserFilter:
-    """The conditions of contract.md's UserFilter; None means no condition."""
+    """The conditions of contract.md's UserFilter; None means no condition.
+
+    `record_id` picks one record by its number within its vendor: what `node` asks.
+    """
 
     search: str | None = None
     user_id: TextMatch | None = None
@@ -52,6 +55,7 @@ class UserFilter:
     end_to: date | None = None
     counted_in: Month | None = None
     counted_as: FeeCategory | None = None
+    record_id: int | None = None
 
     def __post_init__(self) -> None:
         if self.counted_as is not None and self.counted_in is None:
@@ -104,6 +108,8 @@ def conditions(
     if wanted.counted_in is not None:
         month = wanted.counted_in
         yield counted(rows, month.first, month.last, scope, as_of)
+    if wanted.record_id is not None:
+        yield rows.c.record_id == wanted.record_id
     if wanted.counted_as is not None:
         yield rows.c.fee_category == wanted.counted_as
 

@@ -4,7 +4,6 @@ Pages therefore neither repeat nor skip a row while data changes.
 """
 
 import base64
-import binascii
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -82,18 +81,17 @@ def encode(order: Sequence[str], values: Sequence[Any]) -> str:
 
 
 def beyond(
-    keys: Sequence[Key], page: Page, scope: Scope, vendor_at: int
+    keys: Sequence[Key], page: Page, scope: Scope, vendor_at: int | None = None
 ) -> list[ColumnElement[bool]]:
-    """Return the conditions that the page's cursors set; `vendor_at` is the vendor key's place."""
+    """Return the conditions that the page's cursors set.
+
+    `vendor_at` is the place of the key that is a vendor's number, which cursors carry as its code.
+    """
     found = []
     for name, cursor, forward in (("after", page.after, True), ("before", page.before, False)):
         if cursor is None:
             continue
-        code, values = _decode(keys, cursor, name, vendor_at)
-        try:
-            values.insert(vendor_at, scope.vendor_number(code))
-        except NotFound:
-            raise _bad(name) from None
+        values = _decode(keys, cursor, name, scope, vendor_at)
         found.append(_past(keys, values, forward=forward))
     return found
 
@@ -113,8 +111,9 @@ def _past(keys: Sequence[Key], values: Sequence[Any], *, forward: bool) -> Colum
     return or_(*alternatives) if bound is None else and_(bound, or_(*alternatives))
 
 
-def _decode(keys: Sequence[Key], cursor: str, name: str, vendor_at: int) -> tuple[str, list[Any]]:
-    """Return the vendor's code and the values of the other keys."""
+def _decode(
+    keys: Sequence[Key], cursor: str, name: str, scope: Scope, vendor_at: int | None
+) -> list[Any]:
     try:
         padded = cursor.encode() + b"=" * (-len(cursor) % 4)
         order, values = orjson.loads(base64.b64decode(padded, b"-_", validate=True))
@@ -127,12 +126,10 @@ def _decode(keys: Sequence[Key], cursor: str, name: str, vendor_at: int) -> tupl
             )
         if len(values) != len(keys):
             raise _bad(name)
-        code = values.pop(vendor_at)
-        if not isinstance(code, str):
-            raise _bad(name)
-        others = [key for i, key in enumerate(keys) if i != vendor_at]
-        return code, [_read(key, value, name) for key, value in zip(others, values, strict=True)]
-    except (binascii.Error, UnicodeError, ValueError, TypeError, InvalidOperation) as error:
+        if vendor_at is not None:
+            values[vendor_at] = scope.vendor_number(values[vendor_at])
+        return [_read(key, value, name) for key, value in zip(keys, values, strict=True)]
+    except (NotFound, UnicodeError, ValueError, TypeError, InvalidOperation) as error:
         raise _bad(name) from error
 
 
@@ -167,7 +164,9 @@ def ordering(keys: Sequence[Key], *, backward: bool = False) -> list[ColumnEleme
     ]
 
 
-def place(keys: Sequence[Key], vendor_at: int, code: ColumnElement[str]) -> ColumnElement[Any]:
+def place(
+    keys: Sequence[Key], vendor_at: int | None, code: ColumnElement[str]
+) -> ColumnElement[Any]:
     """Return a row's place as JSON, the vendor by its code: its number never leaves the gateway."""
     return func.json_build_array(
         *(code if i == vendor_at else key.value for i, key in enumerate(keys))

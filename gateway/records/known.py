@@ -10,8 +10,8 @@ from gateway.tenancy.scope import Scope
 OPEN_END = literal_column("'infinity'::date", Date)
 """How an open end is stored: later than every date."""
 
-CURRENT = ServiceRecord.__table__
-VERSIONS = ServiceRecordVersion.__table__
+CURRENT = ServiceRecord.table()
+VERSIONS = ServiceRecordVersion.table()
 
 
 def known(

@@ -65,6 +65,6 @@ class ServiceRecordVersion(_Record, Base):
 
 
 COLUMNS = tuple(
-    column.name for column in ServiceRecord.__table__.columns if column.name != "recorded_from"
+    column.name for column in ServiceRecord.table().columns if column.name != "recorded_from"
 )
 """The columns that both tables share, apart from the recorded interval."""

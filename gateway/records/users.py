@@ -18,6 +18,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
+from gateway.catalogue.licensors import licensor_text
 from gateway.catalogue.models import Product, Vendor
 from gateway.records.filters import UserFilter, conditions, counted, status_of
 from gateway.records.keyset import Page, beyond, ordering, place
@@ -59,8 +60,8 @@ class CountedBy:
     category: FeeCategory | None
 
 
-_VENDOR = Vendor.__table__
-_PRODUCT = Product.__table__
+_VENDOR = Vendor.table()
+_PRODUCT = Product.table()
 
 
 def _base(
@@ -136,7 +137,7 @@ def _total(users: UserList, figure: CountedBy | None) -> ScalarSelect[int]:
 
 
 def _outer(figure: CountedBy | None) -> tuple[FromClause, ...]:
-    return () if figure is None else (figure.vendor_id.table,)  # type: ignore[attr-defined]
+    return () if figure is None else (figure.vendor_id.table,)
 
 
 def _document(users: UserList, wanted: Fields, row: FromClause, vendor: FromClause) -> list[Any]:
@@ -158,6 +159,8 @@ def _document(users: UserList, wanted: Fields, row: FromClause, vendor: FromClau
         "phone": row.c.phone,
         "fee_category": row.c.fee_category,
         "service_status": status_of(row, users.today),
+        "licensor_code": licensor_text(row, "code"),
+        "licensor_name": licensor_text(row, "name"),
     }
     found: list[Any] = []
     for name in sorted(wanted.scalars):
@@ -213,7 +216,7 @@ def _history(users: UserList, row: FromClause) -> ScalarSelect[Any]:
     """Return all that was recorded of the row's record, oldest first; the last one is current."""
     parts: list[Select[Any]] = []
     for table in (CURRENT, VERSIONS):
-        until = (
+        until: Any = (
             table.c.recorded_to if table is VERSIONS else literal(None, table.c.recorded_from.type)
         )
         if users.as_of is not None and table is VERSIONS:
@@ -231,7 +234,7 @@ def _history(users: UserList, row: FromClause) -> ScalarSelect[Any]:
             .correlate(row)
         )
     all_of_it = parts[0].union_all(parts[1]).subquery("versions")
-    values = {name: all_of_it.c[name] for name in _VERSIONED}
+    values: dict[str, Any] = {name: all_of_it.c[name] for name in _VERSIONED}
     values["end_date"] = func.nullif(all_of_it.c.end_date, OPEN_END)
     pairs = [part for pair in values.items() for part in pair]
     document = func.json_build_object(
@@ -241,16 +244,11 @@ def _history(users: UserList, row: FromClause) -> ScalarSelect[Any]:
     return select(func.json_agg(ordered)).select_from(all_of_it).correlate(row).scalar_subquery()
 
 
-def whole(users: UserList) -> Select[Any]:
-    """Return the whole list for a download: all columns of the record, and names, in list order."""
+def whole(users: UserList) -> tuple[dict[str, ColumnElement[Any]], Select[Any]]:
+    """Return the whole list for a download: its columns by name, and the select to add them to."""
     rows, products, where = _base(users, "r")
     keys = user_keys(users.order, rows, products.c.name, users.today)
-    return (
-        select(
-            *(rows.c[column] for column in COLUMNS if column != "service_status"),
-            products.c.name.label("product"),
-            status_of(rows, users.today).label("service_status"),
-        )
-        .where(*where)
-        .order_by(*ordering(keys))
-    )
+    columns = {name: rows.c[name] for name in COLUMNS}
+    columns["product"] = products.c.name
+    columns["service_status"] = status_of(rows, users.today)
+    return columns, select().where(*where).order_by(*ordering(keys))

@@ -9,8 +9,8 @@ class Code(IntEnum):
 
     text: str
 
-    def __new__(cls, number: int, text: str) -> Self:
-        """Make a member of a number and its text."""
+    def __new__(cls, number: int, text: str = "") -> Self:
+        """Make a member of a number and its text; afterwards, `Code(number)` finds the member."""
         member = int.__new__(cls, number)
         member._value_ = number
         member.text = text

@@ -53,7 +53,7 @@ class Field:
                 missing = "" if self.required else "; 0 where missing"
                 return f"1 to {self.below - 1} characters{missing}"
             case _:
-                return self.kind.value
+                return str(self.kind.value)
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,17 +29,17 @@ from sqlalchemy import (
     union,
     union_all,
 )
-from sqlalchemy.dialects.postgresql import aggregate_order_by
+from sqlalchemy.dialects.postgresql import aggregate_order_by, distinct_on
 
 from gateway.records.filters import rank
 from gateway.records.known import OPEN_END
 from gateway.regulation.codes import FeeCategory, ServiceStatus
 
 FIGURES = ("full_price", "regulatory", "internal_free", "trial", "new", "ended", "cancelled")
-_MONTH = literal_column("'month'")
+_MONTH: ColumnElement[str] = literal_column("'month'")
 _ZERO = literal_column("0", Integer)
 _ONE = literal_column("1", Integer)
-_ONE_MONTH = literal_column("interval '1 month'", Interval)
+_ONE_MONTH: ColumnElement[str] = literal_column("interval '1 month'", Interval)
 _OWNER = ("vendor_id", "product_id")
 _USER = (*_OWNER, "user_id")
 
@@ -233,7 +233,7 @@ def _categories(records: CTE) -> list[Select[Any]]:
                 ),
             )
         )
-        .distinct(*of_turn)
+        .ext(distinct_on(*of_turn))
         .order_by(*of_turn, *(key.desc() for key in rank(records)))
         .subquery("decided")
     )

@@ -67,8 +67,8 @@ class MonthlyStatOrder:
 
 NEWEST_FIRST = (
     MonthlyStatOrder(MonthlyStatOrderField.MONTH, Direction.DESC),
-    MonthlyStatOrder(MonthlyStatOrderField.VENDOR, Direction.DESC),
-    MonthlyStatOrder(MonthlyStatOrderField.PRODUCT, Direction.DESC),
+    MonthlyStatOrder(MonthlyStatOrderField.VENDOR),
+    MonthlyStatOrder(MonthlyStatOrderField.PRODUCT),
 )
 OLDEST_FIRST = (
     MonthlyStatOrder(MonthlyStatOrderField.MONTH),
@@ -129,11 +129,15 @@ def figures(stats: StatList) -> FromClause:
     product_name, the four counts, new, ended, cancelled, price and fee (null without a price).
     """
     scope = stats.scope
-    held = VendorProduct.__table__.alias("held")
-    days = func.unnest(
-        literal([month.first for month in stats.months], ARRAY(Date)),
-        literal([month.last for month in stats.months], ARRAY(Date)),
-    ).table_valued("month", "last_day", name="days").render_derived()
+    held = VendorProduct.table().alias("held")
+    days = (
+        func.unnest(
+            literal([month.first for month in stats.months], ARRAY(Date)),
+            literal([month.last for month in stats.months], ARRAY(Date)),
+        )
+        .table_valued("month", "last_day", name="days")
+        .render_derived()
+    )
     changes = _changes(stats)
     points = union_all(
         select(
@@ -172,8 +176,8 @@ def figures(stats: StatList) -> FromClause:
             for name in _EVENTS
         ),
     ).subquery("summed")
-    vendors = Vendor.__table__.alias("stat_vendor")
-    products = Product.__table__.alias("stat_product")
+    vendors = Vendor.table().alias("stat_vendor")
+    products = Product.table().alias("stat_product")
     price = _price(summed, scope)
     priced = (
         select(
@@ -197,7 +201,7 @@ def _changes(stats: StatList) -> FromClause:
     if stats.as_of is not None:
         rows, reachable = known(stats.scope, stats.as_of, "past")
         return deltas(rows, reachable).subquery("changes")
-    table = MonthlyDelta.__table__
+    table = MonthlyDelta.table()
     return (
         select(*(table.c[name] for name in ("vendor_id", "product_id", "month", *FIGURES)))
         .where(stats.scope.covers(table))
@@ -207,7 +211,7 @@ def _changes(stats: StatList) -> FromClause:
 
 def _price(row: FromClause, scope: Scope) -> ColumnElement[Any]:
     """Return the price in force on the month's first day: the latest begun, unless it is over."""
-    price = Price.__table__.alias("price")
+    price = Price.table().alias("price")
     in_force = case(
         (or_(price.c.valid_to.is_(None), price.c.valid_to >= row.c.month), price.c.amount)
     )

@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import ScalarSelect, Select, Text, cast, func, null, select
+from sqlalchemy import ColumnElement, ScalarSelect, Select, Text, cast, func, null, select
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
+from gateway.catalogue.licensors import licensor_text
 from gateway.records.filters import UserFilter
 from gateway.records.keyset import Page, beyond, ordering, place
 from gateway.records.order import UserOrder
@@ -59,6 +60,10 @@ def stat_page(
         cast(inner.c.price, Text),
         "fee",
         cast(inner.c.fee, Text),
+        "licensor_code",
+        licensor_text(inner, "code"),
+        "licensor_name",
+        licensor_text(inner, "name"),
         *nested,
     )
     listed = select(
@@ -84,7 +89,10 @@ def _users(stats: StatList, wanted: DrillDown, row: Any) -> ScalarSelect[Any]:
     return user_page(users, wanted.fields, wanted.paging, total=wanted.total, figure=figure)
 
 
-def whole_stats(stats: StatList) -> Select[Any]:
-    """Return all the figures for a download, in list order."""
+def whole_stats(stats: StatList) -> tuple[dict[str, ColumnElement[Any]], Select[Any]]:
+    """Return all the figures for a download: columns by name, and the select to add them to."""
     every = figures(stats)
-    return select(*every.c).order_by(*ordering(stat_keys(stats.order, every)))
+    columns = {column.name: column for column in every.c}
+    for name in ("full_price", "regulatory", "internal_free", "trial", "new", "ended"):
+        columns[f"{name}_count"] = columns[name]
+    return columns, select().order_by(*ordering(stat_keys(stats.order, every)))

@@ -10,7 +10,7 @@ from gateway.statistics.counting import FIGURES, deltas
 from gateway.statistics.models import MonthlyDelta
 from gateway.tenancy.session import ScopedSession
 
-_TABLE = MonthlyDelta.__table__
+_TABLE = MonthlyDelta.table()
 
 
 async def add_deltas(session: ScopedSession, rows: FromClause, *, sign: int) -> None:

@@ -111,7 +111,7 @@ def _check_insert(insert: Insert, scope: Scope) -> None:
         given = dict(zip(names, insert.select.selected_columns, strict=True))
         rows: list[dict[str, Any]] = [given]
     else:
-        values = insert._multi_values or ((insert._values or {},),)  # noqa: SLF001
+        values: Any = insert._multi_values or ((insert._values or {},),)  # noqa: SLF001
         rows = [
             {getattr(key, "name", key): value for key, value in row.items()}
             for many in values

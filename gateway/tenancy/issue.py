@@ -12,7 +12,7 @@ from gateway.tenancy.models import ApiKey
 from gateway.tenancy.operator import OperatorSession
 from gateway.tenancy.principal import Role
 
-_TABLE = ApiKey.__table__
+_TABLE = ApiKey.table()
 
 
 @dataclass(frozen=True, slots=True)

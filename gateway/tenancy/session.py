@@ -8,8 +8,8 @@ from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, S
 from contextlib import asynccontextmanager
 from typing import Any
 
-from sqlalchemy import CursorResult, Executable, Row, Table
-from sqlalchemy.dialects.postgresql import asyncpg as dialect
+from sqlalchemy import CursorResult, Delete, Insert, Row, Select, Table, Update
+from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -17,6 +17,8 @@ from gateway.errors import Unavailable
 from gateway.tenancy.guard import check
 from gateway.tenancy.scope import AXES, Scope
 
+Statement = Select[Any] | Insert | Update | Delete
+_DIALECT = PGDialect_asyncpg()  # type: ignore[no-untyped-call]
 _SETTINGS = {"vendor_id": "gateway.vendors", "product_id": "gateway.products"}
 
 COLUMN_MARK = b"\x01"
@@ -38,28 +40,26 @@ class ScopedSession:
         """Have the transaction rolled back at the end of the session: nothing of it stays."""
         self.discarded = True
 
-    async def scalar(self, statement: Executable) -> Any:
+    async def scalar(self, statement: Statement) -> Any:
         """Run a statement; return the first column of its first row, or None."""
         return (await self.execute(statement)).scalar()
 
-    async def rows(self, statement: Executable) -> Sequence[Row[Any]]:
+    async def rows(self, statement: Statement) -> Sequence[Row[Any]]:
         """Run a statement; return all its rows."""
         return (await self.execute(statement)).all()
 
-    async def execute(self, statement: Executable) -> CursorResult[Any]:
+    async def execute(self, statement: Statement) -> CursorResult[Any]:
         """Run a statement after the guard has passed it."""
         check(statement, self.scope)
         return await self._connection.execute(statement)
 
-    async def copy_out(
-        self, statement: Executable, sink: Callable[[bytes], Awaitable[None]]
-    ) -> int:
+    async def copy_out(self, statement: Statement, sink: Callable[[bytes], Awaitable[None]]) -> int:
         """Stream a statement's rows to `sink`; return how many.
 
         Chunks are UTF-8, columns divided by COLUMN_MARK, lines ended by a line feed.
         """
         check(statement, self.scope)
-        compiled = statement.compile(dialect=dialect.dialect(), compile_kwargs={})  # type: ignore[attr-defined]
+        compiled: Any = statement.compile(dialect=_DIALECT)
         values = [
             bind.type.dialect_impl(compiled.dialect).bind_processor(compiled.dialect)
             for bind in (compiled.binds[name] for name in compiled.positiontup)

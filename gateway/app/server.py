@@ -1,0 +1,90 @@
+"""The ASGI application and the server that runs it."""
+
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.routing import Route
+
+from gateway.app.house import House
+from gateway.config.settings import Settings
+from gateway.errors import BadInput, Unavailable
+from gateway.http.exports import ExportEndpoint
+from gateway.http.graphql import GraphQLEndpoint
+from gateway.http.health import healthz, readyz
+from gateway.http.trailers import TrailersProtocol
+from gateway.resolvers.query import build_schema
+from gateway.tenancy.doctor import examine, ready
+
+
+def application(house: House) -> Starlette:
+    """Wire the routes of an open house."""
+
+    def base_url(request: Request) -> str:
+        return (house.settings.public_url or str(request.base_url)).rstrip("/")
+
+    graphql = GraphQLEndpoint(build_schema(), house.service, house.links, base_url)
+    exports = ExportEndpoint(house.service, house.links)
+    return Starlette(
+        routes=[
+            Route("/graphql", graphql, methods=["GET", "POST"]),
+            Route("/exports/{token}", exports, methods=["GET", "HEAD"]),
+            Route("/healthz", healthz),
+            Route("/readyz", readyz(lambda: ready(house.service))),
+        ]
+    )
+
+
+async def fit_to_serve(house: House) -> None:
+    """Raise Unavailable, naming what is wrong, unless the database is fit to serve."""
+    wrong = [found for found in await examine(house.service) if not found.right]
+    if wrong:
+        told = "; ".join(f"{found.name}: {found.detail}" for found in wrong)
+        raise Unavailable(
+            f"not fit to serve: {told} (see gateway doctor and gateway migrate)",
+            f"无法提供服务：{told}",
+        )
+
+
+@asynccontextmanager
+async def listening(config: Settings) -> AsyncIterator[socket.socket]:
+    """Hold the address to serve on; BadInput if it is taken."""
+    family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
+    held = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            held.bind((config.host, config.port))
+        except OSError as error:
+            raise BadInput(
+                f"can't listen on {config.host}:{config.port}: {error.strerror}",
+                f"无法监听{config.host}:{config.port}",
+                argument="GATEWAY_PORT",
+                accepted="a free port, or 0 for any",
+            ) from error
+        yield held
+    finally:
+        held.close()
+
+
+async def serve(house: House, held: socket.socket, started: Callable[[str], None]) -> None:
+    """Serve until told to stop, having said at which address."""
+    await fit_to_serve(house)
+    host, port = held.getsockname()[:2]
+    server = uvicorn.Server(
+        uvicorn.Config(
+            application(house),
+            http=TrailersProtocol,
+            ws="none",
+            lifespan="off",
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=10,
+        )
+    )
+    started(f"http://{f'[{host}]' if ':' in host else host}:{port}")
+    await server.serve(sockets=[held])

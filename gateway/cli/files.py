@@ -1,0 +1,326 @@
+"""`gateway check`, `gateway import users`, `gateway export users|monthly`."""
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, BinaryIO, TypeVar
+
+import orjson
+import typer
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TaskProgressColumn,
+    TimeRemainingColumn,
+)
+
+from gateway.app.house import House
+from gateway.cli.catalogue import day
+from gateway.cli.run import Json, actor, console, in_house, run, tell
+from gateway.config.clock import today
+from gateway.delimited.encoding import TextEncoding
+from gateway.delimited.writer import LineEnd
+from gateway.errors import BadInput, Refused
+from gateway.exports.files import to_file
+from gateway.exports.requests import MonthlyExport, UserExport, run_export
+from gateway.exports.stream import Form, Receipt, Sink
+from gateway.intake.check import check as check_file
+from gateway.intake.problems import BadLine
+from gateway.intake.run import Mode, import_users
+from gateway.intake.sources import FileSource
+from gateway.records.filters import DateJoin, UserFilter
+from gateway.regulation.codes import Code, FeeCategory, ServiceStatus
+from gateway.regulation.months import Month
+from gateway.statistics.figures import months_between
+from gateway.tenancy.operator import open_operator
+
+imports = typer.Typer(help="Bring files in.", no_args_is_help=True)
+exports = typer.Typer(help="Write the regulation's || downloads.", no_args_is_help=True)
+
+Encoding = Annotated[str, typer.Option(help="utf-8, gb18030, or auto to tell it from the content.")]
+OutputEncoding = Annotated[str, typer.Option("--encoding", help="utf-8 or gb18030.")]
+Header = Annotated[bool, typer.Option("--header", help="Begin with a line of headings.")]
+Crlf = Annotated[bool, typer.Option("--crlf", help="End lines with CR LF.")]
+Output = Annotated[
+    Path | None, typer.Option("-o", "--output", help="Standard output if not given.")
+]
+_SHOWN = 20
+C = TypeVar("C", bound=Code)
+
+
+def _encoding(name: str) -> TextEncoding | None:
+    names = {"utf-8": TextEncoding.UTF_8, "utf8": TextEncoding.UTF_8}
+    names |= {"gb18030": TextEncoding.GB18030, "gbk": TextEncoding.GB18030}
+    if name.lower() == "auto":
+        return None
+    if name.lower() not in names:
+        raise BadInput(
+            f"{name!r} is not an encoding",
+            f"“{name}”不是编码",
+            argument="--encoding",
+            accepted="utf-8, gb18030 or auto",
+        )
+    return names[name.lower()]
+
+
+def _form(encoding: str, header: bool, crlf: bool) -> Form:
+    written = _encoding(encoding) or TextEncoding.UTF_8
+    return Form(written, header, LineEnd.CRLF if crlf else LineEnd.LF)
+
+
+def _progress(path: Path) -> tuple[Progress, Callable[[int], None]]:
+    """Return a progress bar over a file's bytes, shown on a terminal only."""
+    bar = Progress(
+        "{task.description}",
+        BarColumn(),
+        TaskProgressColumn(),
+        DownloadColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+    size = path.stat().st_size if path.is_file() else None
+    task = bar.add_task(path.name, total=size)
+    return bar, lambda amount: bar.advance(task, amount)
+
+
+def check(
+    file: Annotated[Path, typer.Argument(help="A || file of users, 11 or 12 columns.")],
+    encoding: Encoding = "auto",
+    json: Json = False,
+) -> None:
+    """Validate a file with no database: every problem with its line, column, rule and reason."""
+
+    async def work() -> tuple[int, int]:
+        bad = 0
+
+        def report(line: BadLine) -> None:
+            nonlocal bad
+            bad += 1
+            for problem in line.problems:
+                said = orjson.dumps(problem.json()).decode() if json else problem.text()
+                sys.stdout.write(said + "\n")
+
+        bar, advance = _progress(file)
+        with bar:
+            validator = check_file(FileSource(file, _encoding(encoding), advance), report)
+        return validator.lines, bad
+
+    lines, bad = run(work)
+    if json:
+        tell({"lines": lines, "bad": bad}, "", json=True)
+    else:
+        console.print(f"{file}: {lines} lines, {bad} bad")
+    if bad:
+        raise typer.Exit(1)
+
+
+class _ErrorFile:
+    """Collects rejected lines beside the import; appears under its name when all are there."""
+
+    def __init__(self, path: Path, encoding: Callable[[], TextEncoding]) -> None:
+        self.path, self._encoding = path, encoding
+        self._part = path.with_name(f"{path.name}.{os.getpid()}.part")
+        self._file: BinaryIO | None = None
+        self.number = 0
+
+    def __call__(self, bad: BadLine) -> None:
+        if self._file is None:
+            self._file = self._part.open("wb")
+        self.number += 1
+        if self.number <= _SHOWN:
+            for problem in bad.problems:
+                console.print(problem.text(), markup=False)
+        text = "".join(f"{line}\n" for line in bad.mendable())
+        self._file.write(text.encode(self._encoding().value, "backslashreplace"))
+
+    def finish(self, *, keep: bool) -> None:
+        """Give the file its name, or remove it."""
+        if self._file is not None:
+            self._file.close()
+            if keep:
+                self._part.replace(self.path)
+            else:
+                self._part.unlink(missing_ok=True)
+
+
+@imports.command("users")
+def import_users_command(
+    file: Annotated[Path, typer.Argument(help="A || file of users, 11 or 12 columns.")],
+    vendor: Annotated[str, typer.Option(help="Code of the vendor whose users they are.")],
+    mode: Annotated[
+        Mode,
+        typer.Option(help="snapshot: the file is the whole roster. delta: insert or update."),
+    ] = Mode.SNAPSHOT,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Change nothing.")] = False,
+    encoding: Encoding = "auto",
+    errors: Annotated[
+        Path | None, typer.Option(help="Where rejected lines go; FILE.rejected if not given.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Import a vendor's users: all of the file or nothing."""
+
+    async def work(house: House) -> None:
+        async with open_operator(house.operator, actor()) as session:
+            scope = await session.scope()
+        bar, advance = _progress(file)
+        source = FileSource(file, _encoding(encoding), advance)
+        rejected = _ErrorFile(
+            errors or file.with_name(f"{file.name}.rejected"), lambda: source.encoding
+        )
+        complete = False
+        try:
+            with bar:
+                outcome = await import_users(
+                    house.service, scope, vendor, source, mode, report=rejected, dry_run=dry_run
+                )
+        except Refused:
+            complete = True
+            if rejected.number > _SHOWN:
+                console.print(f"… and {rejected.number - _SHOWN} more")
+            console.print(f"rejected lines, with reasons: {rejected.path}", markup=False)
+            raise
+        finally:
+            rejected.finish(keep=complete)
+        change = outcome.change
+        counts = {
+            "lines": outcome.lines,
+            "added": change.added,
+            "changed": change.changed,
+            "superseded": change.superseded,
+            "unchanged": change.unchanged,
+        }
+        text = ", ".join(f"{number} {name}" for name, number in counts.items())
+        if dry_run:
+            text = f"dry run, nothing was changed: {text}"
+        elif change.nothing:
+            text = f"nothing to change: {text}"
+        else:
+            text = f"batch {outcome.batch}: {text}"
+        tell({"batch": outcome.batch, "dryRun": dry_run, **counts}, text, json=json)
+
+    in_house(work)
+
+
+@exports.command("users")
+def export_users_command(
+    vendor: Annotated[list[str], typer.Option(help="Code of a vendor; may be repeated.")],
+    product: Annotated[list[str] | None, typer.Option(help="Name of a product.")] = None,
+    search: Annotated[
+        str | None, typer.Option(help="Prefix of the user ID or part of the name.")
+    ] = None,
+    category: Annotated[
+        list[str] | None, typer.Option(help="FULL_PRICE, REGULATORY, INTERNAL_FREE or TRIAL.")
+    ] = None,
+    status: Annotated[list[str] | None, typer.Option(help="ACTIVE, EXPIRED or CANCELLED.")] = None,
+    start_before: Annotated[
+        str | None, typer.Option(help="Service starts before this day.")
+    ] = None,
+    end_after: Annotated[str | None, typer.Option(help="Service ends after this day.")] = None,
+    both: Annotated[
+        bool, typer.Option("--both", help="Both date conditions hold, not either.")
+    ] = False,
+    counted_in: Annotated[str | None, typer.Option(help="Counted in this month: YYYYMM.")] = None,
+    output: Output = None,
+    encoding: OutputEncoding = "utf-8",
+    header: Header = False,
+    crlf: Crlf = False,
+    json: Json = False,
+) -> None:
+    """Write the user download (一、1): eleven columns, sorted by user ID."""
+
+    async def work(house: House) -> None:
+        wanted = UserExport(
+            vendors=tuple(vendor),
+            products=tuple(product) if product else None,
+            filter=UserFilter(
+                search=search,
+                fee_categories=_codes(FeeCategory, category, "--category"),
+                service_statuses=_codes(ServiceStatus, status, "--status"),
+                start_before=day(start_before, "--start-before") if start_before else None,
+                end_after=day(end_after, "--end-after") if end_after else None,
+                date_join=DateJoin.AND if both else DateJoin.OR,
+                counted_in=Month.parse(counted_in, argument="--counted-in") if counted_in else None,
+            ),
+        )
+        await _export(house, wanted, _form(encoding, header, crlf), output, json=json)
+
+    in_house(work)
+
+
+@exports.command("monthly")
+def export_monthly_command(
+    vendor: Annotated[list[str], typer.Option(help="Code of a vendor; may be repeated.")],
+    product: Annotated[str, typer.Option(help="Name of the product: one file is for one.")],
+    start: Annotated[str | None, typer.Option("--from", help="First month: YYYYMM.")] = None,
+    to: Annotated[str | None, typer.Option(help="Last month: YYYYMM.")] = None,
+    output: Output = None,
+    encoding: OutputEncoding = "utf-8",
+    header: Header = False,
+    crlf: Crlf = False,
+    json: Json = False,
+) -> None:
+    """Write the monthly download (一、2): nine columns, oldest month first."""
+
+    async def work(house: House) -> None:
+        months = months_between(
+            today(),
+            Month.parse(start, argument="--from") if start else None,
+            Month.parse(to, argument="--to") if to else None,
+            None,
+        )
+        wanted = MonthlyExport(months, tuple(vendor), (product,))
+        await _export(house, wanted, _form(encoding, header, crlf), output, json=json)
+
+    in_house(work)
+
+
+async def _export(
+    house: House,
+    wanted: UserExport | MonthlyExport,
+    form: Form,
+    output: Path | None,
+    *,
+    json: bool,
+) -> None:
+    async with open_operator(house.operator, actor()) as session:
+        scope = await session.scope()
+
+    async def write(sink: Sink) -> Receipt:
+        return await run_export(house.service, scope, wanted, form, sink)
+
+    if output is None:
+
+        async def to_stdout(data: bytes) -> None:
+            sys.stdout.buffer.write(data)
+
+        receipt = await write(to_stdout)
+        sys.stdout.buffer.flush()
+    else:
+        receipt = await to_file(output, write)
+    told = {"rows": receipt.rows, "bytes": receipt.size, "sha256": receipt.sha256}
+    text = f"{receipt.rows} rows, {receipt.size} bytes, SHA-256 {receipt.sha256}"
+    if output is not None:
+        tell({"file": str(output), **told}, f"{output}: {text}", json=json)
+    else:
+        console.print(orjson.dumps(told).decode() if json else text, markup=False)
+
+
+def _codes(kind: type[C], names: list[str] | None, where: str) -> tuple[C, ...] | None:
+    """Read codes by name or by the regulation's text."""
+    if not names:
+        return None
+    known: dict[str, C] = {**kind.__members__, **kind.texts()}
+    for name in names:
+        if name not in known:
+            raise BadInput(
+                f"{name!r} is not a code",
+                f"“{name}”不是代码",
+                argument=where,
+                accepted=", ".join(known),
+            )
+    return tuple(known[name] for name in names)

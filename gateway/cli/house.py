@@ -1,0 +1,109 @@
+"""`gateway demo|serve|migrate|doctor|query`: the gateway itself."""
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import orjson
+import typer
+
+from gateway.app.house import House, open_house
+from gateway.app.migrate import migrate as upgrade
+from gateway.app.server import listening, serve
+from gateway.cli.run import Json, configured, console, in_house, run, tell
+from gateway.demo.load import found_demo
+from gateway.tenancy.doctor import examine
+
+
+def serve_command() -> None:
+    """Run the server."""
+
+    async def work() -> None:
+        config = configured()
+        async with listening(config) as held, open_house(config) as house:
+            if config.database_url is None:
+                await upgrade(house.addresses)
+            await serve(house, held, lambda at: console.print(f"serving on {at}/graphql"))
+
+    run(work)
+
+
+def migrate_command() -> None:
+    """Upgrade the database's schema to this version."""
+
+    async def work() -> None:
+        async with open_house(configured()) as house:
+            await upgrade(house.addresses)
+        console.print("the schema is up to date")
+
+    run(work)
+
+
+def doctor_command(json: Json = False) -> None:
+    """Check settings, database, role, row-level security, clock and disk."""
+
+    async def work(house: House) -> bool:
+        found = await examine(house.service)
+        for one in found:
+            mark = "ok" if one.right else "WRONG"
+            tell(
+                {"name": one.name, "right": one.right, "detail": one.detail},
+                f"{mark:5}  {one.name}: {one.detail}",
+                json=json,
+            )
+        return all(one.right for one in found)
+
+    if not in_house(work):
+        raise typer.Exit(3)
+
+
+def demo_command(
+    scale: Annotated[float, typer.Option(min=0.001, max=50, help="1 is 200,000 records.")] = 1.0,
+) -> None:
+    """Load a demo market on an empty embedded database, print keys and addresses, and serve."""
+
+    async def work() -> None:
+        config = configured()
+        if "data_dir" not in config.model_fields_set:
+            config = config.model_copy(update={"data_dir": Path(".gateway-demo")})
+        async with listening(config) as held, open_house(config) as house:
+            await upgrade(house.addresses)
+            keys = await found_demo(house.service, house.operator, scale, console)
+            await serve(house, held, lambda at: _welcome(at, keys))
+
+    run(work)
+
+
+def _welcome(at: str, keys: dict[str, str]) -> None:
+    licensor, vendor = keys["licensor"], keys["vendor"]
+    query = "{ monthlyStats(first: 3) { nodes { label vendor { name } fullPriceCount fee } } }"
+    body = orjson.dumps({"query": query}).decode()
+    console.print(f"\n[bold]The gateway serves on {at}/graphql[/]\n", markup=True)
+    console.print(f"key of the data company (SZSE Info, analyst): {licensor}", markup=False)
+    console.print(f"key of the vendor {keys['code']} (operator): {vendor}\n", markup=False)
+    console.print("Try:", markup=False)
+    console.print(
+        f"curl -s {at}/graphql -H 'Authorization: Bearer {licensor}' "
+        f"-H 'Content-Type: application/json' -d '{body}'\n",
+        markup=False,
+    )
+    console.print("Stop with Ctrl-C.", markup=False)
+
+
+def query_command(
+    file: Annotated[Path, typer.Argument(help="A GraphQL document; - for standard input.")],
+    key: Annotated[str, typer.Option(envvar="GATEWAY_KEY", help="The API key to ask with.")],
+    variables: Annotated[str, typer.Option(help="Variables as JSON.")] = "{}",
+) -> None:
+    """Run a GraphQL document on the database directly, within an API key's scope."""
+    from gateway.app.ask import ask  # noqa: PLC0415 (only this command needs the schema)
+
+    async def work(house: House) -> dict[str, object]:
+        text = sys.stdin.read() if str(file) == "-" else await asyncio.to_thread(file.read_text)
+        return await ask(house, key, text, variables)
+
+    answer = in_house(work)
+    sys.stdout.write(orjson.dumps(answer, option=orjson.OPT_INDENT_2).decode() + "\n")
+    if answer.get("errors"):
+        raise typer.Exit(1)

@@ -1,0 +1,51 @@
+"""The program `gateway`."""
+
+import logging
+from typing import Annotated
+
+import typer
+
+from gateway import __version__
+from gateway.cli import catalogue, files, house
+
+program = typer.Typer(
+    help="The compliance gateway: vendors' users, monthly figures and fees.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+program.command("demo")(house.demo_command)
+program.command("serve")(house.serve_command)
+program.command("migrate")(house.migrate_command)
+program.command("doctor")(house.doctor_command)
+program.command("query")(house.query_command)
+program.command("check")(files.check)
+program.add_typer(files.imports, name="import")
+program.add_typer(files.exports, name="export")
+program.add_typer(catalogue.licensor, name="licensor")
+program.add_typer(catalogue.vendor, name="vendor")
+program.add_typer(catalogue.product, name="product")
+program.add_typer(catalogue.licence, name="licence")
+program.add_typer(catalogue.price, name="price")
+program.add_typer(catalogue.key, name="key")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@program.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """See and prove who a vendor's users are, how many counted, and what is due."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+
+
+def main() -> None:
+    """Run the program."""
+    program()

@@ -1,0 +1,121 @@
+"""`/exports/{token}`: a sealed link, followed: `||` bytes as they come out of the database.
+
+A complete answer ends with the trailer fields `Export-Rows`, `Export-SHA256` and
+`Export-Complete: true`. One that was cut has neither them nor the last chunk, so that every HTTP
+client reports it.
+"""
+
+import asyncio
+from contextlib import suppress
+from urllib.parse import quote
+
+import orjson
+from sqlalchemy.ext.asyncio import AsyncEngine
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from gateway.errors import GatewayError
+from gateway.exports.links import Links, Ticket
+from gateway.exports.requests import run_export, within
+from gateway.exports.stream import Receipt
+from gateway.http.errors import body_of, language_of, status_of
+from gateway.tenancy.authenticate import reauthenticate
+from gateway.tenancy.scope import Scope as TenantScope
+
+_TRAILERS = b"Export-Rows, Export-SHA256, Export-Complete"
+
+
+class ExportEndpoint:
+    """Streams the export that a token names."""
+
+    def __init__(self, engine: AsyncEngine, links: Links) -> None:
+        """Take the engine and the seal."""
+        self._engine, self._links = engine, links
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request: 404 for a link that is not valid, else the file."""
+        request = Request(scope, receive)
+        try:
+            ticket = self._links.open(request.path_params["token"])
+            tenant = await reauthenticate(self._engine, ticket.key)
+            within(tenant, ticket.export)
+        except GatewayError as error:
+            language = language_of(request.headers.get("accept-language"))
+            response = Response(
+                orjson.dumps(body_of(error, language)),
+                status_of(error),
+                media_type="application/json",
+            )
+            await response(scope, receive, send)
+            return
+        if request.method == "HEAD":
+            await send(_start(ticket, trailers=False))
+            await send({"type": "http.response.body", "body": b""})
+            return
+        await self._until_gone(ticket, tenant, receive, send)
+
+    async def _until_gone(
+        self, ticket: Ticket, tenant: TenantScope, receive: Receive, send: Send
+    ) -> None:
+        """Stream, and stop the database's work when the client goes away."""
+        work = asyncio.create_task(self._stream(ticket, tenant, send))
+        gone = asyncio.create_task(_disconnected(receive))
+        await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
+        gone.cancel()
+        if not work.done():
+            work.cancel()
+            with suppress(asyncio.CancelledError):
+                await work
+            return
+        await work
+
+    async def _stream(self, ticket: Ticket, tenant: TenantScope, send: Send) -> None:
+        started = False
+
+        async def start() -> None:
+            nonlocal started
+            if not started:
+                started = True
+                await send(_start(ticket, trailers=True))
+
+        async def sink(data: bytes) -> None:
+            await start()
+            await send({"type": "http.response.body", "body": data, "more_body": True})
+
+        receipt = await run_export(self._engine, tenant, ticket.export, ticket.form, sink)
+        await start()
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        await send({"type": "http.response.trailers", "headers": _trailers(receipt)})
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _start(ticket: Ticket, *, trailers: bool) -> dict[str, object]:
+    name = quote(f"{ticket.export.layout.title}.txt")
+    charset = ticket.form.encoding.value.upper()
+    headers = [
+        (b"content-type", f"text/plain; charset={charset}".encode()),
+        (b"content-disposition", f"attachment; filename*=UTF-8''{name}".encode()),
+        (b"cache-control", b"no-store"),
+        (b"x-content-type-options", b"nosniff"),
+    ]
+    if trailers:
+        headers.append((b"trailer", _TRAILERS))
+    return {
+        "type": "http.response.start",
+        "status": 200,
+        "headers": headers,
+        "trailers": trailers,
+    }
+
+
+def _trailers(receipt: Receipt) -> list[tuple[bytes, bytes]]:
+    return [
+        (b"export-rows", str(receipt.rows).encode()),
+        (b"export-sha256", receipt.sha256.encode()),
+        (b"export-complete", b"true"),
+    ]

@@ -1,0 +1,78 @@
+"""`/graphql`: GraphQL over HTTP, POST, and GET for queries."""
+
+from collections.abc import Callable
+
+import orjson
+import strawberry
+from sqlalchemy.ext.asyncio import AsyncEngine
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+from starlette.websockets import WebSocket
+from strawberry.asgi import GraphQL
+from strawberry.http import GraphQLHTTPResponse
+from strawberry.types import ExecutionResult
+
+from gateway.errors import GatewayError
+from gateway.exports.links import Links
+from gateway.http.errors import body_of, language_of, public_error, status_of
+from gateway.schema.context import Context
+from gateway.tenancy.authenticate import authenticate
+
+
+class GraphQLEndpoint(GraphQL[Context, None]):
+    """Strawberry's endpoint with our authentication, errors and JSON."""
+
+    def __init__(
+        self,
+        schema: strawberry.Schema,
+        engine: AsyncEngine,
+        links: Links,
+        base_url: Callable[[Request], str],
+    ) -> None:
+        """Take what operations need."""
+        super().__init__(schema, graphql_ide=None, subscription_protocols=())
+        self._engine, self._links, self._base_url = engine, links, base_url
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request; the operation's session is closed before the answer is sent."""
+        request = Request(scope, receive)
+        language = language_of(request.headers.get("accept-language"))
+        try:
+            minted = await authenticate(self._engine, request.headers.get("authorization"))
+        except GatewayError as error:
+            status = status_of(error)
+            response = Response(
+                orjson.dumps(body_of(error, language)), status, media_type="application/json"
+            )
+            if status == 401:
+                response.headers["WWW-Authenticate"] = "Bearer"
+            await response(scope, receive, send)
+            return
+        context = Context(self._engine, minted, self._links, self._base_url(request), language)
+        scope["gateway.context"] = context
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            await context.close()
+
+    async def get_context(
+        self, request: Request | WebSocket, response: Response | WebSocket
+    ) -> Context:
+        """Return the context made for this request."""
+        found: Context = request.scope["gateway.context"]
+        return found
+
+    async def process_result(
+        self, request: Request, result: ExecutionResult
+    ) -> GraphQLHTTPResponse:
+        """Mask what is internal, and speak the caller's language."""
+        context: Context = request.scope["gateway.context"]
+        await context.close()
+        if result.errors:
+            result.errors = [public_error(error, context.language) for error in result.errors]
+        return await super().process_result(request, result)
+
+    def encode_json(self, data: object) -> bytes:
+        """Write JSON."""
+        return orjson.dumps(data, default=str)

@@ -1,0 +1,114 @@
+"""`monthlyStats`: the monthly figures (一、2), with the users behind each count."""
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Annotated
+
+import strawberry
+
+from gateway.errors import BadInput
+from gateway.exports.requests import MonthlyExport, UserExport, day
+from gateway.records.filters import UserFilter
+from gateway.records.keyset import Page
+from gateway.records.users import UserList
+from gateway.regulation.months import Month
+from gateway.resolvers.fields import list_fields
+from gateway.resolvers.users import connection, read_order
+from gateway.schema.context import Context, Info
+from gateway.schema.inputs import MonthlyStatOrderInput
+from gateway.schema.monthly_stat import MonthlyStat, MonthlyStatConnection
+from gateway.schema.pages import Slice, order_names
+from gateway.schema.scalars import past_instant
+from gateway.schema.selection import Selected, selected
+from gateway.schema.user import UserConnection
+from gateway.statistics.figures import NEWEST_FIRST, StatList, figures, months_between, stat_keys
+from gateway.statistics.stats import DrillDown, stat_page
+
+
+async def monthly_stats(
+    info: Info,
+    vendors: list[str] | None = None,
+    products: list[str] | None = None,
+    from_: Annotated[Month | None, strawberry.argument(name="from")] = None,
+    to: Month | None = None,
+    year: int | None = None,
+    order_by: list[MonthlyStatOrderInput] | None = None,
+    first: int | None = None,
+    after: str | None = None,
+    as_of: datetime | None = None,
+) -> MonthlyStatConnection:
+    """Return a page of the figures in scope, drill-down lists and all, by one statement."""
+    context: Context = info.context
+    instant = past_instant(as_of)
+    today = day(instant)
+    months = months_between(today, from_, to, year)
+    order = tuple(one.read() for one in order_by) if order_by else NEWEST_FIRST
+    scope = context.scope.narrow(vendors=vendors, products=products)
+    stats = StatList(scope, today, months, order, instant)
+    paging = Page(first, after)
+    selection = selected(info)
+    drill_downs = {
+        one.key: _drill_down(one)
+        for one in [*selection.under("nodes"), *selection.under("edges", "node")]
+        if one.name == "users"
+    }
+    found = await context.ask(
+        stat_page(stats, drill_downs, paging, total="totalCount" in selection.names())
+    )
+    part = Slice.of(found, order_names(stat_keys(order, figures(stats))), paging)
+    export = MonthlyExport(
+        months,
+        None if vendors is None else tuple(vendors),
+        None if products is None else tuple(products),
+        order,
+        instant,
+    )
+    current = Month.of(today)
+    return MonthlyStatConnection(
+        part=part,
+        export=export,
+        stats=[
+            MonthlyStat(
+                row=row,
+                nested={
+                    key: _users(row, key, wanted, stats) for key, wanted in drill_downs.items()
+                },
+                current=current,
+            )
+            for row in part.rows
+        ],
+    )
+
+
+def _drill_down(field: Selected) -> DrillDown:
+    arguments = field.arguments
+    wanted = arguments.get("filter")
+    read = wanted.read() if wanted else UserFilter()
+    if read.counted_in is not None:
+        raise BadInput(
+            "the list belongs to a month already",
+            "该列表已属于某个月",
+            argument="users.filter.countedIn",
+            accepted="a filter without countedIn",
+        )
+    return DrillDown(
+        fields=list_fields(field),
+        paging=Page(arguments.get("first"), arguments.get("after")),
+        total="totalCount" in field.names(),
+        category=arguments.get("category"),
+        filter=read,
+        order=read_order(arguments.get("order_by")),
+    )
+
+
+def _users(row: dict[str, object], key: str, wanted: DrillDown, stats: StatList) -> UserConnection:
+    month = Month.parse(str(row["month"])[:7])
+    listed = UserList(stats.scope, stats.today, wanted.filter, wanted.order, stats.as_of)
+    export = UserExport(
+        (str(row["vendor_code"]),),
+        (str(row["product_name"]),),
+        replace(wanted.filter, counted_in=month, counted_as=wanted.category),
+        tuple(wanted.order),
+        stats.as_of,
+    )
+    return connection(row[f"users:{key}"], listed, wanted.paging, export)  # type: ignore[arg-type]

@@ -1,0 +1,57 @@
+"""The graph: its root fields, and the schema built of them."""
+
+import strawberry
+from strawberry.extensions import MaxAliasesLimiter, MaxTokensLimiter, ParserCache, ValidationCache
+from strawberry.schema.config import StrawberryConfig
+
+from gateway.regulation.months import Month
+from gateway.resolvers.catalogue import products, vendor, vendors
+from gateway.resolvers.monthly_stats import monthly_stats
+from gateway.resolvers.node import node
+from gateway.resolvers.users import users
+from gateway.resolvers.viewer import viewer
+from gateway.schema.monthly_stat import MonthlyStatConnection
+from gateway.schema.node import Node
+from gateway.schema.product import Product, ProductConnection
+from gateway.schema.scalars import MONTH
+from gateway.schema.user import User, UserConnection
+from gateway.schema.vendor import Vendor, VendorConnection
+from gateway.schema.viewer import Viewer
+
+
+@strawberry.type(description="All that can be asked. Nothing outside the caller's scope exists.")
+class Query:
+    """The query root."""
+
+    viewer: Viewer = strawberry.field(resolver=viewer, description="Who am I, and what may I see.")
+    vendors: VendorConnection = strawberry.field(
+        resolver=vendors, description="The vendors in scope."
+    )
+    vendor: Vendor | None = strawberry.field(resolver=vendor, description="One vendor by its code.")
+    users: UserConnection = strawberry.field(
+        resolver=users, description="The user-detail list (一、1 用户详细信息)."
+    )
+    monthly_stats: MonthlyStatConnection = strawberry.field(
+        resolver=monthly_stats,
+        description="Monthly figures (一、2 每月用户统计信息), by month range or by year; "
+        "by default the three-year window. Future months are not shown.",
+    )
+    products: ProductConnection = strawberry.field(
+        resolver=products, description="The products in scope."
+    )
+    node: Node | None = strawberry.field(resolver=node, description="Any object by its id.")
+
+
+def build_schema() -> strawberry.Schema:
+    """Build the schema. Cached parsing and validation, and static limits, come with it."""
+    return strawberry.Schema(
+        query=Query,
+        types=[User, Vendor, Product],
+        config=StrawberryConfig(scalar_map={Month: MONTH}),
+        extensions=[
+            lambda: ParserCache(maxsize=1000),
+            lambda: ValidationCache(maxsize=1000),
+            lambda: MaxTokensLimiter(max_token_count=5000),
+            lambda: MaxAliasesLimiter(max_alias_count=50),
+        ],
+    )

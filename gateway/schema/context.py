@@ -1,0 +1,58 @@
+"""What resolvers have at hand: the scope, one read session per operation, links."""
+
+import asyncio
+from contextlib import AsyncExitStack
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ScalarSelect, select
+from sqlalchemy.ext.asyncio import AsyncEngine
+from strawberry import Info as StrawberryInfo
+
+from gateway.errors import Language, NotFound
+from gateway.exports.links import Links
+from gateway.exports.requests import MonthlyExport, UserExport, within
+from gateway.exports.stream import Form
+from gateway.tenancy.scope import Scope
+from gateway.tenancy.session import ScopedSession, open_session
+
+
+class Context:
+    """One operation's context. All its statements see one snapshot of the database."""
+
+    def __init__(
+        self, engine: AsyncEngine, scope: Scope, links: Links, base_url: str, language: Language
+    ) -> None:
+        """Take what the request brought."""
+        self.scope, self.language = scope, language
+        self._engine, self._links, self._base_url = engine, links, base_url
+        self._stack = AsyncExitStack()
+        self._session: ScopedSession | None = None
+        self._turn = asyncio.Lock()
+        self.statements = 0
+
+    async def ask(self, document: ScalarSelect[Any]) -> Any:
+        """Run one statement that returns a JSON document. Fields ask one after another."""
+        async with self._turn:
+            if self._session is None:
+                self._session = await self._stack.enter_async_context(
+                    open_session(self._engine, self.scope)
+                )
+            self.statements += 1
+            return await self._session.scalar(select(document))
+
+    def link(self, export: UserExport | MonthlyExport, form: Form) -> tuple[str, datetime]:
+        """Return the address of a download and when it expires."""
+        within(self.scope, export)
+        key = self.scope.principal.key
+        if key is None:
+            raise NotFound.of("right", "权限", "EXPORT")
+        token, expires = self._links.seal(key, export, form)
+        return f"{self._base_url}/exports/{token}", expires
+
+    async def close(self) -> None:
+        """End the operation's session."""
+        await self._stack.aclose()
+
+
+Info = StrawberryInfo[Context, None]

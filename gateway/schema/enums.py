@@ -1,0 +1,41 @@
+"""The graph's enumerations: the regulation's codes and the choices of lists and files."""
+
+import strawberry
+
+from gateway.delimited.encoding import TextEncoding
+from gateway.delimited.writer import LineEnd
+from gateway.records.filters import DateJoin
+from gateway.records.keyset import Direction
+from gateway.records.order import UserOrderField
+from gateway.regulation.codes import Code, FeeCategory, ServiceStatus, UsageMode, UserType
+from gateway.statistics.figures import MonthlyStatOrderField
+
+
+def _described(codes: type[Code], heading: str) -> None:
+    texts = ", ".join(f"{code.name} {code.text}" for code in codes)
+    strawberry.enum(codes, description=f"{heading}: {texts}.")
+
+
+_described(UserType, "用户类型")
+_described(FeeCategory, "优惠标记")
+_described(ServiceStatus, "服务状态")
+_described(UsageMode, "信息使用方式")
+strawberry.enum(DateJoin, description="How startBefore and endAfter combine.")
+strawberry.enum(Direction, description="Sort direction.")
+strawberry.enum(UserOrderField, description="What users can be sorted by.")
+strawberry.enum(MonthlyStatOrderField, description="What monthly figures can be sorted by.")
+strawberry.enum(TextEncoding, description="Encoding of a file.")
+strawberry.enum(LineEnd, description="Line end of a file.")
+
+__all__ = [
+    "DateJoin",
+    "Direction",
+    "FeeCategory",
+    "LineEnd",
+    "MonthlyStatOrderField",
+    "ServiceStatus",
+    "TextEncoding",
+    "UsageMode",
+    "UserOrderField",
+    "UserType",
+]

@@ -1,0 +1,200 @@
+"""每月用户统计信息 (一、2)."""
+
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import strawberry
+
+from gateway.delimited.writer import lines
+from gateway.exports.requests import MonthlyExport
+from gateway.regulation.layouts import MONTHLY
+from gateway.regulation.months import Month
+from gateway.regulation.packs import SZSE_2010
+from gateway.schema.context import Info
+from gateway.schema.download import Download, link
+from gateway.schema.enums import FeeCategory, LineEnd, TextEncoding
+from gateway.schema.inputs import UserFilterInput, UserOrderInput
+from gateway.schema.pages import PageInfo, Slice
+from gateway.schema.product import Product
+from gateway.schema.user import UserConnection
+from gateway.schema.vendor import Vendor
+
+_HEADINGS = {field.name: f"{field.heading}." for field in MONTHLY.fields}
+
+
+@strawberry.type(description="One vendor's figures for one product in one month.")
+class MonthlyStat:
+    """A month's figures; `row` is their JSON, `nested` the drill-down lists by response key."""
+
+    row: strawberry.Private[dict[str, Any]]
+    nested: strawberry.Private[dict[str, UserConnection]]
+    current: strawberry.Private[Month]
+
+    @property
+    def _month(self) -> Month:
+        return Month.of(date.fromisoformat(self.row["month"]))
+
+    @strawberry.field
+    def vendor(self) -> Vendor:
+        """Return whose figures they are."""
+        return Vendor(row=self.row)
+
+    @strawberry.field
+    def product(self) -> Product:
+        """Return of which product."""
+        return Product(row=self.row)
+
+    @strawberry.field(description="报告期.")
+    def month(self) -> Month:
+        """Return the month."""
+        return self._month
+
+    @strawberry.field(description="The month as pages show it: yyyy年mm月.")
+    def label(self) -> str:
+        """Return the month's label."""
+        return self._month.label
+
+    @strawberry.field(description=_HEADINGS["full_price_count"])
+    def full_price_count(self) -> int:
+        """Return the users counted FULL_PRICE."""
+        return int(self.row["full_price"])
+
+    @strawberry.field(description=_HEADINGS["regulatory_count"])
+    def regulatory_count(self) -> int:
+        """Return the users counted REGULATORY."""
+        return int(self.row["regulatory"])
+
+    @strawberry.field(description=_HEADINGS["internal_free_count"])
+    def internal_free_count(self) -> int:
+        """Return the users counted INTERNAL_FREE."""
+        return int(self.row["internal_free"])
+
+    @strawberry.field(description=_HEADINGS["trial_count"])
+    def trial_count(self) -> int:
+        """Return the users counted TRIAL."""
+        return int(self.row["trial"])
+
+    @strawberry.field(description=_HEADINGS["new_count"])
+    def new_count(self) -> int:
+        """Return the users whose service began in the month."""
+        return int(self.row["new"])
+
+    @strawberry.field(description="当月终止服务 (query), 当月注销 (download): one figure.")
+    def ended_count(self) -> int:
+        """Return the users whose service ended in the month, for either reason."""
+        return int(self.row["ended"])
+
+    @strawberry.field(description="Of endedCount: those reported as 用户注销.")
+    def cancelled_count(self) -> int:
+        """Return the users whose last end in the month was reported as a cancellation."""
+        return int(self.row["cancelled"])
+
+    @strawberry.field(description="Of endedCount: the others, 服务到期.")
+    def expired_count(self) -> int:
+        """Return the users whose service ran out."""
+        return int(self.row["ended"]) - int(self.row["cancelled"])
+
+    @strawberry.field(description="Yuan per full-price user, in force on the month's first day.")
+    def price(self) -> Decimal | None:
+        """Return the price in force, null without one."""
+        return None if self.row["price"] is None else Decimal(self.row["price"])
+
+    @strawberry.field(description=f"{_HEADINGS['fee']} In yuan; null where no price is in force.")
+    def fee(self) -> Decimal | None:
+        """Return the fee, null without a price."""
+        return None if self.row["fee"] is None else Decimal(self.row["fee"])
+
+    @strawberry.field(description="Whether the month is not over yet.")
+    def provisional(self) -> bool:
+        """Return whether it is the current month."""
+        return self._month == self.current
+
+    @strawberry.field(description="The rule pack that counted, with its version.")
+    def rule_pack(self) -> str:
+        """Return the rule pack's name and version."""
+        return str(SZSE_2010)
+
+    @strawberry.field(
+        description="The users behind the figures: one line each, so that the list is as long as "
+        "the count. Without a category: all that counted."
+    )
+    def users(
+        self,
+        info: Info,
+        category: FeeCategory | None = None,
+        filter: UserFilterInput | None = None,  # noqa: A002
+        order_by: list[UserOrderInput] | None = None,
+        first: int | None = None,
+        after: str | None = None,
+    ) -> UserConnection:
+        """Return the list that was read together with the figures."""
+        return self.nested[str(info.path.key)]
+
+
+@strawberry.type
+class MonthlyStatEdge:
+    """Relay's edge."""
+
+    cursor: str
+    node: MonthlyStat
+
+
+@strawberry.type(description="A page of monthly figures.")
+class MonthlyStatConnection:
+    """Relay's connection."""
+
+    part: strawberry.Private[Slice]
+    export: strawberry.Private[MonthlyExport]
+    stats: strawberry.Private[list[MonthlyStat]]
+
+    @strawberry.field
+    def edges(self) -> list[MonthlyStatEdge]:
+        """Return nodes with their cursors."""
+        return [
+            MonthlyStatEdge(cursor=self.part.cursor(stat.row), node=stat) for stat in self.stats
+        ]
+
+    @strawberry.field
+    def nodes(self) -> list[MonthlyStat]:
+        """Return the nodes alone."""
+        return self.stats
+
+    @strawberry.field
+    def page_info(self) -> PageInfo:
+        """Return the page information."""
+        return self.part.info
+
+    @strawberry.field(description="How many rows the whole list has. Only computed if selected.")
+    def total_count(self) -> int:
+        """Return the number of all nodes in the list."""
+        return self.part.total or 0
+
+    @strawberry.field(description="This very page as the regulation's || lines (一、2).")
+    def delimited(self) -> str:
+        """Return the page as lines of nine columns."""
+        return lines([_cells(stat) for stat in self.stats])
+
+    @strawberry.field(description="A link to the whole list as || lines (一、2), streamed.")
+    def download(
+        self,
+        info: Info,
+        encoding: TextEncoding | None = TextEncoding.UTF_8,
+        header: bool | None = False,
+        line_end: LineEnd | None = LineEnd.LF,
+    ) -> Download:
+        """Return a sealed link."""
+        return link(info, self.export, encoding, header, line_end)
+
+
+def _cells(stat: MonthlyStat) -> list[str | None]:
+    row = stat.row
+    return [
+        row["vendor_name"],
+        Month.of(date.fromisoformat(row["month"])).compact,
+        *(
+            str(row[name])
+            for name in ("full_price", "regulatory", "internal_free", "trial", "new", "ended")
+        ),
+        row["fee"],
+    ]

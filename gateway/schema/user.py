@@ -1,0 +1,258 @@
+"""One line of the regulation's user-detail list (一、1)."""
+
+from datetime import date, datetime
+from typing import Any
+
+import strawberry
+
+from gateway.delimited.writer import lines
+from gateway.exports.requests import UserExport
+from gateway.regulation.layouts import DOWNLOAD, QUERY
+from gateway.schema.context import Info
+from gateway.schema.download import Download, link
+from gateway.schema.enums import (
+    FeeCategory,
+    LineEnd,
+    ServiceStatus,
+    TextEncoding,
+    UsageMode,
+    UserType,
+)
+from gateway.schema.ids import GlobalId
+from gateway.schema.node import Node
+from gateway.schema.pages import PageInfo, Slice
+from gateway.schema.product import Product
+from gateway.schema.vendor import Vendor
+
+_HEADINGS = {field.name: f"{field.heading}." for field in QUERY.fields}
+
+
+def _day(text: str | None) -> date | None:
+    return None if text is None else date.fromisoformat(text)
+
+
+@strawberry.type(description="What was recorded of a user's service in one recorded interval.")
+class UserVersion:
+    """A version; `row` is its JSON."""
+
+    row: strawberry.Private[dict[str, Any]]
+
+    @strawberry.field(description="Since when the gateway knew it.")
+    def recorded_from(self) -> datetime:
+        """Return the start of the recorded interval."""
+        return datetime.fromisoformat(self.row["recorded_from"])
+
+    @strawberry.field(description="Until when it was so; null for what is known now.")
+    def recorded_to(self) -> datetime | None:
+        """Return the end of the recorded interval."""
+        until = self.row["recorded_to"]
+        return None if until is None else datetime.fromisoformat(until)
+
+    @strawberry.field(description="The number of the import that brought it.")
+    def batch(self) -> int:
+        """Return the import batch's number within the vendor."""
+        return int(self.row["batch_no"])
+
+    @strawberry.field(description=_HEADINGS["user_name"])
+    def user_name(self) -> str:
+        """Return the registered name."""
+        return str(self.row["user_name"])
+
+    @strawberry.field(description=_HEADINGS["user_type"])
+    def user_type(self) -> UserType:
+        """Return the user type."""
+        return UserType(self.row["user_type"])
+
+    @strawberry.field(description=_HEADINGS["end_date"])
+    def end_date(self) -> date | None:
+        """Return the end date, null where open."""
+        return _day(self.row["end_date"])
+
+    @strawberry.field(description=_HEADINGS["contact"])
+    def contact(self) -> str | None:
+        """Return the contact."""
+        return self.row["contact"]  # type: ignore[no-any-return]
+
+    @strawberry.field(description=_HEADINGS["address"])
+    def address(self) -> str | None:
+        """Return the address."""
+        return self.row["address"]  # type: ignore[no-any-return]
+
+    @strawberry.field(description=_HEADINGS["phone"])
+    def phone(self) -> str | None:
+        """Return the phone number."""
+        return self.row["phone"]  # type: ignore[no-any-return]
+
+    @strawberry.field(description=_HEADINGS["fee_category"])
+    def fee_category(self) -> FeeCategory:
+        """Return the fee category."""
+        return FeeCategory(self.row["fee_category"])
+
+    @strawberry.field(description="服务状态 as reported; null where it was left to the dates.")
+    def service_status(self) -> ServiceStatus | None:
+        """Return the reported status."""
+        status = self.row["service_status"]
+        return None if status is None else ServiceStatus(status)
+
+
+@strawberry.type(
+    description="One line of the user-detail list: a user's service of one product, by one usage "
+    "mode, from one start date."
+)
+class User(Node):
+    """A service record; `row` has the selected columns (see `records.users`)."""
+
+    row: strawberry.Private[dict[str, Any]]
+
+    @strawberry.field
+    def id(self) -> strawberry.ID:
+        """Return the global id."""
+        parts = (self.row["vendor_code"], self.row["record_id"])
+        return strawberry.ID(str(GlobalId("User", parts)))
+
+    @strawberry.field
+    def vendor(self) -> Vendor:
+        """Return whose user it is."""
+        return Vendor(row=self.row)
+
+    @strawberry.field(description=_HEADINGS["user_id"])
+    def user_id(self) -> str:
+        """Return the login ID."""
+        return str(self.row["user_id"])
+
+    @strawberry.field(description=_HEADINGS["user_name"])
+    def user_name(self) -> str:
+        """Return the registered name."""
+        return str(self.row["user_name"])
+
+    @strawberry.field(description=_HEADINGS["user_type"])
+    def user_type(self) -> UserType:
+        """Return the user type."""
+        return UserType(self.row["user_type"])
+
+    @strawberry.field(description=_HEADINGS["start_date"])
+    def start_date(self) -> date:
+        """Return the start date."""
+        return date.fromisoformat(self.row["start_date"])
+
+    @strawberry.field(description=f"{_HEADINGS['end_date']} Null where open.")
+    def end_date(self) -> date | None:
+        """Return the end date, null where open."""
+        return _day(self.row["end_date"])
+
+    @strawberry.field(description=_HEADINGS["product"])
+    def product(self) -> Product:
+        """Return the product."""
+        return Product(row=self.row)
+
+    @strawberry.field(description="信息使用方式.")
+    def usage_mode(self) -> UsageMode:
+        """Return the usage mode."""
+        return UsageMode(self.row["usage_mode"])
+
+    @strawberry.field(description=_HEADINGS["contact"])
+    def contact(self) -> str | None:
+        """Return the contact."""
+        return self.row["contact"]  # type: ignore[no-any-return]
+
+    @strawberry.field(description=_HEADINGS["address"])
+    def address(self) -> str | None:
+        """Return the address."""
+        return self.row["address"]  # type: ignore[no-any-return]
+
+    @strawberry.field(description=_HEADINGS["phone"])
+    def phone(self) -> str | None:
+        """Return the phone number."""
+        return self.row["phone"]  # type: ignore[no-any-return]
+
+    @strawberry.field(description=_HEADINGS["fee_category"])
+    def fee_category(self) -> FeeCategory:
+        """Return the fee category."""
+        return FeeCategory(self.row["fee_category"])
+
+    @strawberry.field(
+        description="服务状态: as reported, or by the end date: past EXPIRED, else ACTIVE."
+    )
+    def service_status(self) -> ServiceStatus:
+        """Return the service status."""
+        return ServiceStatus(self.row["service_status"])
+
+    @strawberry.field(description="The same user ID's other lines at this vendor, oldest first.")
+    def other_services(self, info: Info) -> list["User"]:
+        """Return the user's other records."""
+        return [User(row=row) for row in self.row[f"other_services:{info.path.key}"]]
+
+    @strawberry.field(description="All that was ever recorded of this line, oldest first.")
+    def history(self, info: Info) -> list[UserVersion]:
+        """Return the versions, the current one last."""
+        return [UserVersion(row=row) for row in self.row[f"history:{info.path.key}"]]
+
+
+@strawberry.type
+class UserEdge:
+    """Relay's edge."""
+
+    cursor: str
+    node: User
+
+
+@strawberry.type(description="A page of the user list.")
+class UserConnection:
+    """Relay's connection."""
+
+    part: strawberry.Private[Slice]
+    export: strawberry.Private[UserExport]
+
+    @strawberry.field
+    def edges(self) -> list[UserEdge]:
+        """Return nodes with their cursors."""
+        return [
+            UserEdge(cursor=self.part.cursor(row), node=User(row=row)) for row in self.part.rows
+        ]
+
+    @strawberry.field
+    def nodes(self) -> list[User]:
+        """Return the nodes alone."""
+        return [User(row=row) for row in self.part.rows]
+
+    @strawberry.field
+    def page_info(self) -> PageInfo:
+        """Return the page information."""
+        return self.part.info
+
+    @strawberry.field(description="How many lines the whole list has. Only computed if selected.")
+    def total_count(self) -> int:
+        """Return the number of all nodes in the list."""
+        return self.part.total or 0
+
+    @strawberry.field(description="This very page as the regulation's || lines (一、1).")
+    def delimited(self) -> str:
+        """Return the page as lines of eleven columns."""
+        return lines([_cells(row) for row in self.part.rows])
+
+    @strawberry.field(
+        description="A link to the whole filtered, sorted list as || lines (一、1), streamed."
+    )
+    def download(
+        self,
+        info: Info,
+        encoding: TextEncoding | None = TextEncoding.UTF_8,
+        header: bool | None = False,
+        line_end: LineEnd | None = LineEnd.LF,
+    ) -> Download:
+        """Return a sealed link."""
+        return link(info, self.export, encoding, header, line_end)
+
+
+def _cells(row: dict[str, Any]) -> list[str | None]:
+    end = row["end_date"]
+    texts = {
+        **row,
+        "user_type": UserType(row["user_type"]).text,
+        "fee_category": FeeCategory(row["fee_category"]).text,
+        "usage_mode": UsageMode(row["usage_mode"]).text,
+        "start_date": row["start_date"].replace("-", ""),
+        "end_date": None if end is None else end.replace("-", ""),
+        "product": row["product_name"],
+    }
+    return [texts[name] for name in DOWNLOAD.names]

@@ -1,0 +1,68 @@
+"""信息商."""
+
+from typing import Any
+
+import strawberry
+
+from gateway.schema.ids import GlobalId
+from gateway.schema.node import Node
+from gateway.schema.pages import PageInfo, Slice
+
+
+@strawberry.type(description="信息商: a licensed vendor.")
+class Vendor(Node):
+    """A vendor; `row` has vendor_code and vendor_name."""
+
+    row: strawberry.Private[dict[str, Any]]
+
+    @strawberry.field
+    def id(self) -> strawberry.ID:
+        """Return the global id."""
+        return strawberry.ID(str(GlobalId("Vendor", (self.row["vendor_code"],))))
+
+    @strawberry.field(description="The vendor's code: short, ASCII, unique.")
+    def code(self) -> str:
+        """Return the code."""
+        return str(self.row["vendor_code"])
+
+    @strawberry.field(description="公司名字.")
+    def name(self) -> str:
+        """Return the company's name."""
+        return str(self.row["vendor_name"])
+
+
+@strawberry.type
+class VendorEdge:
+    """Relay's edge."""
+
+    cursor: str
+    node: Vendor
+
+
+@strawberry.type(description="A page of vendors.")
+class VendorConnection:
+    """Relay's connection."""
+
+    part: strawberry.Private[Slice]
+
+    @strawberry.field
+    def edges(self) -> list[VendorEdge]:
+        """Return nodes with their cursors."""
+        return [
+            VendorEdge(cursor=self.part.cursor(row), node=Vendor(row=row)) for row in self.part.rows
+        ]
+
+    @strawberry.field
+    def nodes(self) -> list[Vendor]:
+        """Return the nodes alone."""
+        return [Vendor(row=row) for row in self.part.rows]
+
+    @strawberry.field
+    def page_info(self) -> PageInfo:
+        """Return the page information."""
+        return self.part.info
+
+    @strawberry.field(description="How many there are in all.")
+    def total_count(self) -> int:
+        """Return the number of all nodes in the list."""
+        return self.part.total or 0

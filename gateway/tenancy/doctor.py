@@ -1,0 +1,82 @@
+"""Whether the database is fit to serve: the role owns nothing and row-level security holds it."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from gateway.config.clock import now
+from gateway.db.base import SCOPED, Base
+from gateway.errors import Unavailable
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at: whether it is right, and what was found."""
+
+    name: str
+    right: bool
+    detail: str
+
+
+_ROLE = text(
+    "SELECT current_user AS name, r.rolsuper, r.rolbypassrls, "
+    "EXISTS (SELECT FROM pg_class c WHERE c.relowner = r.oid AND c.relkind = 'r') AS owns "
+    "FROM pg_roles r WHERE r.rolname = current_user"
+)
+_WALLS = text(
+    "SELECT relname, relrowsecurity AND relforcerowsecurity FROM pg_class "
+    "WHERE relkind IN ('r', 'p') AND relnamespace = 'public'::regnamespace"
+)
+
+
+async def ready(engine: AsyncEngine) -> None:
+    """Raise Unavailable unless the database answers."""
+    try:
+        async with engine.connect() as connection:
+            await connection.execute(text("SELECT 1"))
+    except (OSError, DBAPIError, InterfaceError, OperationalError) as error:
+        raise Unavailable("the database does not answer", "数据库没有应答") from error
+
+
+async def examine(engine: AsyncEngine) -> list[Finding]:
+    """Look at the service's role, its walls, the encoding and the clock."""
+    try:
+        async with engine.connect() as connection:
+            role = (await connection.execute(_ROLE)).one()
+            walls = {name: bool(on) for name, on in await connection.execute(_WALLS)}
+            version = (await connection.execute(text("SHOW server_version"))).scalar_one()
+            encoding = (await connection.execute(text("SHOW server_encoding"))).scalar_one()
+            drift = (
+                await connection.execute(
+                    text("SELECT abs(extract(epoch FROM clock_timestamp() - :now))"),
+                    {"now": now()},
+                )
+            ).scalar_one()
+    except (OSError, DBAPIError, InterfaceError, OperationalError) as error:
+        raise Unavailable(
+            f"the database does not answer: {error.__class__.__name__}", "数据库没有应答"
+        ) from error
+    scoped = [table.name for table in Base.metadata.sorted_tables if table.info.get(SCOPED)]
+    open_tables = sorted(name for name in scoped if not walls.get(name, False))
+    powers = [
+        word
+        for word, held in (
+            ("is a superuser", role.rolsuper),
+            ("bypasses row-level security", role.rolbypassrls),
+            ("owns tables", role.owns),
+        )
+        if held
+    ]
+    return [
+        Finding("database", int(version.partition(".")[0]) >= 15, f"PostgreSQL {version}"),
+        Finding("encoding", encoding == "UTF8", encoding),
+        Finding("role", not powers, f"{role.name} {' and '.join(powers) or 'owns nothing'}"),
+        Finding(
+            "row-level security",
+            not open_tables,
+            f"forced on {len(scoped)} tables" if not open_tables else f"not on {open_tables}",
+        ),
+        Finding("clock", float(drift) < 5, f"{float(drift):.3f} s from the database's"),
+    ]
