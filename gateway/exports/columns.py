@@ -19,19 +19,19 @@ from gateway.statistics.figures import StatList
 from gateway.statistics.stats import whole_stats
 
 
-def user_lines(users: UserList) -> Select[Any]:
+def user_lines(users: UserList) -> Select[*tuple[Any, ...]]:
     """Return the eleven columns of the user download (一、1), in list order."""
     return _lines(DOWNLOAD, *whole(users))
 
 
-def monthly_lines(stats: StatList) -> Select[Any]:
+def monthly_lines(stats: StatList) -> Select[*tuple[Any, ...]]:
     """Return the nine columns of the monthly download (一、2), in list order."""
     return _lines(MONTHLY, *whole_stats(stats))
 
 
 def _lines(
-    layout: Layout, columns: dict[str, ColumnElement[Any]], rows: Select[Any]
-) -> Select[Any]:
+    layout: Layout, columns: dict[str, ColumnElement[Any]], rows: Select[*tuple[Any, ...]]
+) -> Select[*tuple[Any, ...]]:
     return rows.add_columns(*(_text(field, columns[field.name]) for field in layout.fields))
 
 

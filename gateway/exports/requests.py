@@ -40,7 +40,7 @@ class UserExport:
         """The columns."""
         return DOWNLOAD
 
-    def lines(self, scope: Scope) -> Select[Any]:
+    def lines(self, scope: Scope) -> Select[*tuple[Any, ...]]:
         """Return the statement of the lines, for the scope."""
         return user_lines(UserList(scope, day(self.as_of), self.filter, self.order, self.as_of))
 
@@ -61,7 +61,7 @@ class MonthlyExport:
         """The columns."""
         return MONTHLY
 
-    def lines(self, scope: Scope) -> Select[Any]:
+    def lines(self, scope: Scope) -> Select[*tuple[Any, ...]]:
         """Return the statement of the lines, for the scope."""
         return monthly_lines(StatList(scope, day(self.as_of), self.months, self.order, self.as_of))
 

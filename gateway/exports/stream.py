@@ -65,7 +65,7 @@ class _Writer:
 
 
 async def stream(
-    session: ScopedSession, lines: Select[Any], layout: Layout, form: Form, sink: Sink
+    session: ScopedSession, lines: Select[*tuple[Any, ...]], layout: Layout, form: Form, sink: Sink
 ) -> Receipt:
     """Write a statement's rows as lines of the layout; return the receipt after the last byte."""
     writer = _Writer(form, sink)

@@ -79,12 +79,11 @@ class Merge:
             await self._compare_with_present(typed, columns, here, snapshot=snapshot)
         await self._session.analyze(self._difference)
         new = self._difference.c.record_id.is_(None)
-        counts = await self._session.rows(
-            select(func.count().filter(new), func.count().filter(~new)).select_from(
-                self._difference
-            )
+        number = func.count()
+        added = await self._session.scalar(select(number).select_from(self._difference).where(new))
+        changed = await self._session.scalar(
+            select(number).select_from(self._difference).where(~new)
         )
-        added, changed = counts[0]._tuple()
         gone = await self._session.scalar(select(func.count()).select_from(self._superseded))
         return Change(added, changed, gone, lines - added - changed)
 

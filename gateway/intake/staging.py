@@ -104,7 +104,7 @@ def touched() -> Table:
     return _temporary("touched", Column("user_id", _SORTABLE), Column("product_id", Integer))
 
 
-def typed(table: Table, scope: Scope) -> Select[Any]:
+def typed(table: Table, scope: Scope) -> Select[*tuple[Any, ...]]:
     """Return the incoming lines with the columns of `service_records` (KEY and CONTENT)."""
     product = Product.table().alias("product")
     has_status = "service_status" in table.c

@@ -214,7 +214,7 @@ _VERSIONED = (
 
 def _history(users: UserList, row: FromClause) -> ScalarSelect[Any]:
     """Return all that was recorded of the row's record, oldest first; the last one is current."""
-    parts: list[Select[Any]] = []
+    parts: list[Select[*tuple[Any, ...]]] = []
     for table in (CURRENT, VERSIONS):
         until: Any = (
             table.c.recorded_to if table is VERSIONS else literal(None, table.c.recorded_from.type)
@@ -244,11 +244,11 @@ def _history(users: UserList, row: FromClause) -> ScalarSelect[Any]:
     return select(func.json_agg(ordered)).select_from(all_of_it).correlate(row).scalar_subquery()
 
 
-def whole(users: UserList) -> tuple[dict[str, ColumnElement[Any]], Select[Any]]:
+def whole(users: UserList) -> tuple[dict[str, ColumnElement[Any]], Select[*tuple[Any, ...]]]:
     """Return the whole list for a download: its columns by name, and the select to add them to."""
     rows, products, where = _base(users, "r")
     keys = user_keys(users.order, rows, products.c.name, users.today)
-    columns = {name: rows.c[name] for name in COLUMNS}
+    columns: dict[str, ColumnElement[Any]] = {name: rows.c[name] for name in COLUMNS}
     columns["product"] = products.c.name
     columns["service_status"] = status_of(rows, users.today)
     return columns, select().where(*where).order_by(*ordering(keys))

@@ -17,7 +17,6 @@ from sqlalchemy import (
     DateTime,
     FromClause,
     Integer,
-    Interval,
     Select,
     and_,
     case,
@@ -39,7 +38,7 @@ FIGURES = ("full_price", "regulatory", "internal_free", "trial", "new", "ended",
 _MONTH: ColumnElement[str] = literal_column("'month'")
 _ZERO = literal_column("0", Integer)
 _ONE = literal_column("1", Integer)
-_ONE_MONTH: ColumnElement[str] = literal_column("interval '1 month'", Interval)
+_ONE_MONTH: ColumnElement[Any] = literal_column("interval '1 month'")
 _OWNER = ("vendor_id", "product_id")
 _USER = (*_OWNER, "user_id")
 
@@ -53,7 +52,9 @@ def _after(month: ColumnElement[Any]) -> ColumnElement[Any]:
     return cast(month + _ONE_MONTH, Date)
 
 
-def deltas(rows: FromClause, where: ColumnElement[bool], *, sign: int = 1) -> Select[Any]:
+def deltas(
+    rows: FromClause, where: ColumnElement[bool], *, sign: int = 1
+) -> Select[*tuple[Any, ...]]:
     """Return (vendor_id, product_id, month, FIGURES...) of the rows that meet the condition."""
     users = _users(rows, where)
     parts = union_all(_single(users), *_several(rows, where, users)).subquery("parts")
@@ -88,7 +89,7 @@ def _is_cancelled(rows: FromClause) -> ColumnElement[bool]:
 
 def _part(
     source: FromClause, month: ColumnElement[Any], **figures: ColumnElement[Any]
-) -> Select[Any]:
+) -> Select[*tuple[Any, ...]]:
     """Return rows of one kind of contribution; figures not given are zero."""
     return select(
         *(source.c[name] for name in _OWNER),
@@ -110,7 +111,7 @@ def _in_category(
     }
 
 
-def _single(users: CTE) -> Select[Any]:
+def _single(users: CTE) -> Select[*tuple[Any, ...]]:
     """Count users of one record, grouped first: a million users are some thousand groups."""
     shape = (
         *(users.c[name] for name in _OWNER),
@@ -138,7 +139,9 @@ def _single(users: CTE) -> Select[Any]:
     return select(parts)
 
 
-def _several(rows: FromClause, where: ColumnElement[bool], users: CTE) -> list[Select[Any]]:
+def _several(
+    rows: FromClause, where: ColumnElement[bool], users: CTE
+) -> list[Select[*tuple[Any, ...]]]:
     """Count users of more than one record."""
     same = and_(*(users.c[name] == rows.c[name] for name in _USER))
     records = (
@@ -155,7 +158,7 @@ def _several(rows: FromClause, where: ColumnElement[bool], users: CTE) -> list[S
     return [*_continuity(records), *_categories(records)]
 
 
-def _continuity(records: CTE) -> list[Select[Any]]:
+def _continuity(records: CTE) -> list[Select[*tuple[Any, ...]]]:
     """Return the new and the ended: starts and ends of islands, each once per user and month."""
     user = [records.c[name] for name in _USER]
     before = func.max(records.c.end_date).over(
@@ -213,7 +216,7 @@ def _continuity(records: CTE) -> list[Select[Any]]:
     ]
 
 
-def _categories(records: CTE) -> list[Select[Any]]:
+def _categories(records: CTE) -> list[Select[*tuple[Any, ...]]]:
     """Return where a user's category changes: at months in which a record begins or is over."""
     user = [records.c[name] for name in _USER]
     turns = union(

@@ -89,10 +89,10 @@ def _users(stats: StatList, wanted: DrillDown, row: Any) -> ScalarSelect[Any]:
     return user_page(users, wanted.fields, wanted.paging, total=wanted.total, figure=figure)
 
 
-def whole_stats(stats: StatList) -> tuple[dict[str, ColumnElement[Any]], Select[Any]]:
+def whole_stats(stats: StatList) -> tuple[dict[str, ColumnElement[Any]], Select[*tuple[Any, ...]]]:
     """Return all the figures for a download: columns by name, and the select to add them to."""
     every = figures(stats)
-    columns = {column.name: column for column in every.c}
+    columns: dict[str, ColumnElement[Any]] = {column.name: column for column in every.c}
     for name in ("full_price", "regulatory", "internal_free", "trial", "new", "ended"):
         columns[f"{name}_count"] = columns[name]
     return columns, select().order_by(*ordering(stat_keys(stats.order, every)))

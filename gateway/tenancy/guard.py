@@ -77,7 +77,7 @@ class _OuterJoined:
         self.rows, self.conditions = rows, conditions
 
 
-def _check_select(select: Select[Any], scope: Scope) -> None:
+def _check_select(select: Select[*tuple[Any, ...]], scope: Scope) -> None:
     conditions = list(_conjuncts(select.whereclause))
     found: list[Any] = []
     for item in select.get_final_froms():

@@ -17,7 +17,7 @@ from gateway.errors import Unavailable
 from gateway.tenancy.guard import check
 from gateway.tenancy.scope import AXES, Scope
 
-Statement = Select[Any] | Insert | Update | Delete
+Statement = Select[*tuple[Any, ...]] | Insert | Update | Delete
 _DIALECT = PGDialect_asyncpg()  # type: ignore[no-untyped-call]
 _SETTINGS = {"vendor_id": "gateway.vendors", "product_id": "gateway.products"}
 

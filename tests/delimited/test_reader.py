@@ -2,14 +2,15 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import date
 from itertools import combinations_with_replacement, cycle
 from unittest.mock import patch
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from naive.counting import Service
 from naive.strategies import rosters
-from naive.test_naive import TODAY, P
 
 from gateway.delimited import reader as under_test
 from gateway.delimited.encoding import WINDOW, TextEncoding
@@ -146,13 +147,13 @@ def test_what_is_overlong_does_not_depend_on_chunks(
 
 @settings(deadline=None)
 @given(
-    rosters(TODAY, (P,), max_users=3, max_records=2),
+    rosters(date(2026, 3, 17), ("增强行情",), max_users=3, max_records=2),
     st.sampled_from(TextEncoding),
     st.sampled_from(("\n", "\r\n")),
     SIZES,
 )
 def test_any_roster_is_detected(
-    roster: list, encoding: TextEncoding, end: str, sizes: list[int]
+    roster: list[Service], encoding: TextEncoding, end: str, sizes: list[int]
 ) -> None:
     lines = [record.line() for record in roster]
     data = "".join(line + end for line in lines).encode(encoding.value)
@@ -161,10 +162,12 @@ def test_any_roster_is_detected(
 
 @encodings
 @pytest.mark.parametrize("named", [True, False])
-def test_every_cut_into_three(encoding: TextEncoding, named: bool) -> None:
+@pytest.mark.parametrize("marked", [True, False])
+def test_every_cut_into_three(encoding: TextEncoding, marked: bool, named: bool) -> None:
     """Inside the mark, inside characters, between the bars, between CR and LF; empty chunks."""
     lines = [f"u|1||张𠮷||{BAR_BYTE}||é", "", "个人||b"]
-    data = BOMS[encoding] + f"{lines[0]}\r\n\n{lines[2]}\r\n".encode(encoding.value)
+    data = f"{lines[0]}\r\n\n{lines[2]}\r\n".encode(encoding.value)
+    data = (BOMS[encoding] if marked else b"") + data
     asked = encoding if named else None
     for one, two in combinations_with_replacement(range(len(data) + 1), 2):
         chunks = [data[:one], data[one:two], data[two:]]

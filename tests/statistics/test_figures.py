@@ -2,19 +2,37 @@
 
 import itertools
 import random
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
-from datetime import datetime
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import asyncpg
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.strategies import DrawFn
+from market import ENHANCED, PRICE, PRODUCTS, found, load, operator
+from naive.counting import ACTIVE, CANCELLED, EXPIRED, Figures, Service, count, counting_record
+from naive.strategies import (
+    ADDRESSES,
+    CATEGORIES,
+    LENGTHS,
+    HypothesisPick,
+    Window,
+    end_of,
+    eventful_months,
+    months,
+    random_roster,
+    rosters,
+)
+from sqlalchemy import select
+
 from gateway.app.house import House
 from gateway.config.clock import today
 from gateway.db.embedded import EmbeddedPostgres
-from gateway.exports.requests import UserExport, run_export
-from gateway.exports.stream import Form
 from gateway.intake.run import Mode
 from gateway.records.filters import UserFilter
 from gateway.records.keyset import Page
@@ -26,36 +44,24 @@ from gateway.statistics.figures import StatList
 from gateway.statistics.stats import DrillDown, stat_page, whole_stats
 from gateway.statistics.upkeep import recount
 from gateway.tenancy.session import ScopedSession, open_session
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from hypothesis.strategies import DrawFn
-from market import ENHANCED, PRICE, PRODUCTS, found, load, operator
-from naive.counting import ACTIVE, CANCELLED, EXPIRED, Figures, Service, count, counting_record
-from naive.strategies import (
-    CATEGORIES,
-    CONTACTS,
-    LENGTHS,
-    HypothesisPick,
-    Window,
-    end_of,
-    eventful_months,
-    months,
-    random_roster,
-    rosters,
-)
 
 Roster = list[Service]
+Key = tuple[str, str, str, date]
 Months = Sequence[tuple[int, int]]
 Shown = dict[tuple[str, int, int], tuple[Figures, Decimal | None]]
+Lists = dict[tuple[str, int, int, str | None], list[Key]]
 
 TODAY = today()
 WINDOW = Window.ending(TODAY)
-NOTHING = Figures(0, 0, 0, 0, 0, 0, 0)
+ROSTERS = rosters(TODAY, PRODUCTS).filter(bool)
+CHOICES = (None, *FeeCategory)
+IDENTITY = Fields(frozenset({"user_id", "product_name", "usage_mode", "start_date"}))
+WHOLE = Page(first=1000)
 _numbers = itertools.count()
 
 
 def examples(number: int) -> settings:
-    """All examples of a test share its database; each has a vendor of its own."""
+    """The examples of a test share its database; each has a vendor of its own."""
     return settings(
         max_examples=number,
         deadline=None,
@@ -69,6 +75,13 @@ async def new_vendor(house: House) -> str:
     return code
 
 
+@asynccontextmanager
+async def reading(house: House, vendor: str) -> AsyncIterator[ScopedSession]:
+    scope = (await operator(house)).narrow(vendors=[vendor])
+    async with open_session(house.service, scope) as session:
+        yield session
+
+
 def written(roster: Iterable[Service], *, status: bool = True) -> list[str]:
     """The file's lines, with the status in a twelfth column or without it."""
     if not status:
@@ -76,12 +89,11 @@ def written(roster: Iterable[Service], *, status: bool = True) -> list[str]:
     return [f"{record.line()}||{record.status or ACTIVE}" for record in roster]
 
 
-async def scoped(house: House, vendor: str) -> Any:
-    return open_session(house.service, (await operator(house)).narrow(vendors=[vendor]))
+# What the gateway shows
 
 
-def stat_list(session: ScopedSession, wanted: Months, as_of: datetime | None = None) -> StatList:
-    return StatList(session.scope, TODAY, tuple(itertools.starmap(Month, wanted)), as_of=as_of)
+def stat_list(session: ScopedSession, wanted: Months, as_of: datetime | None) -> StatList:
+    return StatList(session.scope, TODAY, tuple(Month(*month) for month in wanted), as_of=as_of)
 
 
 async def shown(session: ScopedSession, wanted: Months, as_of: datetime | None = None) -> Shown:
@@ -103,31 +115,253 @@ async def shown(session: ScopedSession, wanted: Months, as_of: datetime | None =
     }
 
 
-def expected(roster: Iterable[Service], products: Iterable[str], wanted: Months) -> Shown:
-    """What is to be shown of each product ever reported; only ENHANCED has a price."""
-    roster = list(roster)
-    result: Shown = {}
-    for product in products:
-        for month in wanted:
-            figures = count(roster, product, *month)
-            fee = figures.full * PRICE if product == ENHANCED else None
-            result[product, *month] = (figures, fee)
-    return result
+def listed(page: dict[str, Any]) -> list[Key]:
+    """The records of a page that holds a whole list."""
+    rows = [
+        (
+            row["user_id"],
+            row["product_name"],
+            UsageMode(row["usage_mode"]).text,
+            date.fromisoformat(row["start_date"]),
+        )
+        for row in page["rows"]
+    ]
+    assert len(rows) == page["total"]
+    return rows
+
+
+async def lists_by_filter(
+    session: ScopedSession, products: Iterable[str], wanted: Months, as_of: datetime | None = None
+) -> Lists:
+    """The user list filtered by countedIn and countedAs."""
+    found_lists: Lists = {}
+    for product, month, category in itertools.product(products, wanted, CHOICES):
+        condition = UserFilter(products=(product,), counted_in=Month(*month), counted_as=category)
+        users = UserList(session.scope, TODAY, condition, as_of=as_of)
+        page = await session.scalar(select(user_page(users, IDENTITY, WHOLE, total=True)))
+        found_lists[product, *month, category and category.text] = listed(page)
+    return found_lists
+
+
+async def lists_by_figure(
+    session: ScopedSession, wanted: Months, as_of: datetime | None = None
+) -> Lists:
+    """The lists nested in the rows of figures."""
+    stats = stat_list(session, wanted, as_of)
+    nested = {
+        str(category): DrillDown(IDENTITY, WHOLE, total=True, category=category)
+        for category in CHOICES
+    }
+    page = await session.scalar(select(stat_page(stats, nested, WHOLE, total=False)))
+    found_lists: Lists = {}
+    for row, category in itertools.product(page["rows"], CHOICES):
+        month = date.fromisoformat(row["month"])
+        place = (row["product_name"], month.year, month.month, category and category.text)
+        found_lists[place] = listed(row[f"users:{category}"])
+    return found_lists
+
+
+# What the naive count says
 
 
 def products_of(roster: Iterable[Service]) -> set[str]:
     return {record.product for record in roster}
 
 
-ROSTERS = rosters(TODAY, PRODUCTS).filter(bool)
+def counted(roster: Roster, products: Iterable[str], wanted: Months) -> Shown:
+    """The figures of the products that were ever reported; only ENHANCED has a price."""
+    figures: Shown = {}
+    for product, month in itertools.product(products, wanted):
+        one = count(roster, product, *month)
+        figures[product, *month] = (one, one.full * PRICE if product == ENHANCED else None)
+    return figures
 
 
-@examples(100)
+def counted_lists(roster: Roster, products: Iterable[str], wanted: Months) -> Lists:
+    """The records behind each count, in the order of the user list."""
+    lists: Lists = {}
+    for product, month in itertools.product(products, wanted):
+        records = counting_record(roster, product, *month)
+        in_order = [records[user] for user in sorted(records)]
+        for category in (None, *CATEGORIES):
+            lists[product, *month, category] = [
+                record.key() for record in in_order if category in (None, record.category)
+            ]
+    return lists
+
+
+@dataclass
+class Model:
+    """What a roster should be after the imports so far, and was after each one."""
+
+    now: dict[Key, Service] = field(default_factory=dict)
+    products: set[str] = field(default_factory=set)
+    past: list[Roster] = field(default_factory=list)
+
+    def take(self, roster: Roster, mode: Mode, *, status: bool) -> None:
+        said = {
+            record.key(): record if status else replace(record, status=None) for record in roster
+        }
+        self.now = said if mode is Mode.SNAPSHOT else self.now | said
+        self.products |= products_of(roster)
+
+    @property
+    def roster(self) -> Roster:
+        return list(self.now.values())
+
+
+# Runs of imports
+
+
+@dataclass(frozen=True)
+class Step:
+    """One file of a run."""
+
+    roster: Roster
+    mode: Mode
+    status: bool
+
+
+@st.composite
+def runs(draw: DrawFn, files: int = 3) -> list[Step]:
+    """Files that follow one another: records changed, left out, as they were, and new ones."""
+    roster = draw(ROSTERS)
+    run = [Step(roster, draw(st.sampled_from(Mode)), draw(st.booleans()))]
+    for _ in range(files - 1):
+        roster = draw(successors(roster))
+        run.append(Step(roster, draw(st.sampled_from(Mode)), draw(st.booleans())))
+    return run
+
+
+@st.composite
+def successors(draw: DrawFn, roster: Roster) -> Roster:
+    pick = HypothesisPick(draw)
+    added = draw(rosters(TODAY, PRODUCTS, max_users=3, max_records=4))
+    later = {record.key(): record for record in added}
+    for record in roster:
+        fate = pick.choice(("keep", "end", "category", "status", "address", "all", "drop", "drop"))
+        if fate == "drop":
+            later.pop(record.key(), None)
+            continue
+        changed = record
+        if fate in ("end", "all"):
+            changed = replace(changed, end=end_of(pick, WINDOW, record.start, LENGTHS))
+        if fate in ("category", "all"):
+            changed = replace(changed, category=pick.choice(CATEGORIES))
+        if fate in ("status", "all"):
+            changed = replace(changed, status=pick.choice((ACTIVE, EXPIRED, CANCELLED)))
+        if fate == "address":
+            changed = replace(changed, address=pick.choice(ADDRESSES))
+        later[record.key()] = changed
+    return list(later.values()) or roster
+
+
+async def carry_out(house: House, vendor: str, run: list[Step], place: Path) -> Model:
+    """Import a run's files. Files that change nothing leave no past to go back to."""
+    model = Model()
+    for step in run:
+        outcome = await load(
+            house, vendor, written(step.roster, status=step.status), place, step.mode
+        )
+        model.take(step.roster, step.mode, status=step.status)
+        if outcome.batch is not None:
+            model.past.append(model.roster)
+            assert outcome.batch == len(model.past)
+    return model
+
+
+async def recorded(server: EmbeddedPostgres, database: str, vendor: str) -> list[datetime]:
+    """The recorded instants of a vendor's batches, in order."""
+    connection = await asyncpg.connect(server.url("postgres", database))
+    try:
+        rows = await connection.fetch(
+            "SELECT recorded_at FROM import_batches JOIN vendors USING (vendor_id)"
+            " WHERE code = $1 ORDER BY batch_no",
+            vendor,
+        )
+    finally:
+        await connection.close()
+    return [row["recorded_at"] for row in rows]
+
+
+@examples(60)
 @given(roster=ROSTERS)
-async def test_figures_of_any_roster(house: House, tmp_path: Path, roster: Roster) -> None:
+async def test_any_roster(house: House, tmp_path: Path, roster: Roster) -> None:
     vendor = await new_vendor(house)
     await load(house, vendor, written(roster), tmp_path)
     wanted = eventful_months(roster, TODAY)
-    async with await scoped(house, vendor) as session:
-        assert await shown(session, wanted) == expected(roster, products_of(roster), wanted)
+    async with reading(house, vendor) as session:
+        assert await shown(session, wanted) == counted(roster, products_of(roster), wanted)
         assert await recount(session) == 0
+
+
+@examples(50)
+@given(run=runs())
+async def test_any_run_of_imports(house: House, tmp_path: Path, run: list[Step]) -> None:
+    vendor, model = await new_vendor(house), Model()
+    for step in run:
+        lines = written(step.roster, status=step.status)
+        await load(house, vendor, lines, tmp_path, step.mode)
+        model.take(step.roster, step.mode, status=step.status)
+        wanted = eventful_months(model.roster, TODAY)
+        async with reading(house, vendor) as session:
+            assert await shown(session, wanted) == counted(model.roster, model.products, wanted)
+            assert await recount(session) == 0
+
+
+@examples(30)
+@given(run=runs())
+async def test_figures_and_lists_as_of_each_batch(
+    house: House, server: EmbeddedPostgres, database: str, tmp_path: Path, run: list[Step]
+) -> None:
+    vendor = await new_vendor(house)
+    model = await carry_out(house, vendor, run, tmp_path)
+    instants = await recorded(server, database, vendor)
+    for instant, roster in zip(instants, model.past, strict=True):
+        wanted = eventful_months(roster, TODAY)
+        async with reading(house, vendor) as session:
+            figures = await shown(session, wanted, instant)
+            lists = await lists_by_figure(session, wanted, instant)
+            newest = wanted[:1]
+            filtered = await lists_by_filter(session, model.products, newest, instant)
+        assert figures == counted(roster, model.products, wanted)
+        assert lists == counted_lists(roster, model.products, wanted)
+        assert filtered == counted_lists(roster, model.products, newest)
+
+
+@examples(30)
+@given(roster=ROSTERS)
+async def test_the_lists_behind_the_counts(house: House, tmp_path: Path, roster: Roster) -> None:
+    vendor, products = await new_vendor(house), products_of(roster)
+    await load(house, vendor, written(roster), tmp_path)
+    wanted = eventful_months(roster, TODAY)[:6]
+    async with reading(house, vendor) as session:
+        by_filter = await lists_by_filter(session, products, wanted)
+        by_figure = await lists_by_figure(session, wanted)
+    assert by_filter == by_figure == counted_lists(roster, products, wanted)
+
+
+async def test_three_thousand_users_over_the_whole_window(house: House, tmp_path: Path) -> None:
+    roster = random_roster(random.Random(20100301), TODAY, PRODUCTS, 3000)
+    vendor = await new_vendor(house)
+    await load(house, vendor, written(roster), tmp_path)
+    wanted = months(TODAY, 37)
+    async with reading(house, vendor) as session:
+        assert await shown(session, wanted) == counted(roster, PRODUCTS, wanted)
+        assert await recount(session) == 0
+
+
+async def test_recount_finds_a_wrong_delta(
+    house: House, server: EmbeddedPostgres, database: str, tmp_path: Path
+) -> None:
+    """So that the zeros above mean something."""
+    vendor = await new_vendor(house)
+    await load(
+        house, vendor, written(random_roster(random.Random(1), TODAY, PRODUCTS, 5)), tmp_path
+    )
+    connection = await asyncpg.connect(server.url("postgres", database))
+    await connection.execute("UPDATE monthly_deltas SET new = new + 1")
+    rows = await connection.fetchval("SELECT count(*) FROM monthly_deltas")
+    await connection.close()
+    async with reading(house, vendor) as session:
+        assert await recount(session) == 2 * rows
