@@ -23,6 +23,7 @@ from sqlalchemy import (
     Table,
     Update,
 )
+from sqlalchemy import select as make_select
 from sqlalchemy.sql import operators, visitors
 from sqlalchemy.sql.elements import ColumnClause, Grouping, Label, TextClause
 from sqlalchemy.sql.selectable import FromClause
@@ -31,13 +32,15 @@ from gateway.db.base import SCOPED
 from gateway.errors import ScopeViolation
 from gateway.tenancy.scope import AXES, Scope
 
+_COMPILER = make_select(1)._default_compiler()  # noqa: SLF001
+
 
 def check(statement: visitors.ExternallyTraversible, scope: Scope) -> None:
     """Raise ScopeViolation unless every vendor-owned table in the statement is tied to the scope.
 
     `statement` is any SQLAlchemy Core statement; its subqueries, CTEs and correlated parts count.
     """
-    for part in visitors.iterate(statement):
+    for part in _parts(statement):
         if isinstance(part, TextClause):
             raise ScopeViolation(f"raw SQL can't be checked: {part}")
         if isinstance(part, Select):
@@ -46,6 +49,20 @@ def check(statement: visitors.ExternallyTraversible, scope: Scope) -> None:
             _check_change(part, scope)
         elif isinstance(part, Insert):
             _check_insert(part, scope)
+
+
+def _parts(element: Any) -> Iterator[Any]:
+    """Yield an element and all that is in it, each part once however often it is used."""
+    seen: set[int] = set()
+    waiting = [element]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, tuple | list):
+            waiting.extend(part)
+        elif id(part) not in seen and isinstance(part, visitors.ExternallyTraversible):
+            seen.add(id(part))
+            yield part
+            waiting.extend(part.get_children())
 
 
 def _owned(rows: Any) -> bool:
@@ -80,7 +97,7 @@ class _OuterJoined:
 def _check_select(select: Select[*tuple[Any, ...]], scope: Scope) -> None:
     conditions = list(_conjuncts(select.whereclause))
     found: list[Any] = []
-    for item in select.get_final_froms():
+    for item in _froms(select):
         found.extend(_flat(item, conditions))
     here = [rows.rows if isinstance(rows, _OuterJoined) else rows for rows in found]
     for rows in found:
@@ -90,11 +107,16 @@ def _check_select(select: Select[*tuple[Any, ...]], scope: Scope) -> None:
             _require(rows, conditions, here, scope)
 
 
+def _froms(select: Any) -> Any:
+    """Return what `get_final_froms` does, without its compiling the whole statement each time."""
+    return select._compile_state_factory(select, _COMPILER)._get_display_froms()  # noqa: SLF001
+
+
 def _check_change(change: Update | Delete, scope: Scope) -> None:
     conditions = list(_conjuncts(change.whereclause))
     here: list[Any] = [change.table]
     for condition in conditions:
-        for part in visitors.iterate(condition):
+        for part in _parts(condition):
             if isinstance(part, ColumnClause) and _owned(part.table) and part.table not in here:
                 here.append(part.table)
     for rows in here:

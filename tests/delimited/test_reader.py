@@ -195,6 +195,8 @@ def test_plain_ascii_is_handed_on_at_once() -> None:
     for number in range(1, 100):
         (block,) = reader.decode(b"plain||ascii\nrest\n")
         assert (block.first, block.lines) == (number * 2 - 1, ["plain||ascii", "rest"])
+    (block,) = reader.decode("ascii\n甲\n乙".encode())
+    assert (block.first, block.lines) == (199, ["ascii"])
     assert reader.encoding is None
 
 
@@ -251,6 +253,12 @@ def test_only_the_first_mark_is_taken_off(encoding: TextEncoding) -> None:
 def test_half_a_mark_is_no_mark() -> None:
     assert read([b"\xef\xbb"], GB18030) == Read(["锘"], {1: "UNTERMINATED_LINE"}, GB18030)
     assert read([b"\xef\xbb"], UTF_8).broken == {1: "ENCODING"}
+
+
+@encodings
+def test_no_mark_changes_the_named_encoding(encoding: TextEncoding) -> None:
+    for mark in BOMS.values():
+        assert read([mark + b"plain\n"], encoding).encoding is encoding
 
 
 def test_a_mark_of_another_encoding_than_the_named_one_is_text() -> None:

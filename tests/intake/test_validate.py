@@ -151,7 +151,7 @@ ONE_FIELD: list[tuple[Rule, str, str, str]] = [
 @pytest.mark.parametrize(("rule", "name", "bad", "near"), ONE_FIELD)
 def test_a_rule_of_one_field(rule: Rule, name: str, bad: str, near: str) -> None:
     def file(value: str) -> bytes:
-        return f"{FIRST}\n{line(**{name: value})}\n".encode()
+        return f"{FIRST}\n{line(**{name: value})}\n{line(user_id='u9')}\n".encode()
 
     column = NAMES.index(name)
     assert where(refused(file(bad))) == [(2, column + 1, HEADINGS[column], rule)]

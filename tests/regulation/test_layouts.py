@@ -6,7 +6,9 @@ from gateway.regulation.codes import Code, FeeCategory, ServiceStatus, UsageMode
 from gateway.regulation.layouts import (
     DOWNLOAD,
     DOWNLOAD_WITH_STATUS,
+    MISSING,
     MONTHLY,
+    OPEN_ENDS,
     QUERY,
     Kind,
     Layout,
@@ -92,6 +94,11 @@ def test_the_same_field_has_the_same_rules_in_every_layout() -> None:
             same.required,
             same.open_end,
         )
+
+
+def test_what_stands_for_a_missing_value_and_for_an_open_end() -> None:
+    assert MISSING == "0"
+    assert {"0", "00000000", "99991231"} == OPEN_ENDS
 
 
 def test_only_the_end_date_may_be_open_and_only_these_may_be_missing() -> None:
