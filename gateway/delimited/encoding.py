@@ -28,10 +28,17 @@ def detect(sample: bytes) -> TextEncoding:
     """Tell the encoding of a sample that may end inside a character.
 
     Chinese text in GB18030 is practically never valid UTF-8 (个人, 机构 and all four fee categories
-    are not), so that what reads as UTF-8 is UTF-8. Plain ASCII reads alike in both.
+    are not), so that its lines fail as UTF-8. It is UTF-8 as long as fewer than half of the lines
+    above ASCII fail: a damaged line or two do not make a whole file look like the other encoding.
     """
+    lines = [line for line in sample.split(b"\n") if not line.isascii()]
+    failed = sum(not _may_be_utf_8(line) for line in lines)
+    return TextEncoding.GB18030 if lines and 2 * failed >= len(lines) else TextEncoding.UTF_8
+
+
+def _may_be_utf_8(line: bytes) -> bool:
     try:
-        codecs.getincrementaldecoder("utf-8")().decode(sample)
+        codecs.getincrementaldecoder("utf-8")().decode(line)
     except UnicodeDecodeError:
-        return TextEncoding.GB18030
-    return TextEncoding.UTF_8
+        return False
+    return True

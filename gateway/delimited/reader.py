@@ -35,9 +35,9 @@ class Reader:
     def __init__(self, encoding: TextEncoding | None = None) -> None:
         """Fix the encoding, or leave it to be detected from the content."""
         self.encoding = encoding
-        self._named = encoding is not None
         self._held = bytearray()
         self._searched = 0
+        self._sample = bytearray()
         self._next = 1
         self._started = False
         self._skipping = False
@@ -45,6 +45,8 @@ class Reader:
     def decode(self, chunk: bytes) -> list[Block]:
         """Take a chunk; return the lines that are now complete."""
         self._held += chunk
+        if self._started:
+            self._collect(chunk)
         return self._advance(final=False)
 
     def flush(self) -> list[Block]:
@@ -55,12 +57,13 @@ class Reader:
         if not self._started and not self._start(final=final):
             return []
         blocks: list[Block] = []
+        self._decide(final=final)
         if self._skipping and not self._skip():
             return []
-        if self.encoding is None:
-            self._decide(final=final, blocks=blocks)
-        if self.encoding is not None:
-            self._cut(len(self._held), blocks)
+        known = len(self._held)
+        if self.encoding is None and (at := first_above_ascii(self._held)) is not None:
+            known = at
+        self._cut(known, blocks)
         if final and self._held:
             rest = bytes(self._held)
             self._held.clear()
@@ -73,24 +76,26 @@ class Reader:
         if len(self._held) < _LONGEST_BOM and not final:
             return False
         for mark, encoding in _BOMS:
-            if self._held.startswith(mark):
+            if self._held.startswith(mark) and self.encoding in {None, encoding}:
                 del self._held[: len(mark)]
-                if not self._named:
-                    self.encoding = encoding
+                self.encoding = encoding
                 break
         self._started = True
+        self._collect(self._held)
         return True
 
-    def _decide(self, *, final: bool, blocks: list[Block]) -> None:
-        """Pass plain ASCII on, and fix the encoding once enough is held beyond it."""
-        at = first_above_ascii(self._held)
-        if at is None:
-            self._cut(len(self._held), blocks)
-            return
-        if len(self._held) - at < WINDOW and not final:
-            self._cut(at, blocks)
-            return
-        self.encoding = detect(bytes(self._held[at : at + WINDOW]))
+    def _collect(self, chunk: bytes | bytearray) -> None:
+        """Gather what decides the encoding: bytes from the first one above ASCII on."""
+        if self.encoding is None:
+            at = 0 if self._sample else first_above_ascii(chunk)
+            if at is not None:
+                self._sample += chunk[at : at + WINDOW]
+
+    def _decide(self, *, final: bool) -> None:
+        """Fix the encoding once enough is gathered; plain ASCII meanwhile passes on."""
+        if self.encoding is None and self._sample and (final or len(self._sample) >= WINDOW):
+            self.encoding = detect(bytes(self._sample[:WINDOW]))
+            self._sample.clear()
 
     def _cut(self, end: int, blocks: list[Block]) -> None:
         """Move the whole lines before `end` out of what is held."""
@@ -101,7 +106,7 @@ class Reader:
             blocks.append(self._block(*self._read(data)))
             end -= last + 1
         self._searched = end
-        if len(self._held) > MAX_LINE and self._held.find(b"\n", 0, MAX_LINE) < 0:
+        if len(self._held) > MAX_LINE + 1 and self._held.find(b"\n", 0, MAX_LINE + 2) < 0:
             head = bytes(self._held[:MAX_LINE])
             lines, broken = self._texts([head])
             broken[self._next] = "LINE_TOO_LONG"
@@ -152,7 +157,7 @@ class Reader:
             except UnicodeDecodeError:
                 line = raw.decode(encoding, "backslashreplace")
                 broken[number] = "ENCODING"
-            if len(raw) > MAX_LINE:
+            if len(raw.removesuffix(b"\r")) > MAX_LINE:
                 broken[number] = "LINE_TOO_LONG"
             lines.append(line.removesuffix("\r"))
         return lines, broken

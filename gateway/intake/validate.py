@@ -81,7 +81,7 @@ class Validator:
         assert self.layout is not None  # noqa: S101 (set by the first line)
         joined = "\n".join(lines)
         if f" {SEPARATOR}" in joined or f"{SEPARATOR} " in joined:
-            lines = [_trim(line) for line in lines]
+            lines = [SEPARATOR.join(_values(line)) for line in lines]
             joined = "\n".join(lines)
         if _has_stray_bars_or_controls(joined, len(lines)):
             return None
@@ -116,20 +116,21 @@ class Validator:
     def _one_by_one(self, first: int, lines: list[str], broken: dict[int, str]) -> Checked:
         checked = Checked([])
         for number, line in enumerate(lines, first):
-            trimmed = _trim(line)
-            problems = tuple(self._problems(number, trimmed, broken.get(number)))
+            values = _values(line)
+            problems = tuple(self._problems(number, line, values, broken.get(number)))
             if problems:
                 checked.bad.append(BadLine(line, problems))
             else:
-                checked.good.append(trimmed)
+                checked.good.append(SEPARATOR.join(values))
         return checked
 
-    def _problems(self, number: int, line: str, broken: str | None) -> Iterator[Problem]:
+    def _problems(
+        self, number: int, line: str, values: list[str], broken: str | None
+    ) -> Iterator[Problem]:
         assert self.layout is not None  # noqa: S101 (set by the first line)
         if broken is not None:
             yield Problem(number, 0, "", Rule[broken], line, _ACCEPTED_LINES[broken])
             return
-        values = line.split(SEPARATOR)
         if len(values) != len(self.layout.fields):
             accepted = f"{len(self.layout.fields)} fields, as in the first line"
             if not self._settled:
@@ -214,16 +215,16 @@ def _layout_of(line: str) -> tuple[Layout, bool, bool]:
     return layout, len(values) in _LAYOUTS, tuple(values) == layout.headings
 
 
-def _trim(line: str) -> str:
-    """Remove spaces round separators (reading 2); those at the line's ends belong to the values."""
+def _values(line: str) -> list[str]:
+    """Split a line, without the spaces round separators (reading 2).
+
+    Spaces at the line's own ends belong to its first and last value.
+    """
+    values = line.split(SEPARATOR)
     if f" {SEPARATOR}" not in line and f"{SEPARATOR} " not in line:
-        return line
-    first, *rest = line.split(SEPARATOR)
-    if not rest:
-        return line
-    *middle, last = rest
-    parts = [first.rstrip(" "), *(value.strip(" ") for value in middle), last.lstrip(" ")]
-    return SEPARATOR.join(parts)
+        return values
+    first, *middle, last = values
+    return [first.rstrip(" "), *(value.strip(" ") for value in middle), last.lstrip(" ")]
 
 
 def _has_stray_bars_or_controls(joined: str, lines: int) -> bool:

@@ -61,6 +61,12 @@ class Month:
     def plus(self, months: int) -> "Month":
         """Return the month so many months later (earlier, if negative)."""
         years, number = divmod(self.year * 12 + self.number - 1 + months, 12)
+        if not 1 <= years <= 9999:
+            raise BadInput(
+                f"{months} months from {self} is no month of the calendar",
+                f"{self}起第{months}个月不在日历之内",
+                accepted="0001-01 to 9999-12",
+            )
         return Month(years, number + 1)
 
     def __str__(self) -> str:

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
+from market import ENHANCED, found, load
+
 from gateway.app.house import House
 from gateway.intake.run import Mode
-from market import ENHANCED, found, load
 
 LINE = f"u1||甲||个人||全价用户||20260101||0||{ENHANCED}||Web||0||0||0"
 

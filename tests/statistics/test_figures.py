@@ -354,6 +354,24 @@ async def test_the_lists_nested_in_figures(
         assert lists == counted_lists(roster, model.products, wanted)
 
 
+async def test_a_nested_list_is_that_of_its_own_month(house: House, tmp_path: Path) -> None:
+    """The full-price record of the second month decides nothing in the first."""
+    vendor = await new_vendor(house)
+    await load(
+        house,
+        vendor,
+        [
+            f"u1||甲||个人||试用用户||20250110||20250120||{ENHANCED}||Web||0||0||0",
+            f"u1||甲||个人||全价用户||20250210||20250220||{ENHANCED}||Web||0||0||0",
+        ],
+        tmp_path,
+    )
+    async with reading(house, vendor) as session:
+        lists = await lists_by_figure(session, [(2025, 1), (2025, 2)])
+    assert lists[ENHANCED, 2025, 1, None] == [("u1", ENHANCED, "Web", date(2025, 1, 10))]
+    assert lists[ENHANCED, 2025, 2, None] == [("u1", ENHANCED, "Web", date(2025, 2, 10))]
+
+
 async def test_three_thousand_users_over_the_whole_window(house: House, tmp_path: Path) -> None:
     roster = random_roster(random.Random(20100301), TODAY, PRODUCTS, 3000)
     vendor = await new_vendor(house)
