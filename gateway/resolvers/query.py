@@ -1,6 +1,7 @@
 """The graph: its root fields, and the schema built of them."""
 
 import strawberry
+from graphql import Undefined
 from strawberry.extensions import MaxAliasesLimiter, MaxTokensLimiter, ParserCache, ValidationCache
 from strawberry.schema.config import StrawberryConfig
 
@@ -44,7 +45,7 @@ class Query:
 
 def build_schema() -> strawberry.Schema:
     """Build the schema. Cached parsing and validation, and static limits, come with it."""
-    return strawberry.Schema(
+    built = strawberry.Schema(
         query=Query,
         types=[User, Vendor, Product],
         config=StrawberryConfig(scalar_map={Month: MONTH}),
@@ -55,3 +56,14 @@ def build_schema() -> strawberry.Schema:
             lambda: MaxAliasesLimiter(max_alias_count=50),
         ],
     )
+    _leave_out_null_defaults(built)
+    return built
+
+
+def _leave_out_null_defaults(schema: strawberry.Schema) -> None:
+    """Have the SDL say `first: Int`, not `first: Int = null`: to a caller they are the same."""
+    for kind in schema._schema.type_map.values():  # noqa: SLF001 (no public way to the types)
+        for field in getattr(kind, "fields", {}).values():
+            for taken in (field, *getattr(field, "args", {}).values()):
+                if getattr(taken, "default_value", Undefined) is None:
+                    taken.default_value = Undefined
