@@ -5,6 +5,7 @@ GatewayError
 ├── NotFound             absent, or outside the scope: the two look the same
 ├── BadInput             an argument, option or setting that can't be accepted
 │   └── Refused          a file whose lines break the rules; nothing was changed
+├── TookTooLong          a statement was ended at its time limit
 ├── Unavailable          the database or the disk can't do it now; trying again may help
 └── ScopeViolation       a statement tried to leave its scope: a fault of the gateway
 """
@@ -82,6 +83,12 @@ class Unavailable(GatewayError):
     """Something that the gateway stands on does not answer."""
 
     code = "UNAVAILABLE"
+
+
+class TookTooLong(GatewayError):
+    """A statement was ended at its time limit."""
+
+    code = "TIMEOUT"
 
 
 class ScopeViolation(GatewayError):

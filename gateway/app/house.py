@@ -31,7 +31,12 @@ async def open_house(config: Settings, *, durable: bool = True) -> AsyncIterator
     """Hold the database and its engines; connections are made when first needed."""
     links = Links(link_secret(config), config.link_seconds)
     async with database(config, durable=durable) as addresses:
-        service = make_engine(addresses.service, role=SERVICE_ROLE, pool_size=config.pool_size)
+        service = make_engine(
+            addresses.service,
+            role=SERVICE_ROLE,
+            pool_size=config.pool_size,
+            statement_seconds=config.statement_seconds,
+        )
         operator = make_engine(addresses.owner, role=OPERATOR_ROLE)
         try:
             yield House(config, addresses, service, operator, links)

@@ -60,9 +60,18 @@ def parse_url(text: str) -> URL:
     return url.set(drivername="postgresql+asyncpg")
 
 
-def make_engine(address: str, *, role: str | None, pool_size: int = 2) -> AsyncEngine:
-    """Make an engine whose connections act as `role`, whichever role they log in with."""
-    settings = {"application_name": "compliance-gateway"}
+def make_engine(
+    address: str, *, role: str | None, pool_size: int = 2, statement_seconds: int = 0
+) -> AsyncEngine:
+    """Make an engine whose connections act as `role`, whichever role they log in with.
+
+    Statements end after so many seconds; 0 sets no limit.
+    """
+    settings = {
+        "application_name": "compliance-gateway",
+        "statement_timeout": f"{statement_seconds}s",
+        "timezone": "UTC",
+    }
     if role is not None:
         settings["role"] = role
     return create_async_engine(

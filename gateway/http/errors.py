@@ -10,7 +10,13 @@ from gateway.errors import GatewayError, Language, ScopeViolation
 
 _log = logging.getLogger(__name__)
 
-STATUS = {"UNAUTHENTICATED": 401, "NOT_FOUND": 404, "BAD_USER_INPUT": 400, "UNAVAILABLE": 503}
+STATUS = {
+    "UNAUTHENTICATED": 401,
+    "NOT_FOUND": 404,
+    "BAD_USER_INPUT": 400,
+    "UNAVAILABLE": 503,
+    "TIMEOUT": 504,
+}
 
 
 def language_of(header: str | None) -> Language:

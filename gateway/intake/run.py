@@ -65,7 +65,7 @@ async def import_users(
     validator = Validator(frozenset(scope.products.values()))
     bad = _Counter(report)
     async with open_session(engine, scope, write=True) as session:
-        await session.tune(work_mem="256MB")
+        await session.tune(work_mem="256MB", statement_timeout="0")
         ledger = await _lock(session, vendor_id)
         lines = await _stage(session, source, validator, bad)
         if bad.number:
@@ -98,6 +98,7 @@ async def import_users(
             batch = None
     if batch is not None and change.added + change.changed + change.superseded >= _MANY:
         async with open_session(engine, scope, write=True) as session:
+            await session.tune(statement_timeout="0")
             await session.execute(select(func.gateway_analyze()))
     return Outcome(validator.lines, change, batch, dry_run)
 

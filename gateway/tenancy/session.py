@@ -13,7 +13,7 @@ from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from gateway.errors import Unavailable
+from gateway.errors import TookTooLong, Unavailable
 from gateway.tenancy.guard import check
 from gateway.tenancy.scope import AXES, Scope
 
@@ -23,6 +23,7 @@ _SETTINGS = {"vendor_id": "gateway.vendors", "product_id": "gateway.products"}
 
 COLUMN_MARK = b"\x01"
 """What stands between columns in COPY; the import rules keep it out of all values."""
+_CANCELED = "57014"
 _QUOTE = "\x02"
 """COPY's quote character: as above, so that nothing is ever quoted or escaped."""
 _NULL = "\x03"
@@ -51,7 +52,14 @@ class ScopedSession:
     async def execute(self, statement: Statement) -> CursorResult[Any]:
         """Run a statement after the guard has passed it."""
         check(statement, self.scope)
-        return await self._connection.execute(statement)
+        try:
+            return await self._connection.execute(statement)
+        except DBAPIError as error:
+            if getattr(error.orig, "sqlstate", None) == _CANCELED:
+                raise TookTooLong(
+                    "the query took too long and was ended", "查询时间过长，已被终止"
+                ) from error
+            raise
 
     async def copy_out(self, statement: Statement, sink: Callable[[bytes], Awaitable[None]]) -> int:
         """Stream a statement's rows to `sink`; return how many.
