@@ -1,19 +1,21 @@
-"""One export in a process of its own, so that its memory is seen."""
+"""Exports, each in a process of its own so that its memory is seen, against COPY and a cursor."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 from time import perf_counter
 
+from benchmarks import floors
+from benchmarks.house import Place, whole_scope
+from benchmarks.measure import ROUNDS, Memory, Rounds, table
 from gateway.delimited.encoding import TextEncoding
 from gateway.exports.requests import UserExport, run_export
 from gateway.exports.stream import Form
 
-from benchmarks import floors
-from benchmarks.house import Place, whole_scope
-from benchmarks.measure import Memory
+_MB = 1e6
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,46 @@ async def _floor(
         return await _measured(lambda sink: write(postgres, number, encoding.value, sink))
 
 
-def alone(
+def measure_export(place: Place, vendor: str) -> str:
+    """Return the table of exports."""
+    rounds = Rounds()
+    last: dict[str, Exported] = {}
+    growth: dict[str, list[int]] = defaultdict(list)
+    for _ in range(ROUNDS):
+        for encoding in TextEncoding:
+            for way in (copy, gateway, cursor):
+                what = f"{way.__name__} {encoding.value}"
+                last[what] = _alone(way, place, vendor, encoding)
+                rounds.add(what, last[what].seconds)
+                growth[what].append(last[what].growth)
+    names = {
+        "copy": "COPY of the plain columns",
+        "gateway": "export",
+        "cursor": "server cursor, joined in Python",
+    }
+    goals = {"gateway": ("≥ 0.9", "≤ 80"), "cursor": ("≤ 0.25", "")}
+    return table(
+        "Export",
+        ("", "seconds", "k rows/s", "MB", "speed against COPY", "goal", "memory, MB", "goal"),
+        (
+            (
+                f"{names[way]}, {encoding.name}",
+                rounds.seconds(what),
+                last[what].rows / rounds.seconds(what) / 1000,
+                last[what].size / _MB,
+                rounds.speed(what, f"copy {encoding.value}"),
+                goals.get(way, ("", ""))[0],
+                max(growth[what]) / _MB,
+                goals.get(way, ("", ""))[1],
+            )
+            for encoding in TextEncoding
+            for way in names
+            for what in (f"{way} {encoding.value}",)
+        ),
+    )
+
+
+def _alone(
     export: Callable[[Place, str, TextEncoding], Awaitable[Exported]],
     place: Place,
     vendor: str,

@@ -14,6 +14,7 @@ from typing import Any
 import asyncpg
 from pydantic import SecretStr
 
+from benchmarks.lines import PRODUCTS
 from gateway.app.house import House, open_house
 from gateway.app.migrate import migrate
 from gateway.catalogue import registry
@@ -25,8 +26,6 @@ from gateway.intake.run import Mode, Outcome, import_users
 from gateway.intake.sources import FileSource
 from gateway.tenancy.operator import open_operator
 from gateway.tenancy.scope import Scope
-
-from benchmarks.lines import PRODUCTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +48,10 @@ class Place:
         async with open_house(config) as house:
             yield house
 
+    async def version(self) -> str:
+        async with self.postgres() as postgres:
+            return " ".join(str(await postgres.fetchval("SELECT version()")).split()[:2])
+
     @asynccontextmanager
     async def postgres(self) -> AsyncIterator[Any]:
         """Open a plain connection of the superuser: what the floors are measured with."""
@@ -63,7 +66,7 @@ class Place:
 def embedded() -> Iterator[Place]:
     """Make an embedded PostgreSQL with the gateway's schema; remove it in the end."""
     directory = Path(tempfile.mkdtemp(prefix="gateway-benchmark-"))
-    directory.chmod(0o755)  # noqa: S103 (PostgreSQL does not run as root and must pass)
+    directory.chmod(0o755)
     try:
         with EmbeddedPostgres(directory) as server:
             service, owner = server.url(SERVICE), server.url(OWNER)
@@ -90,9 +93,7 @@ async def whole_scope(house: House) -> Scope:
         return await session.scope()
 
 
-async def bring_in(
-    house: House, vendor: str, path: Path, mode: Mode = Mode.SNAPSHOT
-) -> Outcome:
+async def bring_in(house: House, vendor: str, path: Path, mode: Mode = Mode.SNAPSHOT) -> Outcome:
     """Import a file as `gateway import users` does."""
     scope = await whole_scope(house)
     return await import_users(house.service, scope, vendor, FileSource(path), mode, report=_refuse)

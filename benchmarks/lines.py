@@ -58,14 +58,13 @@ class Files:
         lines = lines_of(code, rows)
         users = len({line.partition(SEPARATOR)[0] for line in lines})
         whole = put(place / "whole.txt", lines)
-        found = cls(
+        return cls(
             whole,
             put(place / "delta.txt", list(changed(lines, 100, "新联系人"))[::100]),
             put(place / "next.txt", changed(lines, 100, "又一联系人")),
             users,
             whole.stat().st_size,
         )
-        return found
 
 
 def put(path: Path, lines: Iterator[str] | Sequence[str], encoding: str = "utf-8") -> Path:

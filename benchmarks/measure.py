@@ -3,7 +3,7 @@
 import os
 import platform
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -104,6 +104,36 @@ def _status(name: str) -> int:
     raise LookupError(name)
 
 
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a table of speeds: what was measured, and against what it is held."""
+
+    text: str
+    what: str
+    floor: str | None = None
+    against: str = ""
+    goal: str = ""
+
+
+def speeds(title: str, rounds: Rounds, rows: int, lines: Iterable[Line]) -> str:
+    """Write a table of seconds, rows per second and ratios."""
+    return table(
+        title,
+        ("", "seconds", "k rows/s", "speed", "against", "goal"),
+        (
+            (
+                line.text,
+                rounds.seconds(line.what),
+                rows / rounds.seconds(line.what) / 1000,
+                None if line.floor is None else rounds.speed(line.what, line.floor),
+                line.against,
+                line.goal,
+            )
+            for line in lines
+        ),
+    )
+
+
 Cell = str | float | int | None
 
 
@@ -121,6 +151,8 @@ def _cell(cell: Cell) -> str:
     match cell:
         case None:
             return ""
+        case float() if abs(cell) < 0.1:
+            return f"{cell:.4f}"
         case float() if abs(cell) < 10:
             return f"{cell:.2f}"
         case float() if abs(cell) < 100:
@@ -148,6 +180,3 @@ def facts(postgres: str, rows: int, users: int, size: int) -> str:
             "",
         )
     )
-
-
-Work = Callable[[], Any]

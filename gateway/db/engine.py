@@ -79,6 +79,7 @@ def make_engine(
         pool_size=pool_size,
         max_overflow=0,
         connect_args={"server_settings": settings},
+        hide_parameters=True,
         json_deserializer=orjson.loads,
         json_serializer=lambda value: orjson.dumps(value).decode(),
     )

@@ -2,6 +2,7 @@
 
 import logging
 import secrets
+import traceback
 from typing import Any
 
 from graphql import GraphQLError
@@ -50,7 +51,10 @@ def public_error(error: GraphQLError, language: Language) -> GraphQLError:
     if cause is None or isinstance(cause, GraphQLError):
         return _like(error, error.message, {"code": _code(error)})
     incident = secrets.token_hex(8)
-    _log.error("incident %s at %s", incident, error.path, exc_info=cause)
+    # where and what kind, never the message: a database's messages carry values of rows
+    frames = "".join(traceback.format_tb(cause.__traceback__))
+    state = getattr(getattr(cause, "orig", None), "sqlstate", "")
+    _log.error("incident %s: %s %s\n%s", incident, type(cause).__name__, state, frames)
     message = "内部错误。" if language == "zh" else "Internal error."
     return _like(error, message, {"code": "INTERNAL", "incident": incident})
 

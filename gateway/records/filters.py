@@ -6,7 +6,18 @@ from datetime import date, datetime
 from enum import Enum
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, Integer, and_, case, exists, func, or_, tuple_
+from sqlalchemy import (
+    ColumnClause,
+    ColumnElement,
+    FromClause,
+    Integer,
+    and_,
+    case,
+    exists,
+    func,
+    or_,
+    tuple_,
+)
 
 from gateway.errors import BadInput
 from gateway.records.known import known
@@ -171,6 +182,7 @@ def counted(
     One record per counted user and product holds, so that a list of them is as long as the count.
     """
     other, reachable = known(scope, as_of, "stronger")
+    enclosing = [day.table for day in (first, last) if isinstance(day, ColumnClause)]
     stronger = exists().where(
         reachable,
         other.c.vendor_id == rows.c.vendor_id,
@@ -180,4 +192,5 @@ def counted(
         other.c.end_date >= first,
         tuple_(*rank(other)) > tuple_(*rank(rows)),
     )
+    stronger = stronger.correlate(rows, *(table for table in enclosing if table is not None))
     return and_(rows.c.start_date <= last, rows.c.end_date >= first, ~stronger)

@@ -58,6 +58,7 @@ class CountedBy:
     first: ColumnElement[date]
     last: ColumnElement[date]
     category: FeeCategory | None
+    count: ColumnElement[int]
 
 
 _VENDOR = Vendor.table()
@@ -128,10 +129,17 @@ def page(
         .scalar_subquery()
     )
     number = _total(users, figure) if total else null()
-    return select(func.json_build_object("total", number, "rows", listed)).scalar_subquery()
+    return (
+        select(func.json_build_object("total", number, "rows", listed))
+        .correlate(*_outer(figure))
+        .scalar_subquery()
+    )
 
 
-def _total(users: UserList, figure: CountedBy | None) -> ScalarSelect[int]:
+def _total(users: UserList, figure: CountedBy | None) -> ColumnElement[int]:
+    """Return the list's length. Unfiltered, a figure's list is as long as its count says."""
+    if figure is not None and users.filter == UserFilter():
+        return figure.count
     _, _, where = _base(users, "t", figure)
     return select(func.count()).where(*where).correlate(*_outer(figure)).scalar_subquery()
 

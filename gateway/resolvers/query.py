@@ -1,9 +1,10 @@
 """The graph: its root fields, and the schema built of them."""
 
 import strawberry
-from graphql import Undefined
+from graphql import GraphQLError, Undefined
 from strawberry.extensions import MaxAliasesLimiter, MaxTokensLimiter, ParserCache, ValidationCache
 from strawberry.schema.config import StrawberryConfig
+from strawberry.types import ExecutionContext
 
 from gateway.regulation.months import Month
 from gateway.resolvers.catalogue import products, vendor, vendors
@@ -43,9 +44,18 @@ class Query:
     node: Node | None = strawberry.field(resolver=node, description="Any object by its id.")
 
 
+class _Schema(strawberry.Schema):
+    """The schema. Errors are logged where they are masked (`http.errors`), without values."""
+
+    def process_errors(
+        self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None
+    ) -> None:
+        """Log nothing here."""
+
+
 def build_schema() -> strawberry.Schema:
     """Build the schema. Cached parsing and validation, and static limits, come with it."""
-    built = strawberry.Schema(
+    built = _Schema(
         query=Query,
         types=[User, Vendor, Product],
         config=StrawberryConfig(scalar_map={Month: MONTH}),

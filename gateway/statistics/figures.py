@@ -148,7 +148,7 @@ def figures(stats: StatList) -> FromClause:
             *(literal(0, Integer).label(name) for name in FIGURES),
             true().label("shown"),
         )
-        .select_from(held, days)
+        .select_from(held.join(days, true()))
         .where(scope.covers(held)),
         select(
             changes.c.vendor_id,

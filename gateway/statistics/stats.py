@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import ColumnElement, ScalarSelect, Select, Text, cast, func, null, select
+from sqlalchemy import ColumnElement, ScalarSelect, Select, Text, cast, func, literal, null, select
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from gateway.catalogue.licensors import licensor_text
@@ -14,6 +14,7 @@ from gateway.records.order import UserOrder
 from gateway.records.users import CountedBy, Fields, UserList
 from gateway.records.users import page as user_page
 from gateway.regulation.codes import FeeCategory
+from gateway.statistics.counting import FIGURES
 from gateway.statistics.figures import StatList, figures, stat_keys
 
 
@@ -82,8 +83,16 @@ def _total(stats: StatList) -> ScalarSelect[int]:
 
 
 def _users(stats: StatList, wanted: DrillDown, row: Any) -> ScalarSelect[Any]:
+    categories = FIGURES[: len(FeeCategory)]
+    if wanted.category is not None:
+        categories = (categories[list(FeeCategory).index(wanted.category)],)
     figure = CountedBy(
-        row.c.vendor_id, row.c.product_id, row.c.month, row.c.last_day, wanted.category
+        row.c.vendor_id,
+        row.c.product_id,
+        row.c.month,
+        row.c.last_day,
+        wanted.category,
+        sum((row.c[name] for name in categories), literal(0)),
     )
     users = UserList(stats.scope, stats.today, wanted.filter, wanted.order, stats.as_of)
     return user_page(users, wanted.fields, wanted.paging, total=wanted.total, figure=figure)
