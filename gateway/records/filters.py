@@ -1,17 +1,20 @@
 """UserFilter: the regulation's query conditions (一、1), all combined by AND."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import Enum
 from typing import Any
 
 from sqlalchemy import (
+    ARRAY,
     ColumnClause,
     ColumnElement,
     FromClause,
     Integer,
     and_,
+    any_,
+    bindparam,
     case,
     exists,
     func,
@@ -109,12 +112,12 @@ def conditions(
         (rows.c.usage_mode, wanted.usage_modes),
     ):
         if codes is not None:
-            yield column.in_(codes)
+            yield _one_of(column, codes)
     if wanted.service_statuses is not None:
-        yield status_of(rows, today).in_([int(code) for code in wanted.service_statuses])
+        yield _one_of(status_of(rows, today), wanted.service_statuses)
     if wanted.products is not None:
         held = scope.narrow(products=wanted.products)
-        yield rows.c.product_id.in_(list(held.products))
+        yield _one_of(rows.c.product_id, held.products)
     yield from _dates(wanted, rows)
     if wanted.counted_in is not None:
         month = wanted.counted_in
@@ -123,6 +126,12 @@ def conditions(
         yield rows.c.record_id == wanted.record_id
     if wanted.counted_as is not None:
         yield rows.c.fee_category == wanted.counted_as
+
+
+def _one_of(column: ColumnElement[Any], numbers: Iterable[int]) -> ColumnElement[bool]:
+    """Compare with a list in one parameter: the statement is the same for any number of values."""
+    values = [int(number) for number in numbers]
+    return column == any_(bindparam(None, values, ARRAY(Integer), unique=True))
 
 
 def _text(match: TextMatch | None, column: ColumnElement[str]) -> Iterator[ColumnElement[bool]]:

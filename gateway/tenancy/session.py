@@ -68,6 +68,8 @@ class ScopedSession:
         """
         check(statement, self.scope)
         compiled: Any = statement.compile(dialect=_DIALECT)
+        if compiled.post_compile_params:
+            raise TypeError("COPY takes no IN list: compare with an array in one parameter")
         values = [
             bind.type.dialect_impl(compiled.dialect).bind_processor(compiled.dialect)
             for bind in (compiled.binds[name] for name in compiled.positiontup)
