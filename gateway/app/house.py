@@ -36,6 +36,7 @@ async def open_house(config: Settings, *, durable: bool = True) -> AsyncIterator
             role=SERVICE_ROLE,
             pool_size=config.pool_size,
             statement_seconds=config.statement_seconds,
+            pre_ping=False,
         )
         operator = make_engine(addresses.owner, role=OPERATOR_ROLE)
         try:

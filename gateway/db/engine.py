@@ -61,11 +61,17 @@ def parse_url(text: str) -> URL:
 
 
 def make_engine(
-    address: str, *, role: str | None, pool_size: int = 2, statement_seconds: int = 0
+    address: str,
+    *,
+    role: str | None,
+    pool_size: int = 2,
+    statement_seconds: int = 0,
+    pre_ping: bool = True,
 ) -> AsyncEngine:
     """Make an engine whose connections act as `role`, whichever role they log in with.
 
-    Statements end after so many seconds; 0 sets no limit.
+    Statements end after so many seconds; 0 sets no limit. `pre_ping` asks a
+    pooled connection whether it still lives, for callers that don't try again themselves.
     """
     settings = {
         "application_name": "compliance-gateway",
@@ -78,6 +84,7 @@ def make_engine(
         parse_url(address),
         pool_size=pool_size,
         max_overflow=0,
+        pool_pre_ping=pre_ping,
         connect_args={"server_settings": settings},
         hide_parameters=True,
         json_deserializer=orjson.loads,

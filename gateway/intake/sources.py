@@ -20,21 +20,10 @@ class FileSource:
         encoding: TextEncoding | None = None,
         progress: Callable[[int], None] | None = None,
     ) -> None:
-        """Take a path that can be read; raise BadInput for one that can't."""
+        """Take a path; it is opened when the first block is asked for."""
         self.path, self._progress = path, progress
         self._reader = Reader(encoding)
         self._sha256 = hashlib.sha256()
-        try:
-            if path.is_dir():
-                raise IsADirectoryError(21, "Is a directory")
-            self._file = path.open("rb")
-        except OSError as error:
-            raise BadInput(
-                f"{path}: {error.strerror}",
-                f"{path}：无法读取",
-                argument="FILE",
-                accepted="a file that can be read",
-            ) from error
 
     @property
     def name(self) -> str:
@@ -52,11 +41,19 @@ class FileSource:
         return self._reader.encoding or TextEncoding.UTF_8
 
     def blocks(self) -> Iterator[Block]:
-        """Yield the file's lines, some thousands at a time."""
-        with self._file as file:
-            while chunk := file.read(CHUNK):
-                self._sha256.update(chunk)
-                yield from self._reader.decode(chunk)
-                if self._progress is not None:
-                    self._progress(len(chunk))
+        """Yield the file's lines, some thousands at a time; BadInput if it can't be read."""
+        try:
+            with self.path.open("rb") as file:
+                while chunk := file.read(CHUNK):
+                    self._sha256.update(chunk)
+                    yield from self._reader.decode(chunk)
+                    if self._progress is not None:
+                        self._progress(len(chunk))
+        except OSError as error:
+            raise BadInput(
+                f"{self.path}: {error.strerror}",
+                f"{self.path}：无法读取",
+                argument="FILE",
+                accepted="a file that can be read",
+            ) from error
         yield from self._reader.flush()

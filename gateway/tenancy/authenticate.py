@@ -4,12 +4,13 @@ from typing import Any
 
 from sqlalchemy import LargeBinary, String, bindparam, func, select
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from gateway.errors import Unauthenticated, Unavailable
+from gateway.errors import Unauthenticated
 from gateway.tenancy.keys import digest, well_formed
 from gateway.tenancy.principal import Principal, Role
+from gateway.tenancy.reach import DATABASE_ERRORS, unreachable
 from gateway.tenancy.scope import Scope, mint
 
 _BY_DIGEST = select(func.gateway_authenticate(bindparam("digest", type_=LargeBinary), type_=JSONB))
@@ -50,12 +51,20 @@ async def operator_scope(operator: AsyncConnection, actor: str) -> Scope:
 
 
 async def _ask(engine: AsyncEngine, statement: Any, **values: Any) -> dict[str, Any] | None:
-    try:
-        async with engine.connect() as connection:
-            found: dict[str, Any] | None = (await connection.execute(statement, values)).scalar()
-            return found
-    except (OSError, InterfaceError, OperationalError) as error:
-        raise Unavailable("the database does not answer", "数据库没有应答") from error
+    """Ask on any connection; once more if a pooled one was lost."""
+    for _ in range(2):
+        try:
+            async with engine.connect() as connection:
+                found: dict[str, Any] | None = (
+                    await connection.execute(statement, values)
+                ).scalar()
+                return found
+        except DBAPIError as error:
+            if not error.connection_invalidated:
+                raise unreachable() from error
+        except DATABASE_ERRORS as error:
+            raise unreachable() from error
+    raise unreachable()
 
 
 def _scope(found: dict[str, Any] | None) -> Scope:

@@ -3,12 +3,11 @@
 from dataclasses import dataclass
 
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.config.clock import now
 from gateway.db.base import SCOPED, Base
-from gateway.errors import Unavailable
+from gateway.tenancy.reach import DATABASE_ERRORS, unreachable
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +35,8 @@ async def ready(engine: AsyncEngine) -> None:
     try:
         async with engine.connect() as connection:
             await connection.execute(text("SELECT 1"))
-    except (OSError, DBAPIError, InterfaceError, OperationalError) as error:
-        raise Unavailable("the database does not answer", "数据库没有应答") from error
+    except DATABASE_ERRORS as error:
+        raise unreachable() from error
 
 
 async def examine(engine: AsyncEngine) -> list[Finding]:
@@ -54,10 +53,8 @@ async def examine(engine: AsyncEngine) -> list[Finding]:
                     {"now": now()},
                 )
             ).scalar_one()
-    except (OSError, DBAPIError, InterfaceError, OperationalError) as error:
-        raise Unavailable(
-            f"the database does not answer: {error.__class__.__name__}", "数据库没有应答"
-        ) from error
+    except DATABASE_ERRORS as error:
+        raise unreachable() from error
     scoped = [table.name for table in Base.metadata.sorted_tables if table.info.get(SCOPED)]
     open_tables = sorted(name for name in scoped if not walls.get(name, False))
     powers = [

@@ -9,11 +9,10 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from sqlalchemy import CursorResult, Executable
-from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from gateway.errors import Unavailable
 from gateway.tenancy.authenticate import operator_scope
+from gateway.tenancy.reach import DATABASE_ERRORS, unreachable
 from gateway.tenancy.scope import Scope
 
 
@@ -38,8 +37,8 @@ async def open_operator(engine: AsyncEngine, actor: str) -> AsyncIterator[Operat
     """Open an operator's session; commit at the end, or nothing."""
     try:
         connection = await engine.connect()
-    except (OSError, InterfaceError, OperationalError) as error:
-        raise Unavailable("the database does not answer", "数据库没有应答") from error
+    except DATABASE_ERRORS as error:
+        raise unreachable() from error
     try:
         async with connection.begin():
             yield OperatorSession(connection, actor)

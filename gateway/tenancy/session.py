@@ -10,11 +10,12 @@ from typing import Any
 
 from sqlalchemy import CursorResult, Delete, Insert, Row, Select, Table, Update
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from gateway.errors import TookTooLong, Unavailable
+from gateway.errors import TookTooLong
 from gateway.tenancy.guard import check
+from gateway.tenancy.reach import DATABASE_ERRORS, unreachable
 from gateway.tenancy.scope import AXES, Scope
 
 Statement = Select[*tuple[Any, ...]] | Insert | Update | Delete
@@ -119,7 +120,7 @@ class ScopedSession:
         await self._connection.exec_driver_sql(f'ANALYZE "{table.name}"')
 
     async def _driver(self) -> Any:
-        return (await self._connection.get_raw_connection()).driver_connection
+        return await _driver_of(self._connection)
 
 
 @asynccontextmanager
@@ -127,41 +128,61 @@ async def open_session(
     engine: AsyncEngine, scope: Scope, *, write: bool = False
 ) -> AsyncIterator[ScopedSession]:
     """Open a session: read-only on one snapshot, or writing; commit at the end, or nothing."""
+    connection = await _begin(engine, scope, write=write)
+    session = ScopedSession(connection, scope)
+    driver = await session._driver()  # noqa: SLF001
     try:
-        connection = await engine.connect()
-    except (OSError, InterfaceError, OperationalError) as error:
-        raise _unreachable() from error
-    try:
-        await connection.execution_options(isolation_level="AUTOCOMMIT")
-        session = ScopedSession(connection, scope)
-        driver = await session._driver()  # noqa: SLF001
-        # BEGIN and the settings in one message; SQLAlchemy, in autocommit, adds nothing to it
-        await driver.execute(
-            "; ".join(
-                (
-                    "BEGIN" if write else "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
-                    *(_local(axis, scope) for axis in AXES),
-                )
-            )
-        )
-        try:
-            yield session
-        except BaseException as error:
-            if not driver.is_closed():
-                await driver.execute("ROLLBACK")
-            if isinstance(error, DBAPIError) and error.connection_invalidated:
-                raise _unreachable() from error
-            raise
+        yield session
         await driver.execute("ROLLBACK" if session.discarded else "COMMIT")
+    except BaseException as error:
+        if not await _rolled_back(driver):
+            await connection.invalidate()
+            if isinstance(error, DATABASE_ERRORS):
+                raise unreachable() from error
+        raise
     finally:
         await connection.close()
+
+
+async def _begin(engine: AsyncEngine, scope: Scope, *, write: bool) -> AsyncConnection:
+    """Connect and begin, settings and all, in one message; once more if a pooled one was lost."""
+    message = "; ".join(
+        (
+            "BEGIN" if write else "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+            *(_local(axis, scope) for axis in AXES),
+        )
+    )
+    for _ in range(2):
+        try:
+            connection = await engine.connect()
+        except DATABASE_ERRORS as error:
+            raise unreachable() from error
+        try:
+            # in autocommit SQLAlchemy adds no BEGIN and no COMMIT of its own
+            await connection.execution_options(isolation_level="AUTOCOMMIT")
+            await (await _driver_of(connection)).execute(message)
+        except DATABASE_ERRORS:
+            await connection.invalidate()
+            await connection.close()
+        else:
+            return connection
+    raise unreachable()
+
+
+async def _rolled_back(driver: Any) -> bool:
+    """Roll back; say whether the connection is still good."""
+    try:
+        await driver.execute("ROLLBACK")
+    except DATABASE_ERRORS:
+        return False
+    return True
+
+
+async def _driver_of(connection: AsyncConnection) -> Any:
+    return (await connection.get_raw_connection()).driver_connection
 
 
 def _local(axis: str, scope: Scope) -> str:
     """Write one setting. Only whole numbers stand in it; SET LOCAL also reaches Citus' workers."""
     numbers = ",".join(str(int(number)) for number in scope.ids(axis))
     return f"SET LOCAL {_SETTINGS[axis]} = '{{{numbers}}}'"
-
-
-def _unreachable() -> Unavailable:
-    return Unavailable("the database does not answer", "数据库没有应答")

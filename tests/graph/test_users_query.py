@@ -603,7 +603,7 @@ async def test_one_statement_per_root_field_and_a_count_only_where_selected(
         "users { nodes { id } }": False,
         "monthlyStats { nodes { fee vendor { name } product { licensor { name } } } }": False,
         "monthlyStats { nodes { users { nodes { history { batch } } } } }": False,
-        "monthlyStats { nodes { users(category: TRIAL) { totalCount } } }": True,
+        'monthlyStats { nodes { users(filter: {search: "s"}) { totalCount } } }': True,
         "monthlyStats { totalCount delimited download { url } }": True,
         "vendors { nodes { id } }": False,
         "vendors { totalCount }": True,

@@ -487,4 +487,4 @@ def test_checking_an_empty_file_reports_it(tmp_path: Path) -> None:
 def test_a_path_that_can_not_be_read_is_bad_input(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "absent"):
         with pytest.raises(BadInput, match=re.escape(str(path))):
-            FileSource(path)
+            list(FileSource(path).blocks())

@@ -1,0 +1,305 @@
+"""A market full of canaries: whole, or cut down to what one principal may see.
+
+Every personal datum of a vendor's users of a product carries the pair's sign, such as `alphaKQ`;
+names, codes, prices and vendor numbers are canaries themselves. The cut-down world is built by the
+same steps at the same instants, only without what is not the principal's.
+"""
+
+import base64
+import itertools
+import json
+import re
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import asyncpg
+import httpx
+import pytest
+from gateway.app.house import House, open_house
+from gateway.app.server import application
+from gateway.catalogue import registry
+from gateway.config.settings import Settings
+from gateway.db.embedded import OWNER, SERVICE, EmbeddedPostgres
+from gateway.tenancy import issue as keys
+from gateway.tenancy.authenticate import authenticate
+from gateway.tenancy.keys import NewKey
+from gateway.tenancy.operator import open_operator
+from gateway.tenancy.principal import Role
+from gateway.tenancy.scope import Scope
+from market import load
+
+ENHANCED, BASIC, STOCKS, FUTURES = "增强行情KQ", "基本行情ZW", "港股二级XJ", "港股期货VY"
+LICENSOR_OF = {ENHANCED: "SZSEINFO", BASIC: "SZSEINFO", STOCKS: "HKEX", FUTURES: "HKEX"}
+PRICE = {ENHANCED: "711.13", BASIC: "722.17", STOCKS: "733.19", FUTURES: "744.23"}
+VENDORS = ("VENDALPHA", "VENDBETA", "VENDGAMMA", "VENDDELTA")
+NUMBER = {"VENDALPHA": 1811111119, "VENDBETA": 1722222227, "VENDGAMMA": 1933333331, "VENDDELTA": 7}
+USERS = {
+    ("VENDALPHA", ENHANCED): 5,
+    ("VENDALPHA", STOCKS): 3,
+    ("VENDBETA", ENHANCED): 7,
+    ("VENDBETA", BASIC): 4,
+    ("VENDBETA", FUTURES): 2,
+    ("VENDGAMMA", FUTURES): 6,
+    ("VENDDELTA", BASIC): 8,
+}
+FIRST = datetime(2024, 6, 1, tzinfo=UTC)
+"""When the first import was recorded; the others follow an hour apart."""
+BETWEEN = (FIRST + timedelta(hours=5, minutes=30)).isoformat()
+"""An instant after the first imports of all vendors and before the second ones of the last two."""
+
+_numbers = itertools.count()
+
+
+@dataclass(frozen=True)
+class Principal:
+    """A tenant: a vendor or a licensor, by its code."""
+
+    code: str
+    role: Role
+
+    @property
+    def is_vendor(self) -> bool:
+        return self.code in VENDORS
+
+    @property
+    def pairs(self) -> list[tuple[str, str]]:
+        """The vendors' products whose rows it may see."""
+        return [
+            (vendor, product)
+            for vendor, product in USERS
+            if self.code in {vendor, LICENSOR_OF[product]}
+        ]
+
+    @property
+    def key(self) -> NewKey:
+        """Its key, the same in every world."""
+        return NewKey(self.code.lower()[-4:] * 2, self.code.ljust(43, "x"))
+
+    @property
+    def canaries(self) -> set[str]:
+        """What must occur in none of its answers."""
+        return _words(set(USERS)) - self.own | {
+            str(number) for number in NUMBER.values() if number > 7
+        }
+
+    @property
+    def own(self) -> set[str]:
+        """What may occur in its answers."""
+        return _words(set(self.pairs))
+
+
+ALPHA = Principal("VENDALPHA", Role.VENDOR_OPERATOR)
+BETA = Principal("VENDBETA", Role.VENDOR_ADMINISTRATOR)
+SZSE = Principal("SZSEINFO", Role.LICENSOR_ANALYST)
+HKEX = Principal("HKEX", Role.LICENSOR_ADMINISTRATOR)
+PRINCIPALS = (ALPHA, BETA, SZSE, HKEX)
+
+
+def sign(vendor: str, product: str) -> str:
+    """The mark that all data of a vendor's users of a product carry."""
+    return f"{vendor.removeprefix('VEND').lower()}{product[-2:]}"
+
+
+def company(vendor: str) -> str:
+    return f"{vendor.removeprefix('VEND').lower()}信息有限公司"
+
+
+def _words(pairs: set[tuple[str, str]]) -> set[str]:
+    vendors, products = {v for v, _ in pairs}, {p for _, p in pairs}
+    return (
+        {sign(*pair) for pair in pairs}
+        | vendors
+        | products
+        | {company(vendor) for vendor in vendors}
+        | {PRICE[product] for product in products}
+    )
+
+
+def _lines(vendor: str, product: str, edition: int) -> Iterator[str]:
+    """A pair's roster: the second edition renames the first users and lacks the last one.
+
+    The first user's ID is the same at all vendors and for all products.
+    """
+    mark = sign(vendor, product)
+    number = USERS[vendor, product]
+    for i in range(number if edition == 1 else number - 1):
+        user = "szse.everyone" if i == 0 else f"szse.{mark}.{i:03}"
+        name = f"名{mark}{'甲乙'[edition - 1] if i < 2 else '丙'}"
+        category = ("全价用户", "试用用户", "监管用户", "内部免费用户")[i % 4]
+        end = "0" if i % 3 else "20240430"
+        yield (
+            f"{user}||{name}||个人||{category}||202401{i + 1:02}||{end}||{product}||Web"
+            f"||址{mark}路||联{mark}||{mark}-{i}"
+        )
+
+
+def _steps() -> Iterator[tuple[datetime, str, list[tuple[str, str]]]]:
+    """All imports: when, of which vendor, and the file as (product, line)."""
+    turns = [(vendor, edition) for edition in (1, 2) for vendor in VENDORS]
+    for i, (vendor, edition) in enumerate(turns):
+        lines = [
+            (product, line)
+            for owner, product in USERS
+            if owner == vendor
+            # a licensor sees an import only by what it changes of its products
+            for line in _lines(vendor, product, edition)
+        ]
+        yield FIRST + timedelta(hours=i), vendor, lines
+
+
+@dataclass
+class World:
+    """An open gateway on a market."""
+
+    house: House
+    admin: str
+    """The superuser's address."""
+    client: httpx.AsyncClient
+    places: Path
+    pairs: list[tuple[str, str]] = field(default_factory=lambda: list(USERS))
+
+    async def ask(self, who: Principal | str, query: str, **variables: Any) -> httpx.Response:
+        """Ask the graph with a principal's key, or with a key's text."""
+        text = who if isinstance(who, str) else who.key.text
+        return await self.client.post(
+            "/graphql",
+            json={"query": query, "variables": variables},
+            headers={"Authorization": f"Bearer {text}"},
+        )
+
+    async def answer(self, who: Principal, query: str, **variables: Any) -> Any:
+        """Return the data of an answer without errors."""
+        body = (await self.ask(who, query, **variables)).json()
+        assert "errors" not in body, body
+        return body["data"]
+
+    async def errors(self, who: Principal, query: str, **variables: Any) -> Any:
+        """Return the errors of an answer that has some."""
+        return (await self.ask(who, query, **variables)).json()["errors"]
+
+    async def scope(self, who: Principal) -> Scope:
+        return await authenticate(self.house.service, f"Bearer {who.key.text}")
+
+    async def contents(self) -> dict[str, list[str]]:
+        """All rows of all tables, as text."""
+        admin = await asyncpg.connect(self.admin)
+        try:
+            return {
+                table: [
+                    text
+                    for (text,) in await admin.fetch(f'SELECT t::text FROM "{table}" t ORDER BY 1')
+                ]
+                for (table,) in await admin.fetch(
+                    "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
+                )
+            }
+        finally:
+            await admin.close()
+
+    @asynccontextmanager
+    async def unchanged(self) -> AsyncIterator[None]:
+        """Demand that the block changes nothing in the database."""
+        before = await self.contents()
+        yield
+        assert await self.contents() == before
+
+
+@asynccontextmanager
+async def opened(server: EmbeddedPostgres, places: Path, **settings: Any) -> AsyncIterator[World]:
+    """Open a gateway on a fresh, empty database."""
+    name = f"world_{next(_numbers)}"
+    maker = await asyncpg.connect(server.url("postgres", "postgres"))
+    try:
+        await maker.execute(f'CREATE DATABASE "{name}" TEMPLATE gateway OWNER {OWNER}')
+        await maker.execute(f'GRANT TEMPORARY ON DATABASE "{name}" TO {SERVICE}')
+        config = Settings(
+            database_url=server.url(SERVICE, name),
+            migrate_url=server.url(OWNER, name),
+            data_dir=places / name,
+            **{"pool_size": 2, **settings},
+        )
+        async with (
+            open_house(config) as house,
+            httpx.AsyncClient(
+                transport=httpx.ASGITransport(app=application(house)), base_url="http://test"
+            ) as client,
+        ):
+            yield World(house, server.url("postgres", name), client, places)
+        await maker.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+    finally:
+        await maker.close()
+
+
+async def settle(world: World, only: Principal | None = None) -> World:
+    """Set up the market and its keys; with `only`, no more than what that principal may see."""
+    world.pairs = list(USERS) if only is None else only.pairs
+    with pytest.MonkeyPatch.context() as patch:
+        await _catalogue(world, patch)
+        for at, vendor, lines in _steps():
+            mine = [line for product, line in lines if (vendor, product) in world.pairs]
+            if mine:
+                patch.setattr("gateway.intake.run.now", lambda at=at: at)
+                await load(world.house, vendor, mine, world.places)
+        for who in PRINCIPALS if only is None else (only,):
+            await _issue(world, patch, who)
+    return world
+
+
+async def _catalogue(world: World, patch: pytest.MonkeyPatch) -> None:
+    async with open_operator(world.house.operator, "test") as session:
+        products = [p for p in LICENSOR_OF if any(p == held for _, held in world.pairs)]
+        if any(LICENSOR_OF[product] == "HKEX" for product in products):
+            await registry.add_licensor(session, "HKEX", "香港交易所")
+        for product in products:
+            await registry.add_product(session, product, LICENSOR_OF[product])
+            await registry.set_price(
+                session, product, Decimal(PRICE[product]), date(2020, 1, 1), None
+            )
+        for vendor, number in NUMBER.items():
+            if any(vendor == held for held, _ in world.pairs):
+                fixed = SimpleNamespace(randbelow=lambda _, number=number: number - 1)
+                patch.setattr(registry, "secrets", fixed)
+                await registry.add_vendor(session, vendor, company(vendor))
+        for vendor, product in world.pairs:
+            await registry.add_licence(session, vendor, product, date(2024, 1, 1), None)
+
+
+async def _issue(world: World, patch: pytest.MonkeyPatch, who: Principal) -> None:
+    patch.setattr(keys, "generate", lambda: who.key)
+    async with open_operator(world.house.operator, "test") as session:
+        if who.is_vendor:
+            holder = keys.Holder(vendor_id=await registry.vendor_id(session, who.code))
+        else:
+            holder = keys.Holder(licensor_id=await registry.licensor_id(session, who.code))
+        await keys.issue(session, holder, who.role, days=None)
+
+
+_BASE64 = re.compile(r"[A-Za-z0-9_-]{8,}")
+
+
+def revealed(text: str) -> str:
+    """Return a text with all that stands in it as base64 (ids, cursors) decoded behind it."""
+    found = [text, text.encode().decode("unicode_escape", "ignore")]
+    for word in _BASE64.findall(text):
+        try:
+            found.append(base64.urlsafe_b64decode(word + "=" * (-len(word) % 4)).decode())
+        except ValueError:
+            continue
+    return "\n".join(found)
+
+
+def sealed(value: Any) -> str:
+    """Write a JSON value as ids and cursors are written."""
+    data = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return base64.urlsafe_b64encode(data.encode()).decode().rstrip("=")
+
+
+def unsealed(text: str) -> Any:
+    """Read an id or a cursor."""
+    return json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
