@@ -145,14 +145,14 @@ async def open_session(
 
 
 async def _begin(engine: AsyncEngine, scope: Scope, *, write: bool) -> AsyncConnection:
-    """Connect and begin, settings and all, in one message; once more if a pooled one was lost."""
+    """Connect and begin, settings and all, in one message; again while pooled ones were lost."""
     message = "; ".join(
         (
             "BEGIN" if write else "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
             *(_local(axis, scope) for axis in AXES),
         )
     )
-    for _ in range(2):
+    for _ in range(engine.pool.size() + 1):  # type: ignore[attr-defined]
         try:
             connection = await engine.connect()
         except DATABASE_ERRORS as error:

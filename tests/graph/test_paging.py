@@ -148,13 +148,13 @@ async def test_a_walk_while_imports_change_the_list(
     shown: list[Row] = []
     async with calling(house, vendor="A") as caller:
         turn = 0
-        walking = pages(caller, 3, backward=backward, orderBy=order_by(order))
+        walking = pages(caller, 4, backward=backward, orderBy=order_by(order))
         async for page in walking:
             shown = [*rows(page), *shown] if backward else [*shown, *rows(page)]
             turn += 1
             now = states[turn % len(states)]
             await load(house, "A", without_status(steady + now), tmp_path)
-    assert turn > len(states)
+    assert turn >= len(states)
     assert len(set(shown)) == len(shown)
     there = {record_key(one) for one in steady}
     assert [key for _, key in shown if key in there] == keys(sort(steady, order))

@@ -4,7 +4,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import asyncpg
@@ -17,7 +17,7 @@ from gateway.config.clock import today
 from gateway.db.embedded import SERVICE, EmbeddedPostgres
 from gateway.errors import NotFound, Refused, Unavailable
 from gateway.intake.problems import BadLine, Rule
-from gateway.intake.run import Mode, import_users
+from gateway.intake.run import Mode, Outcome, import_users
 from gateway.intake.sources import CHUNK, FileSource
 from gateway.regulation.layouts import DOWNLOAD
 
@@ -290,34 +290,63 @@ async def test_a_connection_lost_in_the_copy_is_told_as_unavailable(
     assert isinstance(error, Unavailable), repr(error)
 
 
+@asynccontextmanager
+async def held_up(
+    house: House, admin: asyncpg.Connection, lines: list[str], place: Path
+) -> AsyncIterator[asyncio.Task[Outcome]]:
+    """An import that has begun to merge and waits: readers pass, writers do not."""
+    async with admin.transaction():
+        await admin.execute("LOCK TABLE monthly_deltas IN EXCLUSIVE MODE")
+        importing = asyncio.create_task(load(house, "A", lines, place))
+        waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+        async with asyncio.timeout(60):
+            while not await admin.fetchval(waiting):  # noqa: ASYNC110 (a lock sets no event)
+                await asyncio.sleep(0.01)
+        yield importing
+
+
+MENDED = [GOOD.format(1).replace("||0||", "||20250630||"), GOOD.format("new")]
+
+
 async def test_a_connection_lost_in_the_merge_changes_nothing_and_the_next_try_works(
     house: House, admin: asyncpg.Connection, standing: object, tmp_path: Path
 ) -> None:
-    lines = [GOOD.format(1).replace("||0||", "||20250630||"), GOOD.format("new")]
-    transaction = admin.transaction()
-    await transaction.start()
-    # Readers pass and writers wait: the merge has begun and gets no further.
-    await admin.execute("LOCK TABLE monthly_deltas IN EXCLUSIVE MODE")
-    importing = asyncio.create_task(load(house, "A", lines, tmp_path))
-    async with asyncio.timeout(60):
-        waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
-        while not await admin.fetchval(waiting):  # noqa: ASYNC110 (a lock sets no event)
-            await asyncio.sleep(0.01)
-    assert await kill(admin)
-    with pytest.raises(Unavailable):
-        await importing
-    await transaction.rollback()
+    async with held_up(house, admin, MENDED, tmp_path) as importing:
+        assert await kill(admin)
+        with pytest.raises(Unavailable):
+            await importing
     assert await row_versions(admin) == standing
-    again = await load(house, "A", lines, tmp_path)
+    again = await load(house, "A", MENDED, tmp_path)
     assert (again.batch, again.change.added, again.change.changed) == (2, 1, 1)
 
 
-async def test_connections_lost_between_imports_are_replaced(
+async def test_a_cancelled_import_changes_nothing_and_the_next_try_works(
     house: House, admin: asyncpg.Connection, standing: object, tmp_path: Path
 ) -> None:
+    async with held_up(house, admin, MENDED, tmp_path) as importing:
+        importing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await importing
+    assert await row_versions(admin) == standing
+    again = await load(house, "A", MENDED, tmp_path)
+    assert (again.batch, again.change.added, again.change.changed) == (2, 1, 1)
+
+
+@pytest.mark.parametrize("connections", [1, 4])
+async def test_connections_lost_between_imports_are_replaced(
+    house: House,
+    admin: asyncpg.Connection,
+    standing: object,
+    tmp_path: Path,
+    connections: int,
+) -> None:
     """As when the database was restarted: at most the first to notice fails, and says why."""
+    lines, paths = [GOOD.format(0)], [tmp_path / str(i) for i in range(connections)]
+    for path in paths:
+        path.mkdir()
+    await asyncio.gather(*(load(house, "A", lines, path) for path in paths))
     assert await kill(admin)
     with suppress(Unavailable):
-        await load(house, "A", [GOOD.format(0)], tmp_path)
+        await load(house, "A", lines, tmp_path)
     again = await load(house, "A", [GOOD.format(1)], tmp_path)
     assert again.batch is not None

@@ -5,7 +5,7 @@ import random
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -318,7 +318,8 @@ async def test_figures_and_lists_as_of_each_batch(
     vendor = await new_vendor(house)
     model = await carry_out(house, vendor, run, tmp_path)
     instants = await recorded(server, database, vendor)
-    for instant, roster in zip(instants, model.past, strict=True):
+    just_before = instants[0] - timedelta(microseconds=1)
+    for instant, roster in zip([just_before, *instants], [[], *model.past], strict=True):
         wanted = eventful_months(roster, TODAY)
         newest = wanted[:1]
         async with reading(house, vendor) as session:

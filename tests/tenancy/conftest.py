@@ -5,8 +5,9 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
-from gateway.db.embedded import EmbeddedPostgres
 from worlds import PRINCIPALS, Principal, World, opened, settle
+
+from gateway.db.embedded import EmbeddedPostgres
 
 
 @pytest.fixture(scope="session")
@@ -27,9 +28,7 @@ async def alone(
         found = {}
         for who in PRINCIPALS:
             place: Path = tmp_path_factory.mktemp(who.code)
-            found[who] = await settle(
-                await stack.enter_async_context(opened(server, place)), who
-            )
+            found[who] = await settle(await stack.enter_async_context(opened(server, place)), who)
         yield found
 
 
