@@ -29,6 +29,9 @@ class Exported:
     peak: int
 
 
+Way = Callable[[Place, str, TextEncoding], Awaitable[Exported]]
+
+
 class _Counter:
     """A sink that counts bytes."""
 
@@ -95,7 +98,16 @@ def measure_export(place: Place, vendor: str) -> str:
     goals = {"gateway": ("≥ 0.9", "≤ 80"), "cursor": ("≤ 0.25", "")}
     return table(
         "Export",
-        ("", "seconds", "k rows/s", "MB", "speed against COPY", "goal", "memory, MB", "goal"),
+        (
+            "",
+            "seconds",
+            "k rows/s",
+            "MB",
+            "speed against COPY",
+            "goal",
+            "memory grows by, MB",
+            "goal, MB",
+        ),
         (
             (
                 f"{names[way]}, {encoding.name}",
@@ -114,23 +126,13 @@ def measure_export(place: Place, vendor: str) -> str:
     )
 
 
-def _alone(
-    export: Callable[[Place, str, TextEncoding], Awaitable[Exported]],
-    place: Place,
-    vendor: str,
-    encoding: TextEncoding,
-) -> Exported:
+def _alone(export: Way, place: Place, vendor: str, encoding: TextEncoding) -> Exported:
     """Run an export in a new process."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         return pool.submit(_run, export, place, vendor, encoding).result()
 
 
-def _run(
-    export: Callable[[Place, str, TextEncoding], Awaitable[Exported]],
-    place: Place,
-    vendor: str,
-    encoding: TextEncoding,
-) -> Exported:
+def _run(export: Way, place: Place, vendor: str, encoding: TextEncoding) -> Exported:
     async def work() -> Exported:
         return await export(place, vendor, encoding)
 

@@ -106,13 +106,17 @@ def _status(name: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of a table of speeds: what was measured, and against what it is held."""
+    """One line of a table of speeds: what was measured, and against what it is held.
+
+    `handles` says whether it handles every row, so that rows per second mean something.
+    """
 
     text: str
     what: str
     floor: str | None = None
     against: str = ""
     goal: str = ""
+    handles: bool = True
 
 
 def speeds(title: str, rounds: Rounds, rows: int, lines: Iterable[Line]) -> str:
@@ -124,7 +128,7 @@ def speeds(title: str, rounds: Rounds, rows: int, lines: Iterable[Line]) -> str:
             (
                 line.text,
                 rounds.seconds(line.what),
-                rows / rounds.seconds(line.what) / 1000,
+                rows / rounds.seconds(line.what) / 1000 if line.handles else None,
                 None if line.floor is None else rounds.speed(line.what, line.floor),
                 line.against,
                 line.goal,

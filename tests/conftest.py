@@ -9,6 +9,7 @@ from pathlib import Path
 import anyio
 import asyncpg
 import pytest
+
 from gateway.app.house import House, open_house
 from gateway.app.migrate import migrate
 from gateway.config.settings import Settings

@@ -8,15 +8,16 @@ from datetime import date
 from typing import Any
 
 import httpx
+from market import PRODUCTS, key
+from naive.counting import Service
+from naive.strategies import random_roster
+from sqlalchemy import event
+
 from gateway.app.house import House
 from gateway.app.server import application
 from gateway.config.clock import today
 from gateway.regulation.codes import FeeCategory, ServiceStatus, UsageMode, UserType
 from gateway.tenancy.principal import Role
-from market import PRODUCTS, key
-from naive.counting import Service
-from naive.strategies import random_roster
-from sqlalchemy import event
 
 TODAY = today()
 ALL = 1000

@@ -67,7 +67,7 @@ MARKET = """
 # (the privilege MAINTAIN is PostgreSQL 17's), so that the tables' owner does it.
 ANALYZE = """
     CREATE FUNCTION gateway_analyze() RETURNS void LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path = pg_catalog, public AS $$
+    SET search_path = pg_catalog, public, pg_temp AS $$
     BEGIN ANALYZE (SKIP_LOCKED) service_records, service_record_versions, monthly_deltas; END $$
 """
 FUNCTIONS = {
@@ -342,7 +342,7 @@ def _walls() -> Iterator[str]:
         name = signature.partition("(")[0]
         yield (
             f"CREATE FUNCTION {signature} RETURNS jsonb LANGUAGE sql STABLE SECURITY DEFINER "
-            f"SET search_path = pg_catalog, public AS $${body}$$"
+            f"SET search_path = pg_catalog, public, pg_temp AS $${body}$$"
         )
         yield f"ALTER FUNCTION {name} OWNER TO gateway_operator"
         yield f"REVOKE ALL ON FUNCTION {name} FROM PUBLIC"

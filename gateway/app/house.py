@@ -17,11 +17,15 @@ _SECRET_LENGTH = 32
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """What the command line and the server work with."""
+    """What the command line and the server work with.
+
+    Exports last as long as their readers take, and so have connections of their own.
+    """
 
     settings: Settings
     addresses: Addresses
     service: AsyncEngine
+    exports: AsyncEngine
     operator: AsyncEngine
     links: Links
 
@@ -38,11 +42,17 @@ async def open_house(config: Settings, *, durable: bool = True) -> AsyncIterator
             statement_seconds=config.statement_seconds,
             pre_ping=False,
         )
+        exports = make_engine(
+            addresses.service,
+            role=SERVICE_ROLE,
+            pool_size=max(1, config.pool_size // 2),
+        )
         operator = make_engine(addresses.owner, role=OPERATOR_ROLE)
         try:
-            yield House(config, addresses, service, operator, links)
+            yield House(config, addresses, service, exports, operator, links)
         finally:
             await service.dispose()
+            await exports.dispose()
             await operator.dispose()
 
 

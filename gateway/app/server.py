@@ -27,7 +27,7 @@ def application(house: House) -> Starlette:
         return (house.settings.public_url or str(request.base_url)).rstrip("/")
 
     graphql = GraphQLEndpoint(build_schema(), house.service, house.links, base_url)
-    exports = ExportEndpoint(house.service, house.links)
+    exports = ExportEndpoint(house.exports, house.links)
     return Starlette(
         routes=[
             Route("/graphql", graphql, methods=["GET", "POST"]),

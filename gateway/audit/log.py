@@ -10,6 +10,9 @@ from gateway.tenancy.session import ScopedSession
 
 async def record(session: ScopedSession, action: str, **detail: Any) -> None:
     """Log an act for every vendor in the session's scope."""
+    vendors = session.scope.ids("vendor_id")
+    if not vendors:
+        return
     await session.execute(
         insert(AuditEvent.table()).values(
             [
@@ -19,7 +22,7 @@ async def record(session: ScopedSession, action: str, **detail: Any) -> None:
                     "action": action,
                     "detail": detail,
                 }
-                for vendor in session.scope.ids("vendor_id")
+                for vendor in vendors
             ]
         )
     )

@@ -1,5 +1,6 @@
 """`gateway licensor|vendor|product|licence|price|key …`: setting up the market."""
 
+import re
 from collections.abc import Awaitable, Callable
 from datetime import date
 from decimal import Decimal, InvalidOperation
@@ -23,17 +24,21 @@ price = typer.Typer(help="The price book.", no_args_is_help=True)
 key = typer.Typer(help="API keys.", no_args_is_help=True)
 
 From = Annotated[str, typer.Option("--from", help="First day: YYYYMMDD, YYYY-MM-DD or YYYYMM.")]
-To = Annotated[str | None, typer.Option("--to", help="Last day; open if not given.")]
+To = Annotated[
+    str | None, typer.Option("--to", help="Last day, or YYYYMM for a month's; open if not given.")
+]
 SZSE_INFO = "SZSEINFO"
 
 
-def day(text: str, argument: str) -> date:
-    """Read a date, or a month as its first day."""
-    digits = text.replace("-", "")
+_DAY = re.compile(r"(\d{4})-?(\d{2})-?(\d{2})", re.ASCII)
+
+
+def day(text: str, argument: str, *, last: bool = False) -> date:
+    """Read a date, or a month as its first or last day."""
     try:
-        if len(digits) == len("yyyymm"):
-            return Month.parse(text).first
-        return date.fromisoformat(digits)
+        if found := _DAY.fullmatch(text):
+            return date(int(found[1]), int(found[2]), int(found[3]))
+        month = Month.parse(text)
     except (ValueError, BadInput):
         raise BadInput(
             f"{text!r} is not a date",
@@ -41,6 +46,7 @@ def day(text: str, argument: str) -> date:
             argument=argument,
             accepted="YYYYMMDD, YYYY-MM-DD or YYYYMM",
         ) from None
+    return month.last if last else month.first
 
 
 def _as_operator(work: Callable[[OperatorSession], Awaitable[Any]]) -> Any:
@@ -82,7 +88,7 @@ def add_licence(vendor: str, product: str, start: From, to: To = None, json: Jso
     """Grant a vendor a product from a day on, until a day if given."""
 
     async def work(session: OperatorSession) -> bool:
-        end = None if to is None else day(to, "--to")
+        end = None if to is None else day(to, "--to", last=True)
         return await registry.add_licence(session, vendor, product, day(start, "--from"), end)
 
     _told(_as_operator(work), f"licence {vendor} {product}", json)
@@ -103,7 +109,7 @@ def set_price(
             yuan = Decimal(amount)
         except InvalidOperation:
             yuan = Decimal("NaN")
-        end = None if to is None else day(to, "--to")
+        end = None if to is None else day(to, "--to", last=True)
         return await registry.set_price(session, product, yuan, day(start, "--from"), end)
 
     _told(_as_operator(work), f"price {product} {amount}", json)

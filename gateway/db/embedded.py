@@ -21,6 +21,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
+from urllib.parse import quote
 
 from gateway.errors import Unavailable
 
@@ -84,7 +85,8 @@ class EmbeddedPostgres:
     def url(self, role: str, database: str = DATABASE) -> str:
         """Return the address for one of the roles, password included."""
         password = self._secrets().joinpath(role).read_text().strip()
-        return f"postgresql://{role}:{password}@/{database}?host={self._socket()}"
+        host = quote(str(self._socket()), safe="/")
+        return f"postgresql://{role}:{password}@/{database}?host={host}"
 
     def start(self) -> None:
         """Make the cluster if there is none, start it if it does not run, and hold it."""

@@ -16,6 +16,8 @@ from gateway.errors import BadInput
 
 SERVICE_ROLE = "gateway_service"
 OPERATOR_ROLE = "gateway_operator"
+_POOL_SECONDS = 10
+"""How long to wait for a free connection before saying that the database does not answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,7 @@ def make_engine(
         parse_url(address),
         pool_size=pool_size,
         max_overflow=0,
+        pool_timeout=_POOL_SECONDS,
         pool_pre_ping=pre_ping,
         connect_args={"server_settings": settings},
         hide_parameters=True,

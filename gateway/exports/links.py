@@ -53,8 +53,8 @@ class Links:
         """Return what a token carries, or raise NotFound if it is forged, cut or too old."""
         try:
             data = self._fernet.decrypt(token.encode(), ttl=self._seconds)
+            return _TICKETS.validate_json(data)
         except (InvalidToken, ValueError):
             raise NotFound(
                 "this download link is not valid, or no longer", "下载链接无效或已过期"
             ) from None
-        return _TICKETS.validate_json(data)

@@ -10,7 +10,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.audit.log import record
 from gateway.config.clock import market_date, today
-from gateway.errors import NotFound
 from gateway.exports.columns import monthly_lines, user_lines
 from gateway.exports.stream import Form, Receipt, Sink, stream
 from gateway.records.filters import UserFilter
@@ -76,28 +75,33 @@ def day(as_of: datetime | None) -> date:
 
 def within(scope: Scope, wanted: UserExport | MonthlyExport) -> Scope:
     """Return the part of the scope that the export is for; NotFound beyond it or without right."""
-    if Right.EXPORT not in scope.rights:
-        raise NotFound.of("right", "权限", Right.EXPORT.value)
+    scope.require(Right.EXPORT)
     return scope.narrow(vendors=wanted.vendors, products=wanted.products)
 
 
 async def run_export(
     engine: AsyncEngine, scope: Scope, wanted: UserExport | MonthlyExport, form: Form, sink: Sink
 ) -> Receipt:
-    """Export within the scope and log it, file digest included. One snapshot serves it all."""
+    """Export within the scope, logging its start and its end with the file's digest.
+
+    One snapshot serves it all.
+    """
     scope = within(scope, wanted)
+    await _log(engine, scope, f"export.{wanted.kind}.start")
     async with open_session(engine, scope) as session:
         await _no_time_limit(session)
         receipt = await stream(session, wanted.lines(scope), wanted.layout, form, sink)
-    async with open_session(engine, scope, write=True) as session:
-        await record(
-            session,
-            f"export.{wanted.kind}",
-            rows=receipt.rows,
-            size=receipt.size,
-            sha256=receipt.sha256,
-        )
+    detail: dict[str, Any] = {"sha256": receipt.sha256}
+    if len(scope.vendors) == 1:
+        # of a file over several vendors, its size would tell each of them about the others
+        detail |= {"rows": receipt.rows, "size": receipt.size}
+    await _log(engine, scope, f"export.{wanted.kind}.complete", **detail)
     return receipt
+
+
+async def _log(engine: AsyncEngine, scope: Scope, action: str, **detail: Any) -> None:
+    async with open_session(engine, scope, write=True) as session:
+        await record(session, action, **detail)
 
 
 async def _no_time_limit(session: ScopedSession) -> None:

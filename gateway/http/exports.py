@@ -12,10 +12,9 @@ from urllib.parse import quote
 import orjson
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.requests import Request
-from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, Language
 from gateway.exports.links import Links, Ticket
 from gateway.exports.requests import run_export, within
 from gateway.exports.stream import Receipt
@@ -23,6 +22,8 @@ from gateway.http.errors import body_of, language_of, status_of
 from gateway.tenancy.authenticate import reauthenticate
 from gateway.tenancy.scope import Scope as TenantScope
 
+_STALLED_SECONDS = 60
+"""How long a reader may stand still before its export, and the snapshot it holds, is ended."""
 _TRAILERS = b"Export-Rows, Export-SHA256, Export-Complete"
 
 
@@ -41,13 +42,7 @@ class ExportEndpoint:
             tenant = await reauthenticate(self._engine, ticket.key)
             within(tenant, ticket.export)
         except GatewayError as error:
-            language = language_of(request.headers.get("accept-language"))
-            response = Response(
-                orjson.dumps(body_of(error, language)),
-                status_of(error),
-                media_type="application/json",
-            )
-            await response(scope, receive, send)
+            await _refuse(error, language_of(request.headers.get("accept-language")), send)
             return
         if request.method == "HEAD":
             await send(_start(ticket, trailers=False))
@@ -81,12 +76,29 @@ class ExportEndpoint:
 
         async def sink(data: bytes) -> None:
             await start()
-            await send({"type": "http.response.body", "body": data, "more_body": True})
+            async with asyncio.timeout(_STALLED_SECONDS):
+                await send({"type": "http.response.body", "body": data, "more_body": True})
 
-        receipt = await run_export(self._engine, tenant, ticket.export, ticket.form, sink)
+        try:
+            receipt = await run_export(self._engine, tenant, ticket.export, ticket.form, sink)
+        except GatewayError as error:
+            if started:
+                raise
+            await _refuse(error, "en", send)
+            return
         await start()
         await send({"type": "http.response.body", "body": b"", "more_body": False})
         await send({"type": "http.response.trailers", "headers": _trailers(receipt)})
+
+
+async def _refuse(error: GatewayError, language: Language, send: Send) -> None:
+    body = orjson.dumps(body_of(error, language))
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+    ]
+    await send({"type": "http.response.start", "status": status_of(error), "headers": headers})
+    await send({"type": "http.response.body", "body": body})
 
 
 async def _disconnected(receive: Receive) -> None:

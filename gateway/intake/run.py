@@ -1,6 +1,7 @@
 """An import from its first byte to its commit: all of it or nothing."""
 
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum
@@ -10,8 +11,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.audit.log import record
-from gateway.config.clock import now
-from gateway.errors import Refused
+from gateway.errors import Refused, Unavailable
 from gateway.intake import staging
 from gateway.intake.merge import Change, Merge
 from gateway.intake.models import ImportBatch, Roster
@@ -19,6 +19,7 @@ from gateway.intake.problems import BadLine
 from gateway.intake.sources import FileSource
 from gateway.intake.validate import Validator
 from gateway.regulation.layouts import DOWNLOAD, SEPARATOR
+from gateway.tenancy.principal import Right
 from gateway.tenancy.scope import Scope
 from gateway.tenancy.session import COLUMN_MARK, ScopedSession, open_session
 
@@ -60,6 +61,7 @@ async def import_users(
     Every bad line is reported, in order; if there is any, Refused is raised and nothing changes. A
     dry run goes all the way and is rolled back at the end.
     """
+    scope.require(Right.IMPORT)
     scope = scope.narrow(vendors=[vendor])
     (vendor_id,) = scope.vendors
     validator = Validator(frozenset(scope.products.values()))
@@ -78,7 +80,8 @@ async def import_users(
         batch = None
         if not change.nothing:
             batch = ledger.last_batch + 1
-            at = max(now(), ledger.recorded_at + timedelta(microseconds=1))
+            clock = await session.scalar(select(func.clock_timestamp()))
+            at = max(clock, ledger.recorded_at + timedelta(microseconds=1))
             await merge.carry_out(batch=batch, last_record=ledger.last_record, at=at)
             await _keep_books(session, vendor_id, batch, at, source, mode, validator.lines, change)
         await record(
@@ -97,9 +100,11 @@ async def import_users(
             session.discard()
             batch = None
     if batch is not None and change.added + change.changed + change.superseded >= _MANY:
-        async with open_session(engine, scope, write=True) as session:
-            await session.tune(statement_timeout="0")
-            await session.execute(select(func.gateway_analyze()))
+        # the batch is in: what fails from here on must not say otherwise
+        with suppress(Unavailable):
+            async with open_session(engine, scope, write=True) as session:
+                await session.tune(statement_timeout="0")
+                await session.execute(select(func.gateway_analyze()))
     return Outcome(validator.lines, change, batch, dry_run)
 
 

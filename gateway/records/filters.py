@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 
 from gateway.errors import BadInput
-from gateway.records.known import known
+from gateway.records.known import calendar_day, known
 from gateway.regulation.codes import FeeCategory, ServiceStatus, UsageMode, UserType
 from gateway.regulation.months import Month
 from gateway.tenancy.scope import Scope
@@ -116,12 +116,12 @@ def conditions(
     if wanted.service_statuses is not None:
         yield _one_of(status_of(rows, today), wanted.service_statuses)
     if wanted.products is not None:
-        held = scope.narrow(products=wanted.products)
+        held = scope.narrow(products=wanted.products, argument="filter.")
         yield _one_of(rows.c.product_id, held.products)
     yield from _dates(wanted, rows)
     if wanted.counted_in is not None:
         month = wanted.counted_in
-        yield counted(rows, month.first, month.last, scope, as_of)
+        yield counted(rows, calendar_day(month.first), calendar_day(month.last), scope, as_of)
     if wanted.record_id is not None:
         yield rows.c.record_id == wanted.record_id
     if wanted.counted_as is not None:
@@ -150,19 +150,19 @@ def _dates(wanted: UserFilter, rows: FromClause) -> Iterator[ColumnElement[bool]
     """Yield the conditions on dates. An open end, `infinity`, is later than all (reading 7)."""
     either: list[ColumnElement[bool]] = []
     if wanted.start_before is not None:
-        either.append(rows.c.start_date < wanted.start_before)
+        either.append(rows.c.start_date < calendar_day(wanted.start_before))
     if wanted.end_after is not None:
-        either.append(rows.c.end_date > wanted.end_after)
+        either.append(rows.c.end_date > calendar_day(wanted.end_after))
     if either:
         yield or_(*either) if wanted.date_join is DateJoin.OR else and_(*either)
     if wanted.start_from is not None:
-        yield rows.c.start_date >= wanted.start_from
+        yield rows.c.start_date >= calendar_day(wanted.start_from)
     if wanted.start_to is not None:
-        yield rows.c.start_date <= wanted.start_to
+        yield rows.c.start_date <= calendar_day(wanted.start_to)
     if wanted.end_from is not None:
-        yield rows.c.end_date >= wanted.end_from
+        yield rows.c.end_date >= calendar_day(wanted.end_from)
     if wanted.end_to is not None:
-        yield rows.c.end_date <= wanted.end_to
+        yield rows.c.end_date <= calendar_day(wanted.end_to)
 
 
 def rank(rows: FromClause) -> tuple[ColumnElement[Any], ...]:
@@ -181,8 +181,8 @@ def rank(rows: FromClause) -> tuple[ColumnElement[Any], ...]:
 
 def counted(
     rows: FromClause,
-    first: date | ColumnElement[date],
-    last: date | ColumnElement[date],
+    first: ColumnElement[date],
+    last: ColumnElement[date],
     scope: Scope,
     as_of: datetime | None,
 ) -> ColumnElement[bool]:

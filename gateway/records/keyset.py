@@ -12,13 +12,26 @@ from enum import Enum
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import ColumnElement, Date, Integer, Numeric, Text, and_, bindparam, func, or_
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Date,
+    Integer,
+    Numeric,
+    Text,
+    and_,
+    bindparam,
+    cast,
+    func,
+    or_,
+)
 from sqlalchemy.types import TypeEngine
 
 from gateway.errors import BadInput, NotFound
 from gateway.tenancy.scope import Scope
 
 MAX_PAGE: Final = 1000
+_WHOLE: Final[dict[Any, int]] = {Integer: 2**31, BigInteger: 2**63}
 
 
 class Direction(Enum):
@@ -102,13 +115,23 @@ def _past(keys: Sequence[Key], values: Sequence[Any], *, forward: bool) -> Colum
     equal: list[ColumnElement[bool]] = []
     bound: ColumnElement[bool] | None = None
     for key, value in zip(keys, values, strict=True):
-        here: ColumnElement[Any] = bindparam(None, value, key.type(), unique=True)
+        here = _bound(key, value)
         upward = (key.direction is Direction.ASC) is forward
         if bound is None:
             bound = key.value >= here if upward else key.value <= here
         alternatives.append(and_(*equal, key.value > here if upward else key.value < here))
         equal.append(key.value == here)
     return or_(*alternatives) if bound is None else and_(bound, or_(*alternatives))
+
+
+def _bound(key: Key, value: Any) -> ColumnElement[Any]:
+    """Return a value as a parameter; numbers and dates as text that the database reads.
+
+    asyncpg would send the first and last dates of the calendar as PostgreSQL's infinities.
+    """
+    if key.type in {Date, Numeric}:
+        return cast(bindparam(None, value, Text(), unique=True), key.type)
+    return bindparam(None, value, key.type(), unique=True)
 
 
 def _decode(
@@ -135,13 +158,14 @@ def _decode(
 
 def _read(key: Key, value: Any, name: str) -> Any:
     if key.type is Date:
-        return date.max if value == "infinity" else date.fromisoformat(value)
-    if key.type is Numeric:
-        number = Decimal(value)
-        if number.is_finite():
-            return number
-    elif (key.type is Integer and isinstance(value, int) and abs(value) < 2**63) or (
-        key.type is Text and isinstance(value, str) and "\0" not in value
+        return value if value == "infinity" else date.fromisoformat(value).isoformat()
+    if key.type in _WHOLE:
+        if type(value) is int and abs(value) < _WHOLE[key.type]:
+            return value
+    elif (
+        isinstance(value, str)
+        and "\0" not in value
+        and (key.type is Text or Decimal(value).is_finite())
     ):
         return value
     raise _bad(name)
@@ -167,7 +191,13 @@ def ordering(keys: Sequence[Key], *, backward: bool = False) -> list[ColumnEleme
 def place(
     keys: Sequence[Key], vendor_at: int | None, code: ColumnElement[str]
 ) -> ColumnElement[Any]:
-    """Return a row's place as JSON, the vendor by its code: its number never leaves the gateway."""
+    """Return a row's place as JSON: exact numbers as text, the vendor by its code.
+
+    A vendor's number never leaves the gateway.
+    """
     return func.json_build_array(
-        *(code if i == vendor_at else key.value for i, key in enumerate(keys))
+        *(
+            code if i == vendor_at else cast(key.value, Text) if key.type is Numeric else key.value
+            for i, key in enumerate(keys)
+        )
     )

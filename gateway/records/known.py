@@ -1,14 +1,34 @@
 """What is known of the service records, now or at an earlier instant."""
 
-from datetime import datetime
+from datetime import date, datetime
 
-from sqlalchemy import ColumnElement, Date, FromClause, literal_column, select, true, union_all
+from sqlalchemy import (
+    ColumnElement,
+    Date,
+    FromClause,
+    Text,
+    cast,
+    literal,
+    literal_column,
+    select,
+    true,
+    union_all,
+)
 
 from gateway.records.models import COLUMNS, ServiceRecord, ServiceRecordVersion
 from gateway.tenancy.scope import Scope
 
 OPEN_END = literal_column("'infinity'::date", Date)
 """How an open end is stored: later than every date."""
+
+
+def calendar_day(day: date) -> ColumnElement[date]:
+    """Return a date as a parameter.
+
+    It goes as text: asyncpg would send the calendar's first and last dates as infinities.
+    """
+    return cast(literal(day.isoformat(), Text), Date)
+
 
 CURRENT = ServiceRecord.table()
 VERSIONS = ServiceRecordVersion.table()

@@ -6,7 +6,7 @@ from datetime import date
 from enum import Enum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Date, FromClause, Integer, Text
+from sqlalchemy import BigInteger, ColumnElement, Date, FromClause, Integer, Text
 from sqlalchemy.types import TypeEngine
 
 from gateway.records.filters import status_of
@@ -63,5 +63,5 @@ def user_keys(
     return [
         *keys.values(),
         Key("VENDOR", rows.c.vendor_id, Integer, first),
-        Key("ID", rows.c.record_id, Integer, first),
+        Key("ID", rows.c.record_id, BigInteger, first),
     ]

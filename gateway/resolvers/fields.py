@@ -49,9 +49,9 @@ def user_fields(selection: list[Selected]) -> Fields:
             for part in one.below:
                 scalars.update(_PRODUCT.get(part.name, ()))
         elif one.name == "otherServices":
-            others[one.key] = user_fields(one.below)
+            others[one.path] = user_fields(one.below)
         elif one.name == "history":
-            history.append(one.key)
+            history.append(one.path)
         else:
             scalars.update(_COLUMNS.get(one.name, ()))
     return Fields(frozenset(scalars), others, tuple(history))

@@ -23,6 +23,7 @@ from gateway.schema.selection import Selected, selected
 from gateway.schema.user import UserConnection
 from gateway.statistics.figures import NEWEST_FIRST, StatList, figures, months_between, stat_keys
 from gateway.statistics.stats import DrillDown, stat_page
+from gateway.tenancy.principal import Right
 
 
 async def monthly_stats(
@@ -39,6 +40,7 @@ async def monthly_stats(
 ) -> MonthlyStatConnection:
     """Return a page of the figures in scope, drill-down lists and all, by one statement."""
     context: Context = info.context
+    context.scope.require(Right.READ_STATISTICS)
     instant = past_instant(as_of)
     today = day(instant)
     months = months_between(today, from_, to, year)
@@ -48,7 +50,7 @@ async def monthly_stats(
     paging = Page(first, after)
     selection = selected(info)
     drill_downs = {
-        one.key: _drill_down(one)
+        one.path: _drill_down(one)
         for one in [*selection.under("nodes"), *selection.under("edges", "node")]
         if one.name == "users"
     }

@@ -17,6 +17,7 @@ from gateway.schema.pages import Slice, order_names
 from gateway.schema.scalars import past_instant
 from gateway.schema.selection import selected
 from gateway.schema.user import UserConnection
+from gateway.tenancy.principal import Right
 
 
 async def users(
@@ -32,6 +33,7 @@ async def users(
 ) -> UserConnection:
     """Return a page of the users in scope, by one statement."""
     context: Context = info.context
+    context.scope.require(Right.READ_USERS)
     instant = past_instant(as_of)
     wanted = filter.read() if filter else UserFilter()
     order = read_order(order_by)

@@ -1,7 +1,7 @@
 """What resolvers have at hand: the scope, one read session per operation, links."""
 
 import asyncio
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from datetime import datetime
 from typing import Any
 
@@ -9,7 +9,7 @@ from sqlalchemy import ScalarSelect, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 from strawberry import Info as StrawberryInfo
 
-from gateway.errors import Language, NotFound
+from gateway.errors import Language, NotFound, Unavailable
 from gateway.exports.links import Links
 from gateway.exports.requests import MonthlyExport, UserExport, within
 from gateway.exports.stream import Form
@@ -29,17 +29,27 @@ class Context:
         self._stack = AsyncExitStack()
         self._session: ScopedSession | None = None
         self._turn = asyncio.Lock()
+        self._failed: BaseException | None = None
         self.statements = 0
 
     async def ask(self, document: ScalarSelect[Any]) -> Any:
         """Run one statement that returns a JSON document. Fields ask one after another."""
         async with self._turn:
-            if self._session is None:
-                self._session = await self._stack.enter_async_context(
-                    open_session(self._engine, self.scope)
-                )
-            self.statements += 1
-            return await self._session.scalar(select(document))
+            if self._failed is not None:
+                raise self._failed
+            try:
+                if self._session is None:
+                    self._session = await self._stack.enter_async_context(
+                        open_session(self._engine, self.scope)
+                    )
+                self.statements += 1
+                return await self._session.scalar(select(document))
+            except BaseException as error:
+                # the snapshot is gone, and with it what the operation's other fields would show
+                self._failed = error
+                with suppress(type(error)):
+                    await self._stack.__aexit__(type(error), error, error.__traceback__)
+                raise
 
     def link(self, export: UserExport | MonthlyExport, form: Form) -> tuple[str, datetime]:
         """Return the address of a download and when it expires."""
@@ -51,8 +61,9 @@ class Context:
         return f"{self._base_url}/exports/{token}", expires
 
     async def close(self) -> None:
-        """End the operation's session."""
-        await self._stack.aclose()
+        """End the operation's session: it has only read, so that nothing is lost with it."""
+        with suppress(Unavailable):
+            await self._stack.aclose()
 
 
 Info = StrawberryInfo[Context, None]

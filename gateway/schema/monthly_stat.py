@@ -17,6 +17,7 @@ from gateway.schema.enums import FeeCategory, LineEnd, TextEncoding
 from gateway.schema.inputs import UserFilterInput, UserOrderInput
 from gateway.schema.pages import PageInfo, Slice
 from gateway.schema.product import Product
+from gateway.schema.selection import response_path
 from gateway.schema.user import UserConnection
 from gateway.schema.vendor import Vendor
 
@@ -129,7 +130,7 @@ class MonthlyStat:
         after: str | None = None,
     ) -> UserConnection:
         """Return the list that was read together with the figures."""
-        return self.nested[str(info.path.key)]
+        return self.nested[response_path(info)]
 
 
 @strawberry.type

@@ -29,10 +29,13 @@ from strawberry.types.field import StrawberryField
 
 @dataclass(slots=True)
 class Selected:
-    """One selected field: its name in the schema, the key that it answers under, what is below."""
+    """One selected field: its name in the schema, its response path, what is below.
+
+    The path joins the response keys from the root field's selection on, without list indexes.
+    """
 
     name: str
-    key: str
+    path: str
     arguments: dict[str, Any] = field(default_factory=dict)
     below: list["Selected"] = field(default_factory=list)
 
@@ -56,24 +59,33 @@ def selected(info: Info[Any, Any]) -> Selected:
     """Return the selection of the field that is being resolved."""
     raw = info._raw_info  # noqa: SLF001 (no public way to the AST)
     kind = get_named_type(raw.return_type)
-    return Selected(raw.field_name, str(raw.path.key), {}, _below(raw, kind, raw.field_nodes))
+    return Selected(raw.field_name, "", {}, _below(raw, kind, raw.field_nodes, ""))
 
 
-def _below(raw: GraphQLResolveInfo[Any], kind: Any, nodes: Iterable[FieldNode]) -> list[Selected]:
+def response_path(info: Info[Any, Any]) -> str:
+    """Return the path of the field that is being resolved, as `Selected.path` has it."""
+    _, *keys = (key for key in info.path.as_list() if isinstance(key, str))
+    return "/".join(keys)
+
+
+def _below(
+    raw: GraphQLResolveInfo[Any], kind: Any, nodes: Iterable[FieldNode], path: str
+) -> list[Selected]:
     if not isinstance(kind, GraphQLObjectType | GraphQLInterfaceType):
         return []
-    grouped: dict[str, list[FieldNode]] = {}
+    grouped: dict[tuple[str, str], list[FieldNode]] = {}
     for node in nodes:
         for child in _fields(raw, node.selection_set):
-            grouped.setdefault((child.alias or child.name).value, []).append(child)
+            key = (child.alias or child.name).value
+            grouped.setdefault((key, child.name.value), []).append(child)
     found = []
-    for key, children in grouped.items():
-        name = children[0].name.value
+    for (key, name), children in grouped.items():
+        here = f"{path}/{key}" if path else key
         for owner in _owners(raw, kind):
             if name in owner.fields:
                 definition = owner.fields[name]
-                below = _below(raw, get_named_type(definition.type), children)
-                found.append(Selected(name, key, _arguments(raw, definition, children[0]), below))
+                below = _below(raw, get_named_type(definition.type), children, here)
+                found.append(Selected(name, here, _arguments(raw, definition, children[0]), below))
                 break
     return found
 

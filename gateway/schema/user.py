@@ -22,6 +22,7 @@ from gateway.schema.ids import GlobalId
 from gateway.schema.node import Node
 from gateway.schema.pages import PageInfo, Slice
 from gateway.schema.product import Product
+from gateway.schema.selection import response_path
 from gateway.schema.vendor import Vendor
 
 _HEADINGS = {field.name: f"{field.heading}." for field in QUERY.fields}
@@ -177,15 +178,20 @@ class User(Node):
         """Return the service status."""
         return ServiceStatus(self.row["service_status"])
 
-    @strawberry.field(description="The same user ID's other lines at this vendor, oldest first.")
+    @strawberry.field(
+        description="The same user ID's other lines at this vendor, of the products that the "
+        "list is for, oldest first."
+    )
     def other_services(self, info: Info) -> list["User"]:
         """Return the user's other records."""
-        return [User(row=row) for row in self.row[f"other_services:{info.path.key}"]]
+        return [User(row=row) for row in self.row[f"other_services:{response_path(info)}"]]
 
-    @strawberry.field(description="All that was ever recorded of this line, oldest first.")
+    @strawberry.field(
+        description="All that was recorded of this line, oldest first; the last is current."
+    )
     def history(self, info: Info) -> list[UserVersion]:
         """Return the versions, the current one last."""
-        return [UserVersion(row=row) for row in self.row[f"history:{info.path.key}"]]
+        return [UserVersion(row=row) for row in self.row[f"history:{response_path(info)}"]]
 
 
 @strawberry.type

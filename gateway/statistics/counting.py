@@ -162,11 +162,14 @@ def _continuity(records: CTE) -> list[Select[*tuple[Any, ...]]]:
     """Return the new and the ended: starts and ends of islands, each once per user and month."""
     user = [records.c[name] for name in _USER]
     before = func.max(records.c.end_date).over(
-        partition_by=user, order_by=records.c.start_date, rows=(None, -1)
+        partition_by=user,
+        order_by=[records.c.start_date, records.c.usage_mode],
+        rows=(None, -1),
     )
     marked = select(
         *user,
         records.c.start_date,
+        records.c.usage_mode,
         records.c.end_date,
         records.c.cancelled,
         case(
@@ -177,7 +180,11 @@ def _continuity(records: CTE) -> list[Select[*tuple[Any, ...]]]:
     numbered = select(
         marked,
         func.sum(marked.c.begins)
-        .over(partition_by=same, order_by=marked.c.start_date, rows=(None, 0))
+        .over(
+            partition_by=same,
+            order_by=[marked.c.start_date, marked.c.usage_mode],
+            rows=(None, 0),
+        )
         .label("island"),
     ).subquery("numbered")
     island = [*(numbered.c[name] for name in _USER), numbered.c.island]

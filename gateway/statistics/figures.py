@@ -1,6 +1,6 @@
 """Monthly figures as the regulation shows them (一、2), for a grid of vendors, products, months."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import Enum
@@ -132,8 +132,8 @@ def figures(stats: StatList) -> FromClause:
     held = VendorProduct.table().alias("held")
     days = (
         func.unnest(
-            literal([month.first for month in stats.months], ARRAY(Date)),
-            literal([month.last for month in stats.months], ARRAY(Date)),
+            _days(month.first for month in stats.months),
+            _days(month.last for month in stats.months),
         )
         .table_valued("month", "last_day", name="days")
         .render_derived()
@@ -195,6 +195,11 @@ def figures(stats: StatList) -> FromClause:
         .subquery("priced")
     )
     return select(*priced.c, (priced.c.full_price * priced.c.price).label("fee")).subquery("stat")
+
+
+def _days(days: Iterable[date]) -> ColumnElement[Any]:
+    """Return dates as one parameter; as text, for asyncpg has its own idea of the last one."""
+    return cast(literal([day.isoformat() for day in days], ARRAY(Text)), ARRAY(Date))
 
 
 def _changes(stats: StatList) -> FromClause:

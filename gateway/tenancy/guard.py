@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from sqlalchemy import (
-    Alias,
+    CTE,
     BinaryExpression,
     BindParameter,
     BooleanClauseList,
@@ -26,7 +26,7 @@ from sqlalchemy import (
 from sqlalchemy import select as make_select
 from sqlalchemy.sql import operators, visitors
 from sqlalchemy.sql.elements import ColumnClause, Grouping, Label, TextClause
-from sqlalchemy.sql.selectable import FromClause
+from sqlalchemy.sql.selectable import AliasedReturnsRows, FromClause, Subquery
 
 from gateway.db.base import SCOPED
 from gateway.errors import ScopeViolation
@@ -43,6 +43,8 @@ def check(statement: visitors.ExternallyTraversible, scope: Scope) -> None:
     for part in _parts(statement):
         if isinstance(part, TextClause):
             raise ScopeViolation(f"raw SQL can't be checked: {part}")
+        if isinstance(part, ColumnClause) and part.is_literal and "(" in part.name:
+            raise ScopeViolation(f"raw SQL can't be checked: {part.name}")
         if isinstance(part, Select):
             _check_select(part, scope)
         elif isinstance(part, Update | Delete):
@@ -66,7 +68,9 @@ def _parts(element: Any) -> Iterator[Any]:
 
 
 def _owned(rows: Any) -> bool:
-    while isinstance(rows, Alias):
+    while isinstance(rows, AliasedReturnsRows) and isinstance(rows.element, FromClause):
+        if isinstance(rows, Subquery | CTE):
+            return False
         rows = rows.element
     return isinstance(rows, Table) and bool(rows.info.get(SCOPED))
 

@@ -1,16 +1,43 @@
-"""When the database does not answer."""
+"""When the database does not answer, or will not take a value."""
 
 from typing import Final
 
 import asyncpg
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from gateway.errors import Unavailable
+from gateway.errors import BadInput, TookTooLong, Unavailable
 
-DATABASE_ERRORS: Final = (DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
-"""What SQLAlchemy, asyncpg and the socket raise, a lost connection among them."""
+DATABASE_ERRORS: Final = (
+    DBAPIError,
+    PoolTimeout,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    OSError,
+)
+"""What SQLAlchemy, its pool, asyncpg and the socket raise, a lost connection among them."""
+
+_CANCELED = "57014"
+_DATA_EXCEPTION = "22"
 
 
 def unreachable() -> Unavailable:
     """Return the error that says so."""
     return Unavailable("the database does not answer", "数据库没有应答")
+
+
+def translated(error: DBAPIError) -> Exception:
+    """Return what a caller should hear of a failed statement; the error itself if nothing fits."""
+    if error.connection_invalidated:
+        return unreachable()
+    state = getattr(error.orig, "sqlstate", None) or ""
+    if state == _CANCELED:
+        return TookTooLong("the query took too long and was ended", "查询时间过长，已被终止")
+    cause = error.orig.__cause__ if error.orig is not None else None
+    if state.startswith(_DATA_EXCEPTION) or isinstance(cause, asyncpg.DataError | UnicodeError):
+        return BadInput(
+            "a value can't be stored or compared",
+            "有无法存储或比较的值",
+            accepted="text without NUL and lone surrogates, numbers and dates within range",
+        )
+    return error

@@ -36,6 +36,11 @@ class Scope:
         """The rights of the principal's role."""
         return self.principal.role.rights
 
+    def require(self, right: Right) -> None:
+        """Raise NotFound unless the role has the right: what one may not do, is not there."""
+        if right not in self.rights:
+            raise NotFound.of("right", "权限", right.value)
+
     def ids(self, axis: str) -> list[int]:
         """Return the numbers on one axis, sorted."""
         return sorted(self.vendors if axis == "vendor_id" else self.products)
@@ -45,13 +50,20 @@ class Scope:
         return and_(*(_within(rows.c[axis], self.ids(axis)) for axis in AXES if axis in rows.c))
 
     def narrow(
-        self, *, vendors: Sequence[str] | None = None, products: Sequence[str] | None = None
+        self,
+        *,
+        vendors: Sequence[str] | None = None,
+        products: Sequence[str] | None = None,
+        argument: str = "",
     ) -> "Scope":
-        """Return the part of the scope that the codes and names pick; NotFound for any other."""
+        """Return the part of the scope that the codes and names pick; NotFound for any other.
+
+        `argument` goes before the argument's name in the error, as in `filter.products`.
+        """
         return replace(
             self,
-            vendors=_pick(self.vendors, vendors, "vendor", "信息商", "vendors"),
-            products=_pick(self.products, products, "product", "信息产品", "products"),
+            vendors=_pick(self.vendors, vendors, "vendor", "信息商", f"{argument}vendors"),
+            products=_pick(self.products, products, "product", "信息产品", f"{argument}products"),
         )
 
     def vendor_number(self, code: str) -> int:

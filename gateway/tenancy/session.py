@@ -13,9 +13,8 @@ from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from gateway.errors import TookTooLong
 from gateway.tenancy.guard import check
-from gateway.tenancy.reach import DATABASE_ERRORS, unreachable
+from gateway.tenancy.reach import DATABASE_ERRORS, translated, unreachable
 from gateway.tenancy.scope import AXES, Scope
 
 Statement = Select[*tuple[Any, ...]] | Insert | Update | Delete
@@ -24,7 +23,6 @@ _SETTINGS = {"vendor_id": "gateway.vendors", "product_id": "gateway.products"}
 
 COLUMN_MARK = b"\x01"
 """What stands between columns in COPY; the import rules keep it out of all values."""
-_CANCELED = "57014"
 _QUOTE = "\x02"
 """COPY's quote character: as above, so that nothing is ever quoted or escaped."""
 _NULL = "\x03"
@@ -56,11 +54,7 @@ class ScopedSession:
         try:
             return await self._connection.execute(statement)
         except DBAPIError as error:
-            if getattr(error.orig, "sqlstate", None) == _CANCELED:
-                raise TookTooLong(
-                    "the query took too long and was ended", "查询时间过长，已被终止"
-                ) from error
-            raise
+            raise translated(error) from error
 
     async def copy_out(self, statement: Statement, sink: Callable[[bytes], Awaitable[None]]) -> int:
         """Stream a statement's rows to `sink`; return how many.
@@ -135,10 +129,14 @@ async def open_session(
         yield session
         await driver.execute("ROLLBACK" if session.discarded else "COMMIT")
     except BaseException as error:
-        if not await _rolled_back(driver):
-            await connection.invalidate()
-            if isinstance(error, DATABASE_ERRORS):
-                raise unreachable() from error
+        good = False
+        try:
+            good = await _rolled_back(driver)
+        finally:
+            if not good:
+                await connection.invalidate()
+        if not good and isinstance(error, DATABASE_ERRORS):
+            raise unreachable() from error
         raise
     finally:
         await connection.close()
@@ -161,9 +159,11 @@ async def _begin(engine: AsyncEngine, scope: Scope, *, write: bool) -> AsyncConn
             # in autocommit SQLAlchemy adds no BEGIN and no COMMIT of its own
             await connection.execution_options(isolation_level="AUTOCOMMIT")
             await (await _driver_of(connection)).execute(message)
-        except DATABASE_ERRORS:
+        except BaseException as error:
             await connection.invalidate()
             await connection.close()
+            if not isinstance(error, DATABASE_ERRORS):
+                raise
         else:
             return connection
     raise unreachable()

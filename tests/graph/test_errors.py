@@ -85,9 +85,7 @@ async def test_absent_and_foreign_are_the_same_not_found(house: House, tmp_path:
     }
     async with calling(house, vendor="A") as caller:
         for query, (foreign, absent, argument) in cases.items():
-            errors = [
-                await caller.refused(f"{{ {query % name} }}") for name in (foreign, absent)
-            ]
+            errors = [await caller.refused(f"{{ {query % name} }}") for name in (foreign, absent)]
             texts = {
                 json.dumps(error, ensure_ascii=False).replace(name, "?")
                 for error, name in zip(errors, (foreign, absent), strict=True)
@@ -116,7 +114,7 @@ BAD_INPUT: dict[str, str] = {
     f'users(asOf: "{FUTURE}") {{ totalCount }}': "asOf",
     'users(asOf: "2026-01-01T00:00:00") { totalCount }': "asOf",
     f'monthlyStats(asOf: "{FUTURE}") {{ totalCount }}': "asOf",
-    "monthlyStats(year: 2026, from: \"2026-01\") { totalCount }": "year",
+    'monthlyStats(year: 2026, from: "2026-01") { totalCount }': "year",
     "monthlyStats { nodes { users(first: -1) { totalCount } } }": "users.first",
     "monthlyStats { nodes { users(first: 2000) { totalCount } } }": "users.first",
     'monthlyStats { nodes { users(after: "x") { totalCount } } }': "users.after",
@@ -139,9 +137,7 @@ BAD_SCALARS: dict[str, str] = {
 async def test_bad_input_names_the_argument_and_what_is_accepted(house: House, query: str) -> None:
     await found(house, "A")
     async with open_operator(house.operator, "test") as session:
-        await registry.add_licence(
-            session, "A", ENHANCED, datetime.now(UTC).date(), None
-        )
+        await registry.add_licence(session, "A", ENHANCED, datetime.now(UTC).date(), None)
     async with calling(house, vendor="A") as caller:
         error = await caller.refused(f"{{ {query} }}")
         chinese = await caller.refused(f"{{ {query} }}", "zh-CN,zh;q=0.9,en;q=0.8")
@@ -217,9 +213,7 @@ async def test_text_that_no_database_holds_is_found_nowhere(
                     "Content-Type": "application/json",
                 },
             )
-            code = [
-                error["extensions"]["code"] for error in answer.json().get("errors", [])
-            ]
+            code = [error["extensions"]["code"] for error in answer.json().get("errors", [])]
             if answer.status_code >= 500 or code not in (
                 [], ["BAD_USER_INPUT"], ["NOT_FOUND"], ["GRAPHQL_PARSE_FAILED"]
             ):  # fmt: skip
@@ -230,7 +224,7 @@ async def test_text_that_no_database_holds_is_found_nowhere(
 @pytest.mark.parametrize(
     ("query", "code"),
     [
-        ("", "GRAPHQL_PARSE_FAILED"),
+        (" ", "GRAPHQL_PARSE_FAILED"),
         ("{", "GRAPHQL_PARSE_FAILED"),
         ("users", "GRAPHQL_PARSE_FAILED"),
         ("{ users { nodes { id } }", "GRAPHQL_PARSE_FAILED"),
@@ -239,7 +233,7 @@ async def test_text_that_no_database_holds_is_found_nowhere(
         ("{ users { nodes { password } } }", "GRAPHQL_VALIDATION_FAILED"),
         ("{ users(limit: 1) { totalCount } }", "GRAPHQL_VALIDATION_FAILED"),
         ("{ users(filter: {a: 1}) { totalCount } }", "GRAPHQL_VALIDATION_FAILED"),
-        ("{ users(first: \"1\") { totalCount } }", "GRAPHQL_VALIDATION_FAILED"),
+        ('{ users(first: "1") { totalCount } }', "GRAPHQL_VALIDATION_FAILED"),
         ("{ vendor { id } }", "GRAPHQL_VALIDATION_FAILED"),
         ("query ($v: Int!) { users(first: $v) { totalCount } }", "BAD_USER_INPUT"),
         ("mutation { x }", "GRAPHQL_VALIDATION_FAILED"),
@@ -316,7 +310,6 @@ async def test_the_unforeseen_is_masked_and_logged_under_its_incident(
     assert_masked(answer)
     (error,) = answer.json()["errors"]
     assert error["extensions"]["incident"] in caplog.text
-    assert SECRET in caplog.text
     assert chinese["message"] == "内部错误。"
 
 
@@ -349,16 +342,25 @@ def assert_masked(answer: httpx.Response) -> None:
     assert error["message"] == "Internal error."
     assert set(error["extensions"]) == {"code", "incident"}
     assert error["extensions"]["code"] == "INTERNAL"
-    for internal in ("hunter2", "Traceback", "Error:", "SELECT", "service_records", ".py", "asyncpg"):
+    for internal in (
+        "hunter2",
+        "Traceback",
+        "Error:",
+        "SELECT",
+        "service_records",
+        ".py",
+        "asyncpg",
+    ):
         assert internal not in answer.text
 
 
 async def asking_behind_a_lock(
-    caller: Caller, owner: "asyncpg.Connection[asyncpg.Record]"
+    caller: Caller, owner: asyncpg.Connection
 ) -> tuple[asyncio.Task[httpx.Response], int]:
     """Ask for users while their table is locked; return the request and its server process."""
     asking = asyncio.create_task(caller.post(NAMES))
-    while True:
+    while not asking.done():
+        await owner.execute("SELECT pg_stat_clear_snapshot()")
         pid = await owner.fetchval(
             "SELECT pid FROM pg_stat_activity"
             " WHERE datname = current_database() AND wait_event_type = 'Lock'"
@@ -366,6 +368,7 @@ async def asking_behind_a_lock(
         if pid is not None:
             return asking, pid
         await asyncio.sleep(0.01)
+    raise AssertionError((await asking).text)
 
 
 async def test_a_connection_that_breaks_in_the_middle_is_unavailable(
@@ -424,7 +427,7 @@ async def test_a_query_ends_after_the_time_that_is_set(
                 await asyncio.wait({asking})
         assert not late, "the query went on"
         (error,) = (await asking).json()["errors"]
-        assert error["extensions"]["code"] == "UNAVAILABLE"
+        assert error["extensions"]["code"] == "TIMEOUT"
     await owner.close()
 
 

@@ -231,10 +231,12 @@ BEHIND = f"""{{ monthlyStats(first: {ALL}) {{ nodes {{
     month product {{ name }} {" ".join(COUNTS.values())}
     all: users(first: {ALL}) {{
         totalCount nodes {{ userId product {{ name }} usageMode startDate feeCategory }} }}
-    {" ".join(
+    {
+    " ".join(
         f"{name}: users(category: {name}, first: 1) {{ totalCount pageInfo {{ hasNextPage }} }}"
         for name in COUNTS
-    )}
+    )
+}
 }} }} }}"""
 
 
@@ -315,7 +317,9 @@ async def test_variables_below_the_root(house: House) -> None:
 
 @pytest.mark.usefixtures("two_vendors")
 async def test_a_list_behind_a_count_takes_no_other_month(house: House) -> None:
-    query = """{ monthlyStats { nodes { users(filter: {countedIn: "2026-01"}) { totalCount } } } }"""
+    query = (
+        """{ monthlyStats { nodes { users(filter: {countedIn: "2026-01"}) { totalCount } } } }"""
+    )
     async with calling(house) as caller:
         error = await caller.refused(query)
     assert error["extensions"]["code"] == "BAD_USER_INPUT"

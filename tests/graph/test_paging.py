@@ -61,9 +61,7 @@ async def pages(
     """Walk a list, page after page, as Relay does."""
     cursor, seen = None, 0
     while True:
-        where = (
-            {"last": size, "before": cursor} if backward else {"first": size, "after": cursor}
-        )
+        where = {"last": size, "before": cursor} if backward else {"first": size, "after": cursor}
         page = (await caller.ask(PAGE, **where, **arguments))["users"]
         info, cursors = page["pageInfo"], [edge["cursor"] for edge in page["edges"]]
         assert len(cursors) <= size
@@ -79,9 +77,7 @@ async def pages(
         cursor = info["startCursor" if backward else "endCursor"]
 
 
-async def walk(
-    caller: Caller, size: int, *, backward: bool = False, **arguments: Any
-) -> list[Row]:
+async def walk(caller: Caller, size: int, *, backward: bool = False, **arguments: Any) -> list[Row]:
     shown: list[Row] = []
     async for page in pages(caller, size, backward=backward, **arguments):
         shown = [*rows(page), *shown] if backward else [*shown, *rows(page)]
@@ -98,9 +94,7 @@ async def test_pages_give_exactly_the_whole_list(
     async with calling(house, vendor="A") as caller:
         for size in (1, 2, 7, len(whole)):
             for backward in (False, True):
-                assert (
-                    await walk(caller, size, backward=backward, orderBy=order_by(order)) == whole
-                )
+                assert await walk(caller, size, backward=backward, orderBy=order_by(order)) == whole
 
 
 @pytest.mark.parametrize("order", ORDERS, ids=str)

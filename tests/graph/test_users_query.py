@@ -204,9 +204,7 @@ async def test_every_filter(house: House, tmp_path: Path, status: bool) -> None:
         lines = without_status(roster)
     await found(house, "A")
     await load(house, "A", lines, tmp_path)
-    cases = (
-        search_cases() | text_cases() | code_cases() | date_cases() | counted_cases(roster)
-    )
+    cases = search_cases() | text_cases() | code_cases() | date_cases() | counted_cases(roster)
     wrong: dict[str, tuple[set[Key], set[Key]]] = {}
     chosen = set()
     async with calling(house, vendor="A") as caller:
@@ -295,9 +293,7 @@ async def test_what_was_known_before_between_and_after_imports(
         ):
             for condition in ({}, {"feeCategories": ["REGULATORY"]}, {"search": "szse"}):
                 page = (
-                    await caller.ask(
-                        USERS, filter=condition, asOf=instant and instant.isoformat()
-                    )
+                    await caller.ask(USERS, filter=condition, asOf=instant and instant.isoformat())
                 )["users"]
                 wanted = [
                     one

@@ -355,6 +355,31 @@ async def test_the_lists_nested_in_figures(
         assert lists == counted_lists(roster, model.products, wanted)
 
 
+async def test_moves_that_cancel_each_other_out(house: House, tmp_path: Path) -> None:
+    """One user moves up, one down, none is new or ended: February is as January."""
+    vendor = await new_vendor(house)
+    spans = (
+        ("up", "试用用户", "20250101", "20250131"),
+        ("up", "全价用户", "20250201", "0"),
+        ("down", "全价用户", "20250101", "20250131"),
+        ("down", "试用用户", "20250201", "0"),
+    )
+    await load(
+        house,
+        vendor,
+        [
+            f"{user}||甲||个人||{category}||{start}||{end}||{ENHANCED}||Web||0||0||0"
+            for user, category, start, end in spans
+        ],
+        tmp_path,
+    )
+    async with reading(house, vendor) as session:
+        figures_shown = await shown(session, [(2025, 1), (2025, 2)])
+        assert figures_shown[ENHANCED, 2025, 1] == (Figures(1, 0, 0, 1, 2, 0, 0), PRICE)
+        assert figures_shown[ENHANCED, 2025, 2] == (Figures(1, 0, 0, 1, 0, 0, 0), PRICE)
+        assert await recount(session) == 0
+
+
 async def test_a_nested_list_is_that_of_its_own_month(house: House, tmp_path: Path) -> None:
     """The full-price record of the second month decides nothing in the first."""
     vendor = await new_vendor(house)

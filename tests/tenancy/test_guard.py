@@ -8,6 +8,7 @@ import random
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 
@@ -409,11 +410,10 @@ async def test_row_level_security_stands_behind_the_hole(
 
 # What the gateway itself builds
 
-EVERYTHING = Fields(
-    frozenset({name for names in _COLUMNS.values() for name in names} | {"product_name"}),
-    {"others": Fields(frozenset({"user_name", "licensor_name"}), {"again": Fields(frozenset())})},
-    ("history",),
-)
+_SCALARS = frozenset(name for names in _COLUMNS.values() for name in names) | {"product_name"}
+_SCALARS |= {"licensor_code", "licensor_name"}
+_AGAIN = Fields(_SCALARS - {"vendor_code", "vendor_name"}, {}, ("history",))
+EVERYTHING = Fields(_SCALARS, {"others": replace(_AGAIN, other_services={"again": _AGAIN})}, ("h",))
 
 
 def _users(scope: Scope, **options: Any) -> Any:
@@ -437,6 +437,14 @@ BUILT: dict[str, Callable[[Scope], Any]] = {
     "users counted in": lambda scope: _users(scope, filter=COUNTED),
     "users as of": lambda scope: _users(scope, as_of=THEN),
     "users counted in, as of": lambda scope: _users(scope, filter=COUNTED, as_of=THEN),
+    "users, others with their vendor": lambda scope: select(
+        page(
+            UserList(scope, today()),
+            Fields(frozenset({"user_name"}), {"others": Fields(_SCALARS)}),
+            Page(first=100),
+            total=False,
+        )
+    ),
     "stats": _stats,
     "stats as of": lambda scope: _stats(scope, as_of=THEN),
     "vendors": lambda scope: select(vendor_page(scope, "vend", Page(first=5), total=True)),

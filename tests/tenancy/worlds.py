@@ -128,7 +128,7 @@ def _words(pairs: set[tuple[str, str]]) -> set[str]:
 
 
 def _lines(vendor: str, product: str, edition: int) -> Iterator[str]:
-    """A pair's roster: the second edition renames the first users and lacks the last one.
+    """A pair's roster: later editions rename the first users and lack the last one.
 
     The first user's ID is the same at all vendors and for all products.
     """
@@ -136,7 +136,7 @@ def _lines(vendor: str, product: str, edition: int) -> Iterator[str]:
     number = USERS[vendor, product]
     for i in range(number if edition == 1 else number - 1):
         user = "szse.everyone" if i == 0 else f"szse.{mark}.{i:03}"
-        name = f"名{mark}{'甲乙'[edition - 1] if i < 2 else '丙'}"
+        name = f"名{mark}{'甲乙丁'[edition - 1] if i < 2 else '丙'}"
         category = ("全价用户", "试用用户", "监管用户", "内部免费用户")[i % 4]
         end = "0" if i % 3 else "20240430"
         yield (
@@ -145,15 +145,23 @@ def _lines(vendor: str, product: str, edition: int) -> Iterator[str]:
         )
 
 
+_TURNS = [
+    *((vendor, 1, 1) for vendor in VENDORS),
+    *((vendor, 2, 2) for vendor in VENDORS),
+    ("VENDALPHA", 2, 3),
+    ("VENDALPHA", 3, 3),
+]
+"""Each import's vendor, and the edition of SZSEINFO's and of HKEX's products in its file."""
+
+
 def _steps() -> Iterator[tuple[datetime, str, list[tuple[str, str]]]]:
     """All imports: when, of which vendor, and the file as (product, line)."""
-    turns = [(vendor, edition) for edition in (1, 2) for vendor in VENDORS]
-    for i, (vendor, edition) in enumerate(turns):
+    for i, (vendor, *editions) in enumerate(_TURNS):
         lines = [
             (product, line)
             for owner, product in USERS
             if owner == vendor
-            for line in _lines(vendor, product, edition)
+            for line in _lines(vendor, product, editions[LICENSOR_OF[product] == "HKEX"])
         ]
         yield FIRST + timedelta(hours=i), vendor, lines
 
@@ -212,9 +220,7 @@ class World:
         async def send(message: Any) -> None:
             told.append(message)
 
-        path = url.removeprefix("http://test")
-        scope = {"type": "http", "method": "GET", "path": path, "headers": [], "query_string": b""}
-        await self.app({**scope, "extensions": {}}, receive, send)
+        await self.app(self.get(url), receive, send)
         heads = [
             f"{name.decode()}: {value.decode()}"
             for message in told
@@ -223,6 +229,11 @@ class World:
         body = b"".join(message.get("body", b"") for message in told)
         text = body.decode("gb18030" if "charset=GB18030" in str(heads) else "utf-8")
         return "\n".join([str(told[0]["status"]), *heads, text])
+
+    def get(self, url: str) -> dict[str, Any]:
+        """Return an address's ASGI scope."""
+        path = url.removeprefix("http://test")
+        return {"type": "http", "method": "GET", "path": path, "headers": [], "query_string": b""}
 
     async def told(self, who: Principal, query: str, **variables: Any) -> str:
         """Return all that an answer tells, byte by byte, files in the place of their links."""
@@ -303,11 +314,32 @@ async def settle(world: World, only: Principal | None = None) -> World:
         for at, vendor, lines in _steps():
             mine = [line for product, line in lines if (vendor, product) in world.pairs]
             if mine:
-                patch.setattr("gateway.intake.run.now", lambda at=at: at)
                 await load(world.house, vendor, mine, world.places)
+                await _date(world, at)
         for who in PRINCIPALS if only is None else (only,):
             await _issue(world, patch, who)
     return world
+
+
+_INSTANTS = {
+    "rosters": ["recorded_at"],
+    "import_batches": ["recorded_at"],
+    "service_records": ["recorded_from"],
+    "service_record_versions": ["recorded_from", "recorded_to"],
+}
+
+
+async def _date(world: World, at: datetime) -> None:
+    """Move the import that was just recorded to another instant."""
+    admin = await asyncpg.connect(world.admin)
+    try:
+        for table, columns in _INSTANTS.items():
+            for column in columns:
+                await admin.execute(
+                    f"UPDATE {table} SET {column} = $1 WHERE {column} > '2025-01-01'", at
+                )
+    finally:
+        await admin.close()
 
 
 async def _catalogue(world: World, patch: pytest.MonkeyPatch) -> None:
@@ -353,6 +385,13 @@ def revealed(text: str) -> str:
             return match[0]
 
     return _SEALED.sub(read, text)
+
+
+def masked(text: str) -> str:
+    """Return a text with ids and cursors decoded, and record and batch numbers left out."""
+    text = re.sub(r"'content-length', '\d+'|\"batch\":\d+", "", revealed(text))
+    text = re.sub(r'(\["User", "\w+"), \d+\]', r"\1]", text)
+    return re.sub(r'("ID (?:ASC|DESC)"\], \[.*?), \d+\]\]', r"\1]]", text)
 
 
 def sealed(value: Any) -> str:

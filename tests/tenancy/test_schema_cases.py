@@ -1,0 +1,309 @@
+"""Every field that could tell of another tenant has a case here, or this file fails.
+
+A case is a list of documents. Each is asked by two vendors and two licensors, in the whole market
+and in one that holds only what is the caller's: no foreign canary may occur in the answer, and the
+two answers are the same byte by byte, headers, ids, cursors, totals and downloaded files included.
+`VENDOR` and `PRODUCT` stand for the caller's own, `USER` for the id of one of its users; a document
+that takes `$after` or `$before` is asked again with the cursor that it gave, to the list's end.
+"""
+
+import re
+from itertools import cycle
+from typing import Any
+
+import graphql
+import pytest
+from worlds import BETWEEN, HKEX, PRINCIPALS, SZSE, Principal, World, masked, revealed, sealed
+
+from gateway.records.order import UserOrderField
+from gateway.resolvers.query import build_schema
+from gateway.statistics.figures import MonthlyStatOrderField
+
+SCHEMA: graphql.GraphQLSchema = build_schema()._schema
+PAGE = "pageInfo { hasNextPage hasPreviousPage startCursor endCursor }"
+VENDOR = "id code name"
+PRODUCT = "id name licensor { code name }"
+SHORT = "id userId userName"
+VERSION = """
+    recordedFrom recordedTo batch userName userType endDate contact address phone feeCategory
+    serviceStatus
+"""
+SCALARS = f"""
+    userId userName userType startDate endDate product {{ {PRODUCT} }} usageMode contact address
+    phone feeCategory serviceStatus history {{ {VERSION} }}
+"""
+USER = f"""
+    id vendor {{ {VENDOR} }} {SCALARS} otherServices {{ {SCALARS} otherServices {{ {SCALARS} }} }}
+"""
+USERS = f"totalCount delimited {PAGE} edges {{ cursor node {{ {SHORT} }} }} nodes {{ {USER} }}"
+FEW = f"totalCount delimited {PAGE} nodes {{ {SHORT} product {{ name }} }}"
+STAT = f"""
+    vendor {{ {VENDOR} }} product {{ {PRODUCT} }} month label fullPriceCount regulatoryCount
+    internalFreeCount trialCount newCount endedCount cancelledCount expiredCount price fee
+    provisional rulePack
+"""
+STATS = f"totalCount delimited {PAGE} edges {{ cursor node {{ {STAT} }} }} nodes {{ {STAT} }}"
+MONTHS = 'from: "2024-01", to: "2024-06"'
+CURSORS = "$after: String"
+ORDERS = list(UserOrderField.__members__)
+FIGURES = list(MonthlyStatOrderField.__members__)
+FILTERS = (
+    'search: "szse"',
+    'search: "alpha"',
+    'search: "名beta"',
+    'userId: {equals: "SZSE.everyone"}',
+    'userId: {startsWith: "szse.gamma"}, userName: {contains: "delta"}',
+    'userId: {contains: "."}',
+    "userTypes: [INDIVIDUAL], usageModes: [WEB]",
+    "feeCategories: [FULL_PRICE, TRIAL]",
+    "serviceStatuses: [EXPIRED]",
+    'products: ["PRODUCT"]',
+    'startBefore: "2024-01-03", endAfter: "2024-05-01"',
+    'startBefore: "2024-01-03", endAfter: "2024-05-01", dateJoin: AND',
+    'startFrom: "2024-01-02", startTo: "2024-01-04"',
+    'endFrom: "2024-04-01", endTo: "2024-04-30"',
+    'countedIn: "2024-02"',
+    'countedIn: "2024-05", countedAs: TRIAL',
+)
+EXPORTS = (
+    "download { url expiresAt }",
+    "download(encoding: GB18030, header: true, lineEnd: CRLF) { url expiresAt }",
+)
+SEARCHES = ("vend", "VENDBETA", "beta", "行情", "港股", "X", "%", "_")
+
+
+def catalogue(kind: str, part: str) -> list[str]:
+    """Documents on the list of vendors or of products."""
+    page = f"totalCount {PAGE} nodes {{ {part} }}"
+    return [
+        f"{{ {kind} {{ {page} edges {{ cursor node {{ {part} }} }} }} }}",
+        f"query({CURSORS}) {{ {kind}(first: 1, after: $after) {{ {page} }} }}",
+        f"query($before: String) {{ {kind}(last: 1, before: $before) {{ {page} }} }}",
+        *(f'{{ {kind}(search: "{text}") {{ {page} }} }}' for text in SEARCHES),
+    ]
+
+
+CATALOGUE = {"vendors": catalogue("vendors", VENDOR), "products": catalogue("products", PRODUCT)}
+VIEWER = [f"{{ viewer {{ name role rights vendor licensor vendors {{ {VENDOR} }} }} }}"]
+LISTS = [
+    f"{{ users {{ {USERS} }} }}",
+    f"query({CURSORS}) {{ users(first: 2, after: $after) {{ {FEW} }} }}",
+    f"query($before: String) {{ users(last: 3, before: $before) {{ {FEW} }} }}",
+]
+DRILL_DOWN = f"users {{ {FEW} download {{ url expiresAt }} }}"
+
+CASES: dict[str, list[str]] = {
+    "Query.viewer": VIEWER,
+    "Viewer.rights": VIEWER,
+    "Viewer.vendors": VIEWER,
+    "Query.vendors": CATALOGUE["vendors"],
+    "VendorConnection.edges": CATALOGUE["vendors"][:1],
+    "VendorConnection.nodes": CATALOGUE["vendors"][:1],
+    "Query.vendor": [f'{{ vendor(code: "VENDOR") {{ {VENDOR} }} }}'],
+    "Query.products": CATALOGUE["products"],
+    "ProductConnection.edges": CATALOGUE["products"][:1],
+    "ProductConnection.nodes": CATALOGUE["products"][:1],
+    "Query.users": [
+        *LISTS,
+        f'{{ users(vendors: ["VENDOR"]) {{ {FEW} }} }}',
+        f'{{ users(asOf: "{BETWEEN}") {{ {USERS} }} }}',
+        f'{{ users(asOf: "2024-06-01T01:30:00Z", filter: {{search: "szse"}}) {{ {FEW} }} }}',
+        f'{{ users(asOf: "2024-01-01T00:00:00Z") {{ {USERS} }} a: users {{ totalCount }} }}',
+        *(f"{{ users(filter: {{ {text} }}) {{ {FEW} }} }}" for text in FILTERS),
+        *(
+            f"query({CURSORS}) {{ users(first: 8, after: $after, orderBy: [{{field: {field}, "
+            f"direction: {direction}}}]) {{ totalCount {PAGE} nodes {{ {SHORT} }} }} }}"
+            for field in ORDERS
+            for direction in ("ASC", "DESC")
+        ),
+    ],
+    "User.otherServices": [
+        f"{{ users {{ nodes {{ otherServices {{ {SCALARS} }} }} }} }}",
+        f'{{ users(asOf: "{BETWEEN}") {{ nodes {{ otherServices {{ {SCALARS} }} }} }} }}',
+        f"{{ users {{ nodes {{ otherServices {{ {USER} }} }} }} }}",
+    ],
+    "User.history": [
+        "{ users { nodes { history { recordedFrom recordedTo userName } } } }",
+        f'{{ users(asOf: "{BETWEEN}") {{ nodes {{ history {{ recordedTo userName }} }} }} }}',
+    ],
+    "UserConnection.edges": [f"{{ users {{ edges {{ cursor node {{ {USER} }} }} }} }}"],
+    "UserConnection.nodes": LISTS[:1],
+    "UserConnection.download": [
+        *(f"{{ users {{ {export} }} }}" for export in EXPORTS),
+        f'{{ users(asOf: "{BETWEEN}", vendors: ["VENDOR"]) {{ {EXPORTS[0]} }} }}',
+        "{ users(orderBy: [{field: PRODUCT, direction: DESC}, {field: START_DATE}]) "
+        f"{{ {EXPORTS[0]} }} }}",
+        *(f"{{ users(filter: {{ {text} }}) {{ {EXPORTS[1]} }} }}" for text in FILTERS),
+    ],
+    "Query.monthlyStats": [
+        f"{{ monthlyStats({MONTHS}) {{ {STATS} }} }}",
+        f"{{ monthlyStats {{ {STATS} }} }}",
+        f'{{ monthlyStats(year: 2024, vendors: ["VENDOR"], products: ["PRODUCT"]) {{ {STATS} }} }}',
+        f'{{ monthlyStats({MONTHS}, asOf: "{BETWEEN}") {{ nodes {{ {STAT} }} }} }}',
+        *(
+            f"query({CURSORS}) {{ monthlyStats({MONTHS}, first: 12, after: $after, orderBy: "
+            f"[{{field: {field}, direction: {direction}}}]) {{ totalCount {PAGE} "
+            "nodes { vendor { code } product { name } month fee } } }"
+            for field, direction in zip(FIGURES, cycle(("ASC", "DESC")), strict=False)
+        ),
+        f'{{ monthlyStats({MONTHS}, asOf: "{BETWEEN}") {{ {STATS} }} }}',
+    ],
+    "MonthlyStat.users": [
+        f"{{ monthlyStats({MONTHS}) {{ nodes {{ {DRILL_DOWN} }} }} }}",
+        f'{{ monthlyStats({MONTHS}, asOf: "{BETWEEN}") {{ nodes {{ {DRILL_DOWN} }} }} }}',
+        f"{{ monthlyStats({MONTHS}) {{ edges {{ node {{ users {{ {USERS} }} }} }} }} }}",
+        f"query({CURSORS}) {{ monthlyStats({MONTHS}) {{ nodes {{ users(first: 1, after: $after, "
+        'category: TRIAL, filter: {search: "szse"}, orderBy: [{field: USER_NAME}]) '
+        f"{{ totalCount {PAGE} nodes {{ {SHORT} }} }} }} }} }}",
+    ],
+    "MonthlyStatConnection.edges": [f"{{ monthlyStats({MONTHS}) {{ {STATS} }} }}"],
+    "MonthlyStatConnection.nodes": [f"{{ monthlyStats({MONTHS}) {{ {STATS} }} }}"],
+    "MonthlyStatConnection.download": [
+        *(f"{{ monthlyStats({MONTHS}) {{ {export} }} }}" for export in EXPORTS),
+        f'{{ monthlyStats({MONTHS}, asOf: "{BETWEEN}") {{ {EXPORTS[0]} }} }}',
+        f'{{ monthlyStats(products: ["PRODUCT"], orderBy: [{{field: FEE}}]) {{ {EXPORTS[0]} }} }}',
+    ],
+    "Query.node": [
+        f'{{ node(id: "{node}") {{ id __typename ... on User {{ {USER} }} '
+        f"... on Vendor {{ {VENDOR} }} ... on Product {{ {PRODUCT} }} }} }}"
+        for node in ("USER", "VENDORID", "PRODUCTID")
+    ],
+}
+
+
+def watched(schema: graphql.GraphQLSchema) -> set[str]:
+    """The fields that need a case: of the roots, with arguments, and all lists and downloads."""
+    roots = {schema.query_type, schema.mutation_type, schema.subscription_type}
+    return {
+        f"{kind.name}.{name}"
+        for kind in schema.type_map.values()
+        if isinstance(kind, graphql.GraphQLObjectType) and not kind.name.startswith("__")
+        for name, field in kind.fields.items()
+        if kind in roots
+        or field.args
+        or name == "download"
+        or isinstance(graphql.get_nullable_type(field.type), graphql.GraphQLList)
+        or graphql.get_named_type(field.type).name.endswith("Connection")
+    }
+
+
+def used(documents: list[str]) -> set[str]:
+    """The fields that documents ask for, the arguments and the input fields that they give."""
+    found = set[str]()
+    info = graphql.TypeInfo(SCHEMA)
+
+    class Collector(graphql.Visitor):
+        def enter_field(self, node: graphql.FieldNode, *_: Any) -> None:
+            here = f"{info.get_parent_type()}.{node.name.value}"
+            found.add(here)
+            found.update(f"{here}({argument.name.value})" for argument in node.arguments or ())
+
+        def enter_object_field(self, node: graphql.ObjectFieldNode, *_: Any) -> None:
+            kind = graphql.get_named_type(info.get_parent_input_type())
+            found.add(f"{kind}.{node.name.value}")
+
+    for document in documents:
+        graphql.visit(graphql.parse(document), graphql.TypeInfoVisitor(info, Collector()))
+    return found
+
+
+def test_every_field_has_its_case() -> None:
+    assert watched(SCHEMA) == set(CASES)
+
+
+def test_a_new_field_would_need_one() -> None:
+    schema = graphql.build_schema(
+        "type Query { a: Int b: B } type Mutation { c: Int } "
+        "type B { d: Int e: [Int!]! f(g: Int): Int download: Int h: HConnection } "
+        "type HConnection { i: Int }"
+    )
+    assert watched(schema) == {
+        *("Query.a", "Query.b", "Mutation.c", "B.e", "B.f", "B.download", "B.h")
+    }
+
+
+@pytest.mark.parametrize("field", CASES)
+def test_a_case_asks_its_field_with_every_argument(field: str) -> None:
+    kind, name = field.split(".")
+    definition = SCHEMA.type_map[kind].fields[name]
+    asked = used(CASES[field])
+    assert field in asked
+    assert {f"{field}({argument})" for argument in definition.args} <= asked
+
+
+def test_the_cases_use_every_filter_and_field() -> None:
+    asked = used([document for documents in CASES.values() for document in documents])
+    kinds = [kind for kind in SCHEMA.type_map.values() if not kind.name.startswith("__")]
+    for kind in kinds:
+        if isinstance(kind, graphql.GraphQLObjectType | graphql.GraphQLInputObjectType):
+            assert {f"{kind.name}.{name}" for name in kind.fields} - asked == set()
+
+
+async def documents_for(who: Principal, field: str, world: World) -> list[str]:
+    """Return a field's documents with the caller's own names and ids in them."""
+    vendor, product = who.pairs[0]
+    user = (await world.answer(who, "{ users(first: 1) { nodes { id } } }"))["users"]["nodes"][0]
+    own = {
+        "VENDORID": sealed(["Vendor", vendor]),
+        "PRODUCTID": sealed(["Product", product]),
+        "USER": user["id"],
+        "VENDOR": vendor,
+        "PRODUCT": product,
+    }
+    return [
+        re.sub(r'"([A-Z]+)"', lambda match: f'"{own.get(match[1], match[1])}"', document)
+        for document in CASES[field]
+    ]
+
+
+async def all_told(world: World, who: Principal, document: str) -> str:
+    """Ask a document, page by page where it takes a cursor."""
+    told = [await world.told(who, document)]
+    for name, end in (("after", "endCursor"), ("before", "startCursor")):
+        while f"${name}" in document and (found := re.findall(rf'"{end}":"([^"]+)"', told[-1])):
+            told.append(await world.told(who, document, **{name: found[-1]}))
+            assert len(told) < 60
+    return "\n".join(told)
+
+
+@pytest.mark.parametrize("who", PRINCIPALS, ids=[who.code for who in PRINCIPALS])
+@pytest.mark.parametrize("field", CASES)
+async def test_a_field_tells_nothing_of_others(
+    market: World, alone: dict[Principal, World], field: str, who: Principal
+) -> None:
+    own_is_told = False
+    asked = await documents_for(who, field, market)
+    asked_alone = await documents_for(who, field, alone[who])
+    for document, alike in zip(asked, asked_alone, strict=True):
+        told, by_itself = (
+            await all_told(market, who, document),
+            await all_told(alone[who], who, alike),
+        )
+        shown = revealed(told)
+        assert '"errors"' not in shown, shown
+        assert not [word for word in who.canaries if word in shown]
+        own_is_told |= any(word in shown for word in who.own | {who.code})
+        if who.is_vendor:
+            assert told == by_itself
+        else:  # see the test of record numbers below
+            assert masked(told) == masked(by_itself)
+    assert own_is_told
+
+
+@pytest.mark.parametrize("who", [SZSE, HKEX], ids=["SZSEINFO", "HKEX"])
+@pytest.mark.parametrize("part", ["id", "history { batch }"])
+async def test_record_numbers_and_batches_tell_a_licensor_nothing_of_another(
+    market: World, alone: dict[Principal, World], who: Principal, part: str
+) -> None:
+    """Record and batch numbers count within the vendor, over all licensors' products."""
+    document = f"{{ users {{ nodes {{ {part} }} }} }}"
+    assert revealed(await market.told(who, document)) == revealed(
+        await alone[who].told(who, document)
+    )
+
+
+def test_each_canary_is_somebodys() -> None:
+    for who in PRINCIPALS:
+        others = set().union(*(other.own for other in PRINCIPALS if other is not who))
+        assert len(who.canaries & others) >= 5
+        assert not who.canaries & who.own

@@ -1,0 +1,531 @@
+"""The third wall: row-level security, looked at from plain connections of the service's role."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+import sqlalchemy
+from sqlalchemy import select
+from worlds import (
+    ALPHA,
+    BETA,
+    HKEX,
+    PRINCIPALS,
+    SZSE,
+    Principal,
+    World,
+    opened,
+    settle,
+)
+
+from gateway.app.tables import metadata
+from gateway.db.base import SCOPED
+from gateway.db.embedded import EmbeddedPostgres
+from gateway.exports.requests import UserExport, run_export
+from gateway.exports.stream import Form
+from gateway.intake.run import Mode, import_users
+from gateway.intake.sources import FileSource
+from gateway.tenancy import session as sessions
+from gateway.tenancy.operator import open_operator
+from gateway.tenancy.scope import AXES, Scope
+from gateway.tenancy.session import open_session
+
+WALLED = [table for table in metadata.sorted_tables if table.info.get(SCOPED)]
+NAMES = [table.name for table in WALLED]
+TABLES = pytest.mark.parametrize("table", WALLED, ids=NAMES)
+TENANTS = pytest.mark.parametrize("who", PRINCIPALS, ids=[who.code for who in PRINCIPALS])
+INSERTED = {"service_records", "service_record_versions", "monthly_deltas", "vendor_products"}
+INSERTED |= {"rosters", "import_batches", "audit_events"}
+CHANGED = {"service_records", "monthly_deltas", "rosters"}
+
+
+@pytest.fixture
+async def admin(market: World) -> AsyncIterator[asyncpg.Connection]:
+    """A superuser's connection: past every wall."""
+    connection = await asyncpg.connect(market.admin)
+    yield connection
+    await connection.close()
+
+
+async def ids(market: World, who: Principal) -> dict[str, list[int]]:
+    scope = await market.scope(who)
+    return {axis: scope.ids(axis) for axis in AXES}
+
+
+def _texts(rows: list[Any]) -> list[str]:
+    return sorted(str(dict(row)) for row in rows)
+
+
+# What stands
+
+
+def test_every_table_with_an_axis_is_walled() -> None:
+    with_axis = {t.name for t in metadata.sorted_tables if any(axis in t.c for axis in AXES)}
+    assert with_axis - set(NAMES) == {"api_keys"}
+
+
+async def test_the_model_knows_every_table(admin: asyncpg.Connection) -> None:
+    rows = await admin.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+    assert {name for (name,) in rows} == set(metadata.tables) | {"alembic_version"}
+
+
+@pytest.mark.parametrize("name", [*NAMES, "api_keys"])
+async def test_row_level_security_is_on_and_forced(admin: asyncpg.Connection, name: str) -> None:
+    row = await admin.fetchrow(
+        "SELECT relrowsecurity, relforcerowsecurity FROM pg_class WHERE oid = $1::text::regclass",
+        name,
+    )
+    assert tuple(row) == (True, True)
+
+
+@TABLES
+async def test_the_service_has_one_policy_and_it_names_each_axis(
+    admin: asyncpg.Connection, table: sqlalchemy.Table
+) -> None:
+    rows = await admin.fetch(
+        "SELECT permissive, cmd, qual, with_check FROM pg_policies WHERE tablename = $1 "
+        "AND roles && '{public,gateway_service}'",
+        table.name,
+    )
+    (policy,) = rows
+    assert (policy["permissive"], policy["cmd"]) == ("PERMISSIVE", "ALL")
+    for axis, setting in zip(AXES, ("gateway.vendors", "gateway.products"), strict=True):
+        for condition in (policy["qual"], policy["with_check"]):
+            assert (f"({axis} = ANY" in condition) == (axis in table.c)
+            assert (setting in condition) == (axis in table.c)
+
+
+async def test_the_role_is_nobody(admin: asyncpg.Connection) -> None:
+    role = await admin.fetchrow("SELECT * FROM pg_roles WHERE rolname = 'gateway_service'")
+    for power in ("super", "createrole", "createdb", "replication", "bypassrls"):
+        assert role[f"rol{power}"] is False
+    owned = await admin.fetch(
+        "SELECT * FROM pg_shdepend WHERE deptype = 'o' AND refobjid = $1", role["oid"]
+    )
+    assert owned == []
+    member_of = await admin.fetch("SELECT * FROM pg_auth_members WHERE member = $1", role["oid"])
+    assert member_of == []
+
+
+async def test_what_the_roles_may_do_with_tables(admin: asyncpg.Connection) -> None:
+    rows = await admin.fetch(
+        "SELECT grantee, table_name, privilege_type FROM information_schema.role_table_grants "
+        "WHERE table_schema = 'public' AND grantee NOT IN ('gateway_owner', 'postgres')"
+    )
+    assert {row["grantee"] for row in rows} == {"gateway_service", "gateway_operator"}
+    may = {(role, what): set[str]() for role, *_, what in rows}
+    for role, table, what in rows:
+        may[role, what].add(table)
+    open_tables = {"licensors", "exchanges"}
+    assert may["gateway_service", "SELECT"] == set(NAMES) | open_tables
+    assert may["gateway_service", "INSERT"] == INSERTED
+    assert may["gateway_service", "UPDATE"] == CHANGED
+    assert may["gateway_service", "DELETE"] == CHANGED - {"rosters"}
+    catalogue = {"products", "prices", "vendors", "licences", "api_keys"} | open_tables
+    assert may["gateway_operator", "SELECT"] == catalogue | {"vendor_products"}
+    assert may["gateway_operator", "INSERT"] == catalogue | {"vendor_products", "audit_events"}
+    assert may["gateway_operator", "UPDATE"] == catalogue
+    assert len(may) == 7
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        "SELECT * FROM api_keys",
+        "SELECT digest FROM api_keys",
+        "INSERT INTO api_keys (prefix, digest, role, vendor_id) VALUES ('x', 'x', 'x', 1)",
+        "UPDATE audit_events SET actor = 'x'",
+        "DELETE FROM audit_events",
+        "TRUNCATE audit_events",
+        "DELETE FROM service_record_versions",
+        "UPDATE vendors SET name = 'x'",
+        "UPDATE prices SET amount = 0",
+        "INSERT INTO vendors (vendor_id, code, name) VALUES (1, 'X', 'X')",
+        "ALTER TABLE service_records DISABLE ROW LEVEL SECURITY",
+        "DROP POLICY scope ON service_records",
+        "CREATE TABLE mine (x int)",
+        "SET ROLE gateway_operator",
+        "SET ROLE gateway_owner",
+        "SET SESSION AUTHORIZATION postgres",
+        "SELECT gateway_market()",
+        "SELECT pg_read_file('/etc/passwd')",
+        "SELECT * FROM pg_authid",
+    ],
+)
+async def test_the_service_may_not(market: World, act: str) -> None:
+    async with market.unchanged(), market.acting(ALPHA) as service:
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await service.execute(act)
+
+
+@pytest.mark.parametrize(
+    "table",
+    ["service_records", "service_record_versions", "monthly_deltas", "rosters", "import_batches"],
+)
+async def test_the_operator_may_not_read(market: World, table: str) -> None:
+    async with open_operator(market.house.operator, "test") as session:
+        assert await session.scope()
+        with pytest.raises(sqlalchemy.exc.ProgrammingError, match="permission denied"):
+            await session.execute(sqlalchemy.text(f"SELECT * FROM {table}"))
+
+
+async def test_statistics_of_columns_are_closed(market: World, admin: asyncpg.Connection) -> None:
+    await admin.execute("ANALYZE service_records")
+    query = "SELECT count(*) FROM pg_stats WHERE tablename = 'service_records'"
+    assert await admin.fetchval(query) > 0
+    async with market.acting(ALPHA) as service:
+        assert await service.fetchval(query) == 0
+
+
+async def test_a_temporary_table_can_not_stand_in_for_the_keys(market: World) -> None:
+    """The functions that run as the operator must not look into the caller's temporary schema."""
+    async with market.acting(None) as service:
+        await service.execute(
+            "CREATE TEMPORARY TABLE api_keys AS SELECT 'forged00' prefix, 'x'::bytea digest, "
+            "1722222227 vendor_id, NULL::int licensor_id, 'VENDOR_OPERATOR' role, "
+            "NULL::timestamptz expires_at, NULL::timestamptz revoked_at; "
+            "GRANT SELECT ON api_keys TO PUBLIC"
+        )
+        assert await service.fetchval("SELECT gateway_authenticate('x')") is None
+
+
+async def test_functions_are_for_their_callers_only(admin: asyncpg.Connection) -> None:
+    rows = await admin.fetch(
+        "SELECT p.proname, array_to_string(p.proacl, ' ') AS acl, p.prosecdef, "
+        "r.rolname AS owner FROM pg_proc p JOIN pg_roles r ON r.oid = p.proowner "
+        "WHERE p.pronamespace = 'public'::regnamespace"
+    )
+    assert {row["proname"] for row in rows} == {
+        "gateway_authenticate",
+        "gateway_reauthenticate",
+        "gateway_market",
+        "gateway_analyze",
+    }
+    for row in rows:
+        assert not any(grant.startswith("=") for grant in row["acl"].split())  # = is PUBLIC
+        if row["proname"] != "gateway_analyze":
+            assert row["owner"] == "gateway_operator"
+
+
+# Reading
+
+
+@TABLES
+async def test_without_settings_there_are_no_rows(
+    market: World, admin: asyncpg.Connection, table: sqlalchemy.Table
+) -> None:
+    rows = await admin.fetch(f"SELECT * FROM {table.name}")
+    for axis in AXES:
+        if axis in table.c:
+            assert len({row[axis] for row in rows}) >= 2
+    async with market.acting(None) as service:
+        assert await service.fetch(f"SELECT * FROM {table.name}") == []
+        for setting in ("gateway.vendors", "gateway.products"):
+            await service.execute(f"SET LOCAL {setting} = ''")
+        assert await service.fetch(f"SELECT * FROM {table.name}") == []
+        for setting in ("gateway.vendors", "gateway.products"):
+            await service.execute(f"SET LOCAL {setting} = '{{}}'")
+        assert await service.fetch(f"SELECT * FROM {table.name}") == []
+
+
+@TENANTS
+@TABLES
+async def test_with_settings_there_are_the_scopes_rows_and_no_others(
+    market: World, admin: asyncpg.Connection, table: sqlalchemy.Table, who: Principal
+) -> None:
+    own = await ids(market, who)
+    rows = [
+        row
+        for row in await admin.fetch(f"SELECT * FROM {table.name}")
+        if all(row[axis] in own[axis] for axis in AXES if axis in table.c)
+    ]
+    assert rows
+    async with market.acting(who) as service:
+        assert _texts(await service.fetch(f"SELECT * FROM {table.name}")) == _texts(rows)
+
+
+@pytest.mark.parametrize("setting", ["gateway.vendors", "gateway.products"])
+async def test_one_setting_alone_opens_no_vendors_product_rows(market: World, setting: str) -> None:
+    own = await ids(market, ALPHA)
+    numbers = own["vendor_id" if setting == "gateway.vendors" else "product_id"]
+    async with market.acting(None) as service:
+        await service.execute(f"SET LOCAL {setting} = '{{{','.join(map(str, numbers))}}}'")
+        for table in WALLED:
+            if all(axis in table.c for axis in AXES):
+                assert await service.fetch(f"SELECT * FROM {table.name}") == []
+
+
+@pytest.mark.parametrize("table", ["audit_events", "import_batches", "rosters"])
+async def test_a_licensor_reads_nothing_of_another_out_of_a_vendors_books(
+    market: World, alone: dict[Principal, World], table: str
+) -> None:
+    """These tables have the vendor axis only; what they tell must not cross the product axis."""
+    volatile = {"event_id", "occurred_at", "sha256"}
+    told = []
+    for world in (market, alone[HKEX]):
+        async with world.acting(HKEX) as service:
+            rows = await service.fetch(f"SELECT * FROM {table} WHERE {_not_an_export(table)}")
+            texts = [str({k: v for k, v in row.items() if k not in volatile}) for row in rows]
+            told.append(sorted(texts))
+    assert told[0] == told[1]
+
+
+def _not_an_export(table: str) -> str:
+    return "action NOT LIKE 'export.%'" if table == "audit_events" else "true"
+
+
+async def test_an_exports_audit_line_tells_a_vendor_its_own_rows_only(
+    server: EmbeddedPostgres, tmp_path: Path
+) -> None:
+    """A licensor's export of all its vendors is logged for each of them."""
+
+    async def sink(_: bytes) -> None:
+        return
+
+    async with opened(server, tmp_path) as world:
+        await settle(world)
+        scope = await world.scope(SZSE)
+        await run_export(world.house.service, scope, UserExport(), Form(), sink)
+        async with world.acting(ALPHA) as service:
+            (detail,) = await service.fetchrow(
+                "SELECT detail FROM audit_events WHERE action = 'export.users'"
+            )
+            own = await service.fetchval(
+                "SELECT count(*) FROM service_records JOIN products USING (product_id) "
+                "JOIN licensors USING (licensor_id) WHERE code = 'SZSEINFO'"
+            )
+        assert json.loads(detail)["rows"] == own
+
+
+# Writing
+
+
+async def _foreign_row(
+    market: World, admin: asyncpg.Connection, table: sqlalchemy.Table, axis: str
+) -> str:
+    """A row that is the principal's but for one axis, as JSON."""
+    own = await ids(market, ALPHA)
+    rows = [
+        json.loads(row) for (row,) in await admin.fetch(f"SELECT to_json(t) FROM {table.name} t")
+    ]
+    row = next(row for row in rows if all(row[a] in own[a] for a in AXES if a in table.c))
+    row[axis] = next(r[axis] for r in rows if r[axis] not in own[axis])
+    return json.dumps(row)
+
+
+@pytest.mark.parametrize("axis", AXES)
+@pytest.mark.parametrize("name", sorted(INSERTED))
+async def test_no_row_is_inserted_elsewhere(
+    market: World, admin: asyncpg.Connection, name: str, axis: str
+) -> None:
+    table = metadata.tables[name]
+    if axis not in table.c:
+        assert name in {"rosters", "import_batches", "audit_events"}
+        return
+    row = await _foreign_row(market, admin, table, axis)
+    insert = f"INSERT INTO {name} SELECT * FROM json_populate_record(NULL::{name}, $1)"
+    for conflict in ("", " ON CONFLICT DO NOTHING"):
+        async with market.unchanged(), market.acting(ALPHA) as service:
+            with pytest.raises(asyncpg.InsufficientPrivilegeError, match="row-level security"):
+                await service.execute(insert + conflict, row)
+
+
+@pytest.mark.parametrize("axis", AXES)
+@pytest.mark.parametrize("name", sorted(CHANGED))
+async def test_no_row_is_moved_elsewhere(market: World, name: str, axis: str) -> None:
+    if axis not in metadata.tables[name].c:
+        assert name == "rosters"
+        return
+    own, beta = await ids(market, ALPHA), await ids(market, BETA)
+    foreign = next(number for number in beta[axis] if number not in own[axis])
+    async with market.unchanged(), market.acting(ALPHA) as service:
+        with pytest.raises(asyncpg.InsufficientPrivilegeError, match="row-level security"):
+            await service.execute(f"UPDATE {name} SET {axis} = {foreign}")
+
+
+async def test_foreign_rows_are_not_there_to_be_changed(market: World) -> None:
+    (beta,) = (await ids(market, BETA))["vendor_id"]
+    async with market.unchanged(), market.acting(ALPHA) as service:
+        for act in (
+            f"UPDATE service_records SET user_name = 'x' WHERE vendor_id = {beta}",
+            f"UPDATE monthly_deltas SET new = 0 WHERE vendor_id = {beta}",
+            f"UPDATE rosters SET last_batch = 0 WHERE vendor_id = {beta}",
+        ):
+            assert await service.execute(act) == "UPDATE 0"
+        for table in ("service_records", "monthly_deltas"):
+            done = await service.execute(f"DELETE FROM {table} WHERE vendor_id = {beta}")
+            assert done == "DELETE 0"
+        locked = await service.fetch(
+            f"SELECT * FROM service_records WHERE vendor_id = {beta} FOR UPDATE"
+        )
+        assert locked == []
+
+
+async def test_an_import_needs_its_right(market: World, tmp_path: Path) -> None:
+    """`import_users` takes any scope: that of a licensor's analyst must not do."""
+    path = tmp_path / "users.txt"
+    path.write_text("u||n||个人||全价用户||20240101||0||基本行情ZW||Web||a||b||c\n")
+    scope = await market.scope(SZSE)
+    async with market.unchanged():
+        with pytest.raises(Exception, match="IMPORT"):
+            await import_users(
+                market.house.service,
+                scope,
+                "VENDDELTA",
+                FileSource(path),
+                Mode.DELTA,
+                report=lambda _: None,
+                dry_run=True,
+            )
+
+
+# Settings and the pool
+
+_SETTINGS = sqlalchemy.text(
+    "SELECT current_setting('gateway.vendors', true), current_setting('gateway.products', true), "
+    "pg_backend_pid()"
+)
+_COUNT = sqlalchemy.text("SELECT count(*) FROM service_records")
+
+
+@pytest.fixture
+async def narrow(server: EmbeddedPostgres, tmp_path: Path) -> AsyncIterator[World]:
+    """A market whose gateway has one connection."""
+    async with opened(server, tmp_path, pool_size=1) as world:
+        yield await settle(world)
+
+
+async def _is_clean(world: World) -> int:
+    """Demand that the pooled connection has no settings and sees no rows; return its process."""
+    async with world.house.service.connect() as connection:
+        vendors, products, process = (await connection.execute(_SETTINGS)).one()
+        assert not vendors
+        assert not products
+        assert (await connection.execute(_COUNT)).scalar_one() == 0
+        return int(process)
+
+
+class _StopError(Exception):
+    pass
+
+
+@pytest.mark.parametrize("write", [False, True])
+@pytest.mark.parametrize("end", ["commit", "discard", "error", "cancel"])
+async def test_settings_do_not_outlive_the_transaction(
+    narrow: World, end: str, write: bool
+) -> None:
+    scope, before = await narrow.scope(ALPHA), await _is_clean(narrow)
+
+    async def work() -> None:
+        async with open_session(narrow.house.service, scope, write=write) as session:
+            seen = await session.rows(select(_TABLE.c.vendor_id).where(scope.covers(_TABLE)))
+            assert seen
+            if end == "discard":
+                session.discard()
+            if end == "error":
+                raise _StopError
+            if end == "cancel":
+                asyncio.current_task().cancel()  # type: ignore[union-attr]
+                await asyncio.sleep(0)
+
+    task = asyncio.create_task(work())
+    await asyncio.wait([task])
+    assert task.cancelled() == (end == "cancel")
+    assert task.cancelled() or isinstance(task.exception(), _StopError) == (end == "error")
+    assert await _is_clean(narrow) == before
+
+
+_TABLE = metadata.tables["service_records"]
+
+
+async def test_a_client_that_goes_away_takes_no_connection_with_it(
+    narrow: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client that leaves cancels its export, maybe while the export's session opens."""
+    url, begun = await narrow.link(ALPHA), asyncio.Event()
+    execute = asyncpg.Connection.execute
+
+    async def slow(self: asyncpg.Connection, query: str, *rest: Any, **more: Any) -> str:
+        if "gateway.vendors" in query:
+            query += "; SELECT pg_sleep(20)"
+            begun.set()
+        return await execute(self, query, *rest, **more)
+
+    async def receive() -> dict[str, Any]:
+        await begun.wait()
+        await asyncio.sleep(0.1)  # the statement is on its way
+        return {"type": "http.disconnect"}
+
+    async def send(_: Any) -> None:
+        raise AssertionError
+
+    narrow.house.service.pool._timeout = 2  # type: ignore[attr-defined]
+    monkeypatch.setattr(asyncpg.Connection, "execute", slow)
+    await narrow.app(narrow.get(url), receive, send)
+    monkeypatch.undo()
+    for _ in range(3):
+        found = await narrow.answer(BETA, "{ users { totalCount } }")
+        assert found == {"users": {"totalCount": 10}}
+    await _is_clean(narrow)
+
+
+async def test_concurrent_tenants_on_few_connections_get_their_own(market: World) -> None:
+    query = "{ viewer { vendor licensor } users { totalCount nodes { id userName } } }"
+    alone = {who: (await market.ask(who, query)).content for who in PRINCIPALS}
+    turns = list(PRINCIPALS) * 10
+    answers = await asyncio.gather(*(market.ask(who, query) for who in turns))
+    for who, answer in zip(turns, answers, strict=True):
+        assert answer.content == alone[who]
+
+
+# The wall alone: the statements' own predicates left out, and the guard asleep
+
+QUERIES = (
+    "{ users(first: 100) { totalCount delimited nodes { id userId userName vendor { name } "
+    "product { name } contact address phone otherServices { userName } "
+    "history { userName } } } }",
+    '{ users(first: 100, asOf: "2024-06-01T05:30:00Z") { totalCount nodes { userName } } }',
+    '{ users(first: 100, filter: {countedIn: "2024-02"}) { totalCount nodes { userName } } }',
+    '{ monthlyStats(from: "2024-01", to: "2024-06", first: 100) { totalCount delimited nodes { '
+    "vendor { name } product { name } fullPriceCount trialCount newCount endedCount price fee "
+    "users { totalCount nodes { userName } } } } }",
+    "{ vendors { totalCount nodes { name } } products { totalCount nodes { name } } }",
+)
+
+
+@TENANTS
+@pytest.mark.parametrize("query", QUERIES)
+async def test_row_level_security_alone_keeps_the_scope(
+    market: World, monkeypatch: pytest.MonkeyPatch, who: Principal, query: str
+) -> None:
+    right = await market.told(who, query)
+    assert any(word in right for word in who.own)
+    monkeypatch.setattr(Scope, "covers", lambda *_: sqlalchemy.true())
+    refused = await market.errors(who, query)
+    assert {error["extensions"]["code"] for error in refused} == {"INTERNAL"}
+    monkeypatch.setattr(sessions, "check", lambda *_: None)
+    assert await market.told(who, query) == right
+
+
+@TENANTS
+async def test_row_level_security_alone_keeps_exports_in_scope(
+    market: World, monkeypatch: pytest.MonkeyPatch, who: Principal
+) -> None:
+    url = await market.link(who)
+    right = await market.file(url)
+    assert any(word in right for word in who.own)
+    monkeypatch.setattr(Scope, "covers", lambda *_: sqlalchemy.true())
+    monkeypatch.setattr(sessions, "check", lambda *_: None)
+    assert await market.file(url) == right
+
+
+async def test_neither_wall_and_the_rows_are_there(
+    market: World, admin: asyncpg.Connection
+) -> None:
+    """The negative control: what the walls hide exists."""
+    shown = str(await admin.fetch("SELECT * FROM service_records"))
+    assert all(f"{word}" in shown for word in ("alphaKQ", "alphaXJ", "betaZW", "gammaVY"))
