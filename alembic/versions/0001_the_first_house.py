@@ -320,7 +320,10 @@ def _walls() -> Iterator[str]:
             f"THEN CREATE ROLE {role} NOLOGIN; END IF; END $$"
         )
         yield f"GRANT USAGE ON SCHEMA public TO {role}"
-        yield f"DO $$ BEGIN EXECUTE format('GRANT TEMPORARY ON DATABASE %I TO {role}', current_database()); END $$"
+        yield (
+            "DO $$ BEGIN EXECUTE format("
+            f"'GRANT TEMPORARY ON DATABASE %I TO {role}', current_database()); END $$"
+        )
     for table, (whose, service, operator) in ACCESS.items():
         if service:
             yield f"GRANT {service} ON {table} TO gateway_service"
@@ -330,13 +333,26 @@ def _walls() -> Iterator[str]:
             continue
         yield f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY"
         yield f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY"
-        yield f"CREATE POLICY scope ON {table} TO gateway_service USING ({whose}) WITH CHECK ({whose})"
+        yield (
+            f"CREATE POLICY scope ON {table} TO gateway_service "
+            f"USING ({whose}) WITH CHECK ({whose})"
+        )
         if operator:
-            yield f"CREATE POLICY operator ON {table} TO gateway_operator USING (true) WITH CHECK (true)"
-    yield (
-        "DO $$ BEGIN IF NOT pg_has_role(current_user, 'gateway_operator', 'MEMBER') "
-        "THEN GRANT gateway_operator TO CURRENT_USER; END IF; END $$"
-    )
+            yield (
+                f"CREATE POLICY operator ON {table} TO gateway_operator "
+                "USING (true) WITH CHECK (true)"
+            )
+    for role in ("gateway_service", "gateway_operator"):
+        # since PostgreSQL 16 a role's maker may grant it, also to itself, but not act as it
+        yield (
+            "DO $$ BEGIN "
+            "IF current_setting('server_version_num')::int < 160000 THEN "
+            f"IF NOT pg_has_role(current_user, '{role}', 'MEMBER') THEN "
+            f"GRANT {role} TO CURRENT_USER; END IF; "
+            f"ELSIF NOT pg_has_role(current_user, '{role}', 'SET') THEN "
+            f"EXECUTE 'GRANT {role} TO CURRENT_USER WITH SET TRUE, INHERIT TRUE'; "
+            "END IF; END $$"
+        )
     yield "GRANT CREATE ON SCHEMA public TO gateway_operator"
     for signature, (body, caller) in FUNCTIONS.items():
         name = signature.partition("(")[0]

@@ -23,6 +23,13 @@ async def ask(house: House, key: str, document: str, variables: str) -> dict[str
             argument="--variables",
             accepted='a JSON object, for instance {"first": 10}',
         ) from error
+    if not isinstance(values, dict):
+        raise BadInput(
+            "--variables is not an object",
+            "变量不是JSON对象",
+            argument="--variables",
+            accepted='a JSON object, for instance {"first": 10}',
+        )
     scope = await authenticate(house.service, f"Bearer {key}")
     base = house.settings.public_url or f"http://{house.settings.host}:{house.settings.port}"
     context = Context(house.service, scope, house.links, base.rstrip("/"), "en")

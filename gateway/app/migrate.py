@@ -54,6 +54,7 @@ async def _make_database(maker: str, addresses: Addresses) -> None:
     engine = create_async_engine(parse_url(maker), isolation_level="AUTOCOMMIT")
     try:
         async with engine.connect() as connection:
+            await connection.execute(text(f"SELECT pg_advisory_lock({_LOCK})"))
             held = set(await connection.scalars(text("SELECT rolname FROM pg_roles")))
             for role, address in ((OWNER, addresses.owner), (SERVICE, addresses.service)):
                 if role not in held:
@@ -62,7 +63,7 @@ async def _make_database(maker: str, addresses: Addresses) -> None:
                     )
             if OPERATOR_ROLE not in held:
                 await connection.execute(text(f"CREATE ROLE {OPERATOR_ROLE} NOLOGIN"))
-                await connection.execute(text(f"GRANT {OPERATOR_ROLE}, {SERVICE} TO {OWNER}"))
+            await connection.execute(text(f"GRANT {OPERATOR_ROLE}, {SERVICE} TO {OWNER}"))
             databases = set(await connection.scalars(text("SELECT datname FROM pg_database")))
             name = parse_url(addresses.owner).database or DATABASE
             if name not in databases:

@@ -113,7 +113,7 @@ def check(
     if json:
         tell({"lines": lines, "bad": bad}, "", json=True)
     else:
-        console.print(f"{file}: {lines} lines, {bad} bad")
+        console.print(f"{file}: {lines} lines, {bad} bad", markup=False)
     if bad:
         raise typer.Exit(1)
 
@@ -129,7 +129,15 @@ class _ErrorFile:
 
     def __call__(self, bad: BadLine) -> None:
         if self._file is None:
-            self._file = self._part.open("wb")
+            try:
+                self._file = self._part.open("wb")
+            except OSError as error:
+                raise BadInput(
+                    f"{self.path}: {error.strerror}",
+                    f"{self.path}：无法写入",
+                    argument="--errors",
+                    accepted="a path that can be written",
+                ) from error
         self.number += 1
         if self.number <= _SHOWN:
             for problem in bad.problems:
@@ -145,6 +153,8 @@ class _ErrorFile:
                 self._part.replace(self.path)
             else:
                 self._part.unlink(missing_ok=True)
+        elif keep:
+            self.path.unlink(missing_ok=True)
 
 
 @imports.command("users")
@@ -178,6 +188,7 @@ def import_users_command(
                 outcome = await import_users(
                     house.service, scope, vendor, source, mode, report=rejected, dry_run=dry_run
                 )
+            complete = True
         except Refused:
             complete = True
             if rejected.number > _SHOWN:

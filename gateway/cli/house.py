@@ -13,6 +13,7 @@ from gateway.app.migrate import migrate as upgrade
 from gateway.app.server import listening, serve
 from gateway.cli.run import Json, configured, console, in_house, run, tell
 from gateway.demo.load import found_demo
+from gateway.errors import BadInput
 from gateway.tenancy.doctor import examine
 
 
@@ -91,6 +92,18 @@ def _welcome(at: str, keys: dict[str, str]) -> None:
     console.print("Stop with Ctrl-C.", markup=False)
 
 
+def _read(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(
+            f"{file} can't be read",
+            f"{file}：无法读取",
+            argument="FILE",
+            accepted="a GraphQL document in UTF-8",
+        ) from error
+
+
 def query_command(
     file: Annotated[Path, typer.Argument(help="A GraphQL document; - for standard input.")],
     key: Annotated[str, typer.Option(envvar="GATEWAY_KEY", help="The API key to ask with.")],
@@ -100,7 +113,7 @@ def query_command(
     from gateway.app.ask import ask  # noqa: PLC0415 (only this command needs the schema)
 
     async def work(house: House) -> dict[str, object]:
-        text = sys.stdin.read() if str(file) == "-" else await asyncio.to_thread(file.read_text)
+        text = sys.stdin.read() if str(file) == "-" else await asyncio.to_thread(_read, file)
         return await ask(house, key, text, variables)
 
     answer = in_house(work)

@@ -2,6 +2,7 @@
 
 import asyncio
 import getpass
+import os
 import sys
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, NoReturn, TypeVar
@@ -10,11 +11,13 @@ import orjson
 import typer
 from pydantic import ValidationError
 from rich.console import Console
+from rich.markup import escape
+from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.app.house import House, open_house
 from gateway.app.migrate import migrate
 from gateway.config.settings import Settings, settings
-from gateway.errors import BadInput, GatewayError
+from gateway.errors import BadInput, GatewayError, Unavailable
 
 T = TypeVar("T")
 
@@ -63,6 +66,14 @@ def run(work: Callable[[], Awaitable[T]]) -> T:
         fail(error)
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
+    except BrokenPipeError:
+        # whoever read our output has gone: say no more, and let the interpreter close quietly
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(3) from None
+    except (OSError, SQLAlchemyError) as error:
+        what = getattr(error, "strerror", None) or type(error).__name__
+        where = getattr(error, "filename", None)
+        fail(Unavailable(f"{what}{f': {where}' if where else ''}", f"系统错误：{what}"))
 
 
 async def _awaited(work: Callable[[], Awaitable[T]]) -> T:
@@ -86,4 +97,4 @@ def tell(result: dict[str, Any], text: str, *, json: bool) -> None:
 
 def _plain(text: str) -> str:
     """Escape what rich would take for markup."""
-    return text.replace("[", "\\[")
+    return escape(text)

@@ -50,7 +50,7 @@ def parse_url(text: str) -> URL:
     accepted = "postgresql://user:password@host:port/database"
     try:
         url = make_url(text)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         url = None
     if url is None or url.get_backend_name() not in {"postgresql", "postgres"}:
         raise BadInput(
@@ -82,13 +82,18 @@ def make_engine(
     }
     if role is not None:
         settings["role"] = role
+    url = parse_url(address)
+    connect: dict[str, object] = {"server_settings": settings}
+    if "sslmode" in url.query:
+        connect["ssl"] = url.query["sslmode"]
+        url = url.difference_update_query(["sslmode"])
     return create_async_engine(
-        parse_url(address),
+        url,
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=_POOL_SECONDS,
         pool_pre_ping=pre_ping,
-        connect_args={"server_settings": settings},
+        connect_args=connect,
         hide_parameters=True,
         json_deserializer=orjson.loads,
         json_serializer=lambda value: orjson.dumps(value).decode(),

@@ -1,11 +1,13 @@
 """How errors look outside: the caller's language, a public code, and nothing internal."""
 
 import logging
+import re
 import secrets
 import traceback
+from contextlib import suppress
 from typing import Any
 
-from graphql import GraphQLError
+from graphql import ArgumentNode, GraphQLError, ObjectFieldNode, Visitor, parse, visit
 
 from gateway.errors import GatewayError, Language, ScopeViolation
 
@@ -22,13 +24,13 @@ STATUS = {
 
 def language_of(header: str | None) -> Language:
     """Return Chinese if `Accept-Language` prefers it to English, else English."""
+    best: dict[str, float] = {}
     for choice in (header or "").lower().split(","):
-        tag = choice.partition(";")[0].strip()
-        if tag.startswith("zh"):
-            return "zh"
-        if tag.startswith("en"):
-            return "en"
-    return "en"
+        tag, _, weight = choice.partition(";")
+        found = re.fullmatch(r"\s*q=([01](?:\.\d{0,3})?)\s*", weight)
+        language = tag.strip()[:2]
+        best[language] = max(best.get(language, 0.0), float(found[1]) if found else 1.0)
+    return "zh" if best.get("zh", 0.0) > best.get("en", 0.0) else "en"
 
 
 def status_of(error: GatewayError) -> int:
@@ -47,9 +49,15 @@ def public_error(error: GraphQLError, language: Language) -> GraphQLError:
     while isinstance(cause, GraphQLError) and cause.original_error is not None:
         cause = cause.original_error
     if isinstance(cause, GatewayError) and not isinstance(cause, ScopeViolation):
-        return _like(error, cause.message(language), cause.extensions)
+        found = cause.extensions
+        if "argument" not in found and (argument := _argument_of(error)) is not None:
+            found["argument"] = argument
+        return _like(error, cause.message(language), found)
     if cause is None or isinstance(cause, GraphQLError):
-        return _like(error, error.message, {"code": _code(error)})
+        found = {"code": _code(error)}
+        if (argument := _argument_of(error)) is not None:
+            found["argument"] = argument
+        return _like(error, error.message, found)
     incident = secrets.token_hex(8)
     # where and what kind, never the message: a database's messages carry values of rows
     frames = "".join(traceback.format_tb(cause.__traceback__))
@@ -57,6 +65,41 @@ def public_error(error: GraphQLError, language: Language) -> GraphQLError:
     _log.error("incident %s: %s %s\n%s", incident, type(cause).__name__, state, frames)
     message = "内部错误。" if language == "zh" else "Internal error."
     return _like(error, message, {"code": "INTERNAL", "incident": incident})
+
+
+def _argument_of(error: GraphQLError) -> str | None:
+    """Return the variable or the argument whose value could not be read, if it was that."""
+    if error.path is not None:
+        return None
+    if found := re.match(r"Variable '(\$\w+)'", error.message):
+        return found[1]
+    if error.source is None or not error.positions:
+        return None
+    finder = _ArgumentAt(min(error.positions))
+    with suppress(GraphQLError):
+        visit(parse(error.source.body), finder)
+    return ".".join(finder.names) or None
+
+
+class _ArgumentAt(Visitor):
+    """Collects the names of the argument, and of the input fields in it, around a position."""
+
+    def __init__(self, position: int) -> None:
+        super().__init__()
+        self.position, self.names = position, list[str]()
+
+    def enter_argument(self, node: ArgumentNode, *_: object) -> None:
+        """Look at an argument."""
+        self._note(node)
+
+    def enter_object_field(self, node: ObjectFieldNode, *_: object) -> None:
+        """Look at an input object's field."""
+        self._note(node)
+
+    def _note(self, node: ArgumentNode | ObjectFieldNode) -> None:
+        value = node.value.loc
+        if value is not None and value.start <= self.position < value.end:
+            self.names.append(node.name.value)
 
 
 def _code(error: GraphQLError) -> str:

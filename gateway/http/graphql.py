@@ -1,9 +1,11 @@
 """`/graphql`: GraphQL over HTTP, POST, and GET for queries."""
 
 from collections.abc import Callable
+from typing import Any
 
 import orjson
 import strawberry
+from cross_web import HTTPException
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.requests import Request
 from starlette.responses import Response
@@ -12,8 +14,9 @@ from starlette.websockets import WebSocket
 from strawberry.asgi import GraphQL
 from strawberry.http import GraphQLHTTPResponse
 from strawberry.types import ExecutionResult
+from strawberry.types.unset import UNSET
 
-from gateway.errors import GatewayError
+from gateway.errors import BadInput, GatewayError
 from gateway.exports.links import Links
 from gateway.http.errors import body_of, language_of, public_error, status_of
 from gateway.schema.context import Context
@@ -55,6 +58,19 @@ class GraphQLEndpoint(GraphQL[Context, None]):
             await super().__call__(scope, receive, send)
         finally:
             await context.close()
+
+    async def run(self, request: Any, context: Any = UNSET, root_value: Any = UNSET) -> Any:
+        """Answer; what HTTP alone is wrong with is told in the same form as all errors."""
+        try:
+            return await super().run(request, context, root_value)
+        except HTTPException as error:
+            told = BadInput(
+                error.reason,
+                "请求无法读取",
+                accepted='{"query": "…", "variables": {…}} as application/json',
+            )
+            body = orjson.dumps(body_of(told, language_of(request.headers.get("accept-language"))))
+            return Response(body, error.status_code, media_type="application/json")
 
     async def get_context(
         self, request: Request | WebSocket, response: Response | WebSocket

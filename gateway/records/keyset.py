@@ -59,6 +59,8 @@ class Page:
     after: str | None = None
     last: int | None = None
     before: str | None = None
+    within: str = ""
+    """What goes before an argument's name in errors: `users.` for a list nested in figures."""
 
     @property
     def backward(self) -> bool:
@@ -72,7 +74,7 @@ class Page:
             raise BadInput(
                 "first and last exclude each other",
                 "first与last不能同时使用",
-                argument="last",
+                argument=f"{self.within}last",
                 accepted="either first or last",
             )
         name, size = ("last", self.last) if self.backward else ("first", self.first)
@@ -82,7 +84,7 @@ class Page:
             raise BadInput(
                 f"{name}: {size} is out of range",
                 f"{name}：{size}超出范围",
-                argument=name,
+                argument=f"{self.within}{name}",
                 accepted=f"0 to {MAX_PAGE}",
             )
         return size
@@ -104,7 +106,7 @@ def beyond(
     for name, cursor, forward in (("after", page.after, True), ("before", page.before, False)):
         if cursor is None:
             continue
-        values = _decode(keys, cursor, name, scope, vendor_at)
+        values = _decode(keys, cursor, f"{page.within}{name}", scope, vendor_at)
         found.append(_past(keys, values, forward=forward))
     return found
 

@@ -95,7 +95,7 @@ def _drill_down(field: Selected) -> DrillDown:
         )
     return DrillDown(
         fields=list_fields(field),
-        paging=Page(arguments.get("first"), arguments.get("after")),
+        paging=Page(arguments.get("first"), arguments.get("after"), within="users."),
         total="totalCount" in field.names(),
         category=arguments.get("category"),
         filter=read,

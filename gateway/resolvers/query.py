@@ -2,7 +2,14 @@
 
 import strawberry
 from graphql import GraphQLError, Undefined
-from strawberry.extensions import MaxAliasesLimiter, MaxTokensLimiter, ParserCache, ValidationCache
+from strawberry.extensions import (
+    AddValidationRules,
+    MaxAliasesLimiter,
+    MaxTokensLimiter,
+    ParserCache,
+    ValidationCache,
+)
+from strawberry.extensions.query_depth_limiter import create_validator
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext
 
@@ -19,6 +26,9 @@ from gateway.schema.scalars import MONTH
 from gateway.schema.user import User, UserConnection
 from gateway.schema.vendor import Vendor, VendorConnection
 from gateway.schema.viewer import Viewer
+
+_DEPTH_LIMIT = create_validator(15, None, None)
+"""Built once: a rule made anew for each request would defeat the validation cache."""
 
 
 @strawberry.type(description="All that can be asked. Nothing outside the caller's scope exists.")
@@ -62,6 +72,7 @@ def build_schema() -> strawberry.Schema:
         extensions=[
             lambda: ParserCache(maxsize=1000),
             lambda: ValidationCache(maxsize=1000),
+            lambda: AddValidationRules([_DEPTH_LIMIT]),
             lambda: MaxTokensLimiter(max_token_count=5000),
             lambda: MaxAliasesLimiter(max_alias_count=50),
         ],

@@ -1,6 +1,6 @@
 """Scalars beyond GraphQL's own: Date, DateTime and Decimal are Strawberry's, Month is ours."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import strawberry
@@ -29,7 +29,11 @@ def past_instant(value: datetime | None) -> datetime | None:
     """Return an `asOf` instant; BadInput for one without an offset or in the future."""
     if value is None:
         return None
-    if value.tzinfo is None or value > now():
+    try:
+        past = value.tzinfo is not None and value.astimezone(UTC) <= now()
+    except OverflowError:
+        past = False
+    if not past:
         raise BadInput(
             f"{value.isoformat()} is not a past instant",
             f"{value.isoformat()}不是过去的时刻",

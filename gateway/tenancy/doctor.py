@@ -20,9 +20,10 @@ class Finding:
 
 
 _ROLE = text(
-    "SELECT current_user AS name, r.rolsuper, r.rolbypassrls, "
-    "EXISTS (SELECT FROM pg_class c WHERE c.relowner = r.oid AND c.relkind = 'r') AS owns "
-    "FROM pg_roles r WHERE r.rolname = current_user"
+    "SELECT session_user AS login, current_user AS role, bool_or(r.rolsuper) AS rolsuper, "
+    "bool_or(r.rolbypassrls) AS rolbypassrls, "
+    "bool_or(EXISTS (SELECT FROM pg_class c WHERE c.relowner = r.oid AND c.relkind = 'r')) AS owns "
+    "FROM pg_roles r WHERE r.rolname IN (session_user, current_user)"
 )
 _WALLS = text(
     "SELECT relname, relrowsecurity AND relforcerowsecurity FROM pg_class "
@@ -45,7 +46,7 @@ async def examine(engine: AsyncEngine) -> list[Finding]:
         async with engine.connect() as connection:
             role = (await connection.execute(_ROLE)).one()
             walls = {name: bool(on) for name, on in await connection.execute(_WALLS)}
-            version = (await connection.execute(text("SHOW server_version"))).scalar_one()
+            version = (await connection.execute(text("SHOW server_version_num"))).scalar_one()
             encoding = (await connection.execute(text("SHOW server_encoding"))).scalar_one()
             drift = (
                 await connection.execute(
@@ -67,9 +68,13 @@ async def examine(engine: AsyncEngine) -> list[Finding]:
         if held
     ]
     return [
-        Finding("database", int(version.partition(".")[0]) >= 15, f"PostgreSQL {version}"),
+        Finding("database", int(version) >= 150_000, f"PostgreSQL {int(version) // 10_000}"),
         Finding("encoding", encoding == "UTF8", encoding),
-        Finding("role", not powers, f"{role.name} {' and '.join(powers) or 'owns nothing'}"),
+        Finding(
+            "role",
+            not powers,
+            f"{role.login} as {role.role} {' and '.join(powers) or 'owns nothing'}",
+        ),
         Finding(
             "row-level security",
             not open_tables,

@@ -158,24 +158,31 @@ async def test_an_export_holds_only_what_was_asked_for(house: House, tmp_path: P
     assert data == statutory([one for one in rosters_of["B"] if one.product == BASIC], Form())
 
 
+@pytest.mark.parametrize("vendors", [("A",), ("A", "B")])
 async def test_the_log_has_the_receipt(
-    house: House, server: EmbeddedPostgres, database: str, tmp_path: Path
+    house: House, server: EmbeddedPostgres, database: str, tmp_path: Path, vendors: tuple[str, ...]
 ) -> None:
-    await found(house, "A", "B")
+    """The size of a file over several vendors is told to none of them."""
+    await found(house, "A", "B", "C")
     await load(house, "A", statutory(large(1)[:100], Form()), tmp_path)
-    _, receipt = await exported(house, "A", Form(header=True))
+    _, receipt = await exported(house, "A", Form(header=True), UserExport(vendors=vendors))
     connection = await asyncpg.connect(server.url("postgres", database))
     events = await connection.fetch(
-        "SELECT code, actor, detail FROM audit_events JOIN vendors USING (vendor_id)"
-        " WHERE action = 'export.users'"
+        "SELECT action, code, actor, detail FROM audit_events JOIN vendors USING (vendor_id)"
+        " WHERE action LIKE 'export%' ORDER BY action DESC, code"
     )
     await connection.close()
-    assert [(row["code"], row["actor"]) for row in events] == [("A", "test")]
-    assert json.loads(events[0]["detail"]) == {
-        "rows": receipt.rows,
-        "size": receipt.size,
-        "sha256": receipt.sha256,
-    }
+    logged = [(row["action"], row["code"], row["actor"]) for row in events]
+    assert logged == [
+        (action, code, "test")
+        for action in ("export.users.start", "export.users.complete")
+        for code in vendors
+    ]
+    told = {"sha256": receipt.sha256}
+    if len(vendors) == 1:
+        told |= {"rows": receipt.rows, "size": receipt.size}
+    details = [json.loads(row["detail"]) for row in events]
+    assert details == [{}] * len(vendors) + [told] * len(vendors)
 
 
 async def test_an_export_shows_one_snapshot_while_an_import_commits(

@@ -296,7 +296,7 @@ async def test_any_roster(house: House, tmp_path: Path, roster: Roster) -> None:
         assert await recount(session) == 0
 
 
-@examples(50)
+@examples(40)
 @given(run=runs())
 async def test_any_run_of_imports(house: House, tmp_path: Path, run: list[Step]) -> None:
     vendor, model = await new_vendor(house), Model()
@@ -310,7 +310,7 @@ async def test_any_run_of_imports(house: House, tmp_path: Path, run: list[Step])
             assert await recount(session) == 0
 
 
-@examples(30)
+@examples(25)
 @given(run=runs())
 async def test_figures_and_lists_as_of_each_batch(
     house: House, server: EmbeddedPostgres, database: str, tmp_path: Path, run: list[Step]
@@ -329,7 +329,7 @@ async def test_figures_and_lists_as_of_each_batch(
         assert lists == counted_lists(roster, model.products, newest)
 
 
-@examples(30)
+@examples(25)
 @given(roster=ROSTERS)
 async def test_the_lists_filtered_by_a_count(house: House, tmp_path: Path, roster: Roster) -> None:
     vendor, products = await new_vendor(house), products_of(roster)
@@ -340,7 +340,7 @@ async def test_the_lists_filtered_by_a_count(house: House, tmp_path: Path, roste
     assert lists == counted_lists(roster, products, wanted)
 
 
-@examples(30)
+@examples(25)
 @given(run=runs(files=2))
 async def test_the_lists_nested_in_figures(
     house: House, server: EmbeddedPostgres, database: str, tmp_path: Path, run: list[Step]

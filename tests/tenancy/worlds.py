@@ -306,14 +306,14 @@ async def opened(server: EmbeddedPostgres, places: Path, **settings: Any) -> Asy
         await maker.close()
 
 
-async def settle(world: World, only: Principal | None = None) -> World:
+async def settle(world: World, only: Principal | None = None, *, rosters: bool = True) -> World:
     """Set up the market and its keys; with `only`, no more than what that principal may see."""
     world.pairs = list(USERS) if only is None else only.pairs
     with pytest.MonkeyPatch.context() as patch:
         await _catalogue(world, patch)
         for at, vendor, lines in _steps():
             mine = [line for product, line in lines if (vendor, product) in world.pairs]
-            if mine:
+            if mine and rosters:
                 await load(world.house, vendor, mine, world.places)
                 await _date(world, at)
         for who in PRINCIPALS if only is None else (only,):
