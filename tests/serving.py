@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from socket import SO_RCVBUF, SOL_SOCKET, socket
@@ -79,10 +79,8 @@ class Wire:
 
     async def __aexit__(self, *_: object) -> None:
         self.writer.close()
-        try:
+        with suppress(ConnectionError):
             await self.writer.wait_closed()
-        except ConnectionError:
-            pass
 
     def send(self, path: str, method: str = "GET", version: str = "1.1") -> None:
         self.writer.write(f"{method} {path} HTTP/{version}\r\nHost: gateway\r\n\r\n".encode())
@@ -111,14 +109,12 @@ class Wire:
         return Answer(int(first.split()[1]), await self._fields())
 
     async def _chunks(self, answer: Answer) -> None:
-        try:
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
             while size := int(await self.reader.readuntil(b"\r\n"), 16):
                 answer.body += await self.reader.readexactly(size)
                 assert await self.reader.readexactly(2) == b"\r\n"
             answer.trailers = await self._fields()
             answer.whole = True
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
 
     async def _fields(self) -> dict[str, str]:
         found = {}
@@ -149,19 +145,31 @@ def environment(house: House) -> dict[str, str]:
 
 
 _FORKS = """
-import json, os, sys
+import gc, json, os, sys, traceback
 from gateway.cli import main
+
+def run(arguments, environment, files):
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    for number, name in enumerate(files, 1):
+        os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
+    os.environ.clear()
+    os.environ.update(environment)
+    sys.argv = ["gateway", *arguments]
+    try:
+        main()
+    except SystemExit as left:
+        return left.code
+    except BaseException:
+        traceback.print_exc()
+        return 1
+
+gc.freeze()
 for line in sys.stdin:
-    job = json.loads(line)
     child = os.fork()
     if child == 0:
-        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        for number in (1, 2):
-            os.dup2(os.open(job["files"][number - 1], os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
-        os.environ.clear()
-        os.environ.update(job["environment"])
-        sys.argv = ["gateway", *job["arguments"]]
-        main()
+        code = run(**json.loads(line))
+        sys.stdout.flush()
+        os._exit(code)
     print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
 
@@ -188,8 +196,11 @@ class Program:
         }
         async with self._lock:
             code = await asyncio.to_thread(self._ask, json.dumps(job))
-            out, err = (Path(name).read_bytes() for name in self._files)
-        return Ran(code, out, err.decode())
+            return Ran(code, *self._said())
+
+    def _said(self) -> tuple[bytes, str]:
+        out, err = map(Path, self._files)
+        return out.read_bytes(), err.read_text()
 
     def _ask(self, job: str) -> int:
         assert self._process.stdin is not None

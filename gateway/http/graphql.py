@@ -89,6 +89,16 @@ class GraphQLEndpoint(GraphQL[Context, None]):
             result.errors = [public_error(error, context.language) for error in result.errors]
         return await super().process_result(request, result)
 
+    def parse_json(self, data: str | bytes) -> Any:
+        """Read a body: one request as an object."""
+        try:
+            body = orjson.loads(data)
+        except orjson.JSONDecodeError as error:
+            raise HTTPException(400, "the body is not JSON") from error
+        if not isinstance(body, dict):
+            raise HTTPException(400, "the body is not a JSON object")
+        return body
+
     def encode_json(self, data: object) -> bytes:
         """Write JSON."""
         return orjson.dumps(data, default=str)

@@ -278,8 +278,8 @@ USER_EXPORTS: dict[str, tuple[tuple[str, ...], Callable[[Any], bool]]] = {
         lambda one: one.start.year < 2024 or ends_after(one, "20260630"),
     ),
     "dates, both": (
-        ("--start-before", "20240101", "--end-after", "20260630", "--both"),
-        lambda one: one.start.year < 2024 and ends_after(one, "20260630"),
+        ("--start-before", "20260101", "--end-after", "20260630", "--both"),
+        lambda one: one.start.year < 2026 and ends_after(one, "20260630"),
     ),
     "counted": (
         ("--counted-in", f"{A_MONTH[0]}{A_MONTH[1]:02d}", "--product", BASIC),

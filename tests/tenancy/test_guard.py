@@ -341,6 +341,7 @@ def holes(scope: Scope, vendor: int, product: int) -> dict[str, Any]:
         "update of a temporary table from, by SET": update(STAGING).values(user_id=user),
         # raw SQL that is no TextClause, or that the traversal does not reach
         "raw column": select(literal_column(f"({_RAW})")),
+        "raw column with a FROM of its own": select(literal_column("user_id FROM service_records")),
         "raw prefix": select(literal("x")).prefix_with(f"({_RAW}),"),
         "raw suffix": select(literal("x")).suffix_with(f"UNION {_RAW}"),
         "raw hint": select(literal("x")).with_statement_hint(f"UNION {_RAW}"),

@@ -137,7 +137,7 @@ CASES: dict[str, list[str]] = {
     ],
     "Query.monthlyStats": [
         f"{{ monthlyStats({MONTHS}) {{ {STATS} }} }}",
-        f"{{ monthlyStats {{ {STATS} }} }}",
+        "{ monthlyStats { totalCount delimited } }",
         f'{{ monthlyStats(year: 2024, vendors: ["VENDOR"], products: ["PRODUCT"]) {{ {STATS} }} }}',
         f'{{ monthlyStats({MONTHS}, asOf: "{BETWEEN}") {{ nodes {{ {STAT} }} }} }}',
         *(

@@ -1,0 +1,131 @@
+"""Corners that reviewers found: exact cursors, the calendar's ends, aliases, one failing field."""
+
+from pathlib import Path
+
+from graphing import calling
+from market import ENHANCED, found, load
+
+from gateway.app.house import House
+
+LINE = "{}||甲||个人||全价用户||{}||{}||" + ENHANCED + "||Web||0||0||0"
+
+
+async def test_pages_by_fee_are_exact(house: House, tmp_path: Path) -> None:
+    """Several vendors with one fractional fee: a cursor through a float would lose its place."""
+    vendors = ["A", "B", "C", "D", "E"]
+    await found(house, *vendors)
+    for vendor in vendors:
+        await load(house, vendor, [LINE.format(i, "20260101", "0") for i in range(1, 4)], tmp_path)
+    query = """query ($after: String, $way: Direction!) {
+        monthlyStats(from: "2026-02", to: "2026-02", orderBy: [{field: FEE, direction: $way}],
+                     first: 2, after: $after) {
+          nodes { vendor { code } fee } pageInfo { hasNextPage endCursor } } }"""
+    async with calling(house) as caller:
+        for way in ("ASC", "DESC"):
+            seen, after, more = [], None, True
+            while more:
+                page = (await caller.ask(query, way=way, after=after))["monthlyStats"]
+                seen += [node["vendor"]["code"] for node in page["nodes"]]
+                assert {node["fee"] for node in page["nodes"]} == {"37.02"}
+                after, more = page["pageInfo"]["endCursor"], page["pageInfo"]["hasNextPage"]
+            assert sorted(seen) == vendors
+
+
+async def test_the_first_and_the_last_day_of_the_calendar(house: House, tmp_path: Path) -> None:
+    await found(house, "A")
+    lines = [
+        LINE.format("first", "00010101", "0"),
+        LINE.format("last", "99991230", "99991230"),
+        LINE.format("open", "20260101", "0"),
+        LINE.format("very last", "99991231", "0"),
+    ]
+    await load(house, "A", lines, tmp_path)
+    async with calling(house, vendor="A") as caller:
+
+        async def matching(condition: str) -> set[str]:
+            users = await caller.ask(
+                f"{{ users(filter: {{ {condition} }}) {{ nodes {{ userId }} }} }}"
+            )
+            return {node["userId"] for node in users["users"]["nodes"]}
+
+        assert await matching('endAfter: "9999-12-31"') == {"first", "open", "very last"}
+        assert await matching('endTo: "9999-12-31"') == {"last"}
+        assert await matching('startTo: "0001-01-01"') == {"first"}
+        assert await matching('startFrom: "9999-12-31"') == {"very last"}
+        for way in ("ASC", "DESC"):
+            seen, after = [], None
+            for _ in lines:
+                page = await caller.ask(
+                    """query ($after: String, $way: Direction!) { users(first: 1, after: $after,
+                    orderBy: [{field: START_DATE, direction: $way}])
+                    { nodes { userId } pageInfo { endCursor } } }""",
+                    after=after,
+                    way=way,
+                )
+                seen += [node["userId"] for node in page["users"]["nodes"]]
+                after = page["users"]["pageInfo"]["endCursor"]
+            expected = ["first", "open", "last", "very last"]
+            assert seen == (expected if way == "ASC" else expected[::-1])
+        year = await caller.ask("{ monthlyStats(year: 1) { nodes { month fullPriceCount } } }")
+        assert {node["fullPriceCount"] for node in year["monthlyStats"]["nodes"]} == {1}
+
+
+async def test_one_connection_twice_with_different_lists(house: House, tmp_path: Path) -> None:
+    await found(house, "A")
+    trial = LINE.format("t", "20260101", "0").replace("全价用户", "试用用户")
+    await load(house, "A", [LINE.format("f", "20260101", "0"), trial], tmp_path)
+    async with calling(house, vendor="A") as caller:
+        stats = (
+            await caller.ask(
+                """{ monthlyStats(from: "2026-02", to: "2026-02") {
+                x: nodes { users(category: FULL_PRICE) { nodes { userId } } }
+                y: nodes { users(category: TRIAL) { nodes { userId } } }
+                edges { node { users { totalCount } } } } }"""
+            )
+        )["monthlyStats"]
+        assert [u["userId"] for u in stats["x"][0]["users"]["nodes"]] == ["f"]
+        assert [u["userId"] for u in stats["y"][0]["users"]["nodes"]] == ["t"]
+        assert stats["edges"][0]["node"]["users"]["totalCount"] == 2
+        users = await caller.ask(
+            "{ users { a: nodes { otherServices { userId } } b: nodes { otherServices { userName }"
+            " history { batch } } } }"
+        )
+        assert len(users["users"]["a"]) == len(users["users"]["b"]) == 2
+        vendor = (await caller.ask('{ vendor(code: "A") { id } }'))["vendor"]["id"]
+        node = await caller.ask(
+            "query ($id: ID!) { node(id: $id)"
+            " { ... on Vendor { x: code } ... on User { x: userName } } }",
+            id=vendor,
+        )
+        assert node == {"node": {"x": "A"}}
+
+
+async def test_one_bad_value_does_not_take_the_answer_with_it(house: House, tmp_path: Path) -> None:
+    await found(house, "A")
+    await load(house, "A", [LINE.format("u", "20260101", "0")], tmp_path)
+    query = (
+        "query ($s: String) {"
+        " a: users(filter: {search: $s}) { totalCount } b: users { totalCount } }"
+    )
+    async with calling(house, vendor="A") as caller:
+        answer = await caller.post(query, s="\0")
+        assert answer.status_code == 200
+        codes = {error["extensions"]["code"] for error in answer.json()["errors"]}
+        assert codes == {"BAD_USER_INPUT"}
+        assert (await caller.ask(query, s="u"))["a"] == {"totalCount": 1}
+
+
+async def test_bodies_that_are_no_request_are_told_in_json(house: House) -> None:
+    await found(house, "A")
+    async with calling(house, vendor="A") as caller:
+        for body in (b"{", b"[]", b"3", b"null", b"{}", b'{"query": 1}', b"\xff"):
+            answer = await caller.client.post(
+                "/graphql",
+                content=body,
+                headers={
+                    "Authorization": f"Bearer {caller.key}",
+                    "Content-Type": "application/json",
+                },
+            )
+            assert 400 <= answer.status_code < 500 or answer.json()["errors"], body
+            assert answer.json()["errors"][0]["message"]
