@@ -123,7 +123,7 @@ class _ErrorFile:
 
     def __init__(self, path: Path, encoding: Callable[[], TextEncoding]) -> None:
         self.path, self._encoding = path, encoding
-        self._part = path.with_name(f"{path.name}.{os.getpid()}.part")
+        self._part = Path(f"{path}.{os.getpid()}.part")
         self._file: BinaryIO | None = None
         self.number = 0
 
@@ -143,18 +143,32 @@ class _ErrorFile:
             for problem in bad.problems:
                 console.print(problem.text(), markup=False)
         text = "".join(f"{line}\n" for line in bad.mendable())
-        self._file.write(text.encode(self._encoding().value, "backslashreplace"))
+        self._file.write(text.encode("utf-8", "backslashreplace"))
 
     def finish(self, *, keep: bool) -> None:
         """Give the file its name, or remove it."""
         if self._file is not None:
             self._file.close()
             if keep:
+                # only now is it certain which encoding the file itself has
+                if self._encoding() is not TextEncoding.UTF_8:
+                    _transcode(self._part, self._encoding())
                 self._part.replace(self.path)
             else:
                 self._part.unlink(missing_ok=True)
         elif keep:
             self.path.unlink(missing_ok=True)
+
+
+def _transcode(path: Path, encoding: TextEncoding) -> None:
+    """Write a UTF-8 file anew in another encoding."""
+    anew = Path(f"{path}.{encoding.value}")
+    with (
+        path.open(encoding="utf-8", newline="") as old,
+        anew.open("w", encoding=encoding.value, newline="") as new,
+    ):
+        new.writelines(old)
+    anew.replace(path)
 
 
 @imports.command("users")
@@ -179,9 +193,7 @@ def import_users_command(
             scope = await session.scope()
         bar, advance = _progress(file)
         source = FileSource(file, _encoding(encoding), advance)
-        rejected = _ErrorFile(
-            errors or file.with_name(f"{file.name}.rejected"), lambda: source.encoding
-        )
+        rejected = _ErrorFile(errors or Path(f"{file}.rejected"), lambda: source.encoding)
         complete = False
         try:
             with bar:

@@ -10,8 +10,10 @@ from gateway.exports.stream import Receipt, Sink
 
 async def to_file(path: Path, write: Callable[[Sink], Awaitable[Receipt]]) -> Receipt:
     """Let `write` fill a file beside the path, and give it the path's name when it is complete."""
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    part = Path(f"{path}.{os.getpid()}.part")
     try:
+        if path.is_dir():
+            raise IsADirectoryError(21, "Is a directory")
         file = part.open("wb")
     except OSError as error:
         raise BadInput(

@@ -13,6 +13,12 @@ from gateway.errors import GatewayError, Language, ScopeViolation
 
 _log = logging.getLogger(__name__)
 
+_SCALAR = re.compile(r"Value cannot represent a (Date|DateTime|Decimal)\b")
+_FORMS = {
+    "Date": "a calendar date as YYYY-MM-DD",
+    "DateTime": "an instant with its offset, as 2026-11-21T16:00:00+08:00",
+    "Decimal": "a decimal number as text",
+}
 STATUS = {
     "UNAUTHENTICATED": 401,
     "NOT_FOUND": 404,
@@ -54,10 +60,7 @@ def public_error(error: GraphQLError, language: Language) -> GraphQLError:
             found["argument"] = argument
         return _like(error, cause.message(language), found)
     if cause is None or isinstance(cause, GraphQLError):
-        found = {"code": _code(error)}
-        if (argument := _argument_of(error)) is not None:
-            found["argument"] = argument
-        return _like(error, error.message, found)
+        return _like(error, error.message, _refusal(error))
     incident = secrets.token_hex(8)
     # where and what kind, never the message: a database's messages carry values of rows
     frames = "".join(traceback.format_tb(cause.__traceback__))
@@ -65,6 +68,20 @@ def public_error(error: GraphQLError, language: Language) -> GraphQLError:
     _log.error("incident %s: %s %s\n%s", incident, type(cause).__name__, state, frames)
     message = "内部错误。" if language == "zh" else "Internal error."
     return _like(error, message, {"code": "INTERNAL", "incident": incident})
+
+
+def _refusal(error: GraphQLError) -> dict[str, Any]:
+    """Return the extensions of an error that GraphQL's own rules raise."""
+    scalar = _SCALAR.search(error.message)
+    argument = _argument_of(error)
+    if scalar is None and not (argument or "").startswith("$"):
+        return {"code": _code(error)}
+    found = {"code": "BAD_USER_INPUT"}
+    if argument is not None:
+        found["argument"] = argument
+    if scalar is not None:
+        found["accepted"] = _FORMS[scalar[1]]
+    return found
 
 
 def _argument_of(error: GraphQLError) -> str | None:
@@ -105,8 +122,6 @@ class _ArgumentAt(Visitor):
 def _code(error: GraphQLError) -> str:
     if error.message.startswith("Syntax Error"):
         return "GRAPHQL_PARSE_FAILED"
-    if error.message.startswith("Variable "):
-        return "BAD_USER_INPUT"
     return "GRAPHQL_VALIDATION_FAILED" if error.path is None else "BAD_USER_INPUT"
 
 

@@ -85,7 +85,11 @@ async def monthly_stats(
 def _drill_down(field: Selected) -> DrillDown:
     arguments = field.arguments
     wanted = arguments.get("filter")
-    read = wanted.read() if wanted else UserFilter()
+    try:
+        read = wanted.read() if wanted else UserFilter()
+    except BadInput as error:
+        error.argument = f"users.{error.argument}"
+        raise
     if read.counted_in is not None:
         raise BadInput(
             "the list belongs to a month already",

@@ -22,6 +22,7 @@ from graphql import (
     get_directive_values,
     get_named_type,
 )
+from graphql.execution.values import VariableValues
 from strawberry import Info
 from strawberry.types.arguments import convert_arguments
 from strawberry.types.field import StrawberryField
@@ -101,8 +102,8 @@ def _fields(
     raw: GraphQLResolveInfo[Any], selection: SelectionSetNode | None
 ) -> Iterator[FieldNode]:
     for node in selection.selections if selection else ():
-        skip = get_directive_values(GraphQLSkipDirective, node, raw.variable_values)
-        include = get_directive_values(GraphQLIncludeDirective, node, raw.variable_values)
+        skip = get_directive_values(GraphQLSkipDirective, node, _variables(raw))
+        include = get_directive_values(GraphQLIncludeDirective, node, _variables(raw))
         if (skip and skip["if"]) or (include and not include["if"]):
             continue
         if isinstance(node, FieldNode):
@@ -113,13 +114,19 @@ def _fields(
             yield from _fields(raw, raw.fragments[node.name.value].selection_set)
 
 
+def _variables(raw: GraphQLResolveInfo[Any]) -> VariableValues:
+    """Wrap the coerced variables again: Strawberry hands resolvers the plain dictionary."""
+    plain: Any = raw.variable_values
+    return VariableValues(sources={}, coerced=plain)
+
+
 def _arguments(raw: GraphQLResolveInfo[Any], definition: Any, node: FieldNode) -> dict[str, Any]:
     declared = definition.extensions.get("strawberry-definition")
     if not definition.args or not isinstance(declared, StrawberryField):
         return {}
     schema = raw.schema._strawberry_schema  # type: ignore[attr-defined]  # noqa: SLF001
     return convert_arguments(
-        get_argument_values(definition, node, raw.variable_values),
+        get_argument_values(definition, node, _variables(raw)),
         declared.arguments,
         scalar_registry=schema.schema_converter.scalar_registry,
         config=schema.config,

@@ -130,10 +130,10 @@ async def test_any_path_will_do(run: Run, house: House, tmp_path: Path, name: st
     ran = await run("import", "users", bad, "--vendor", "A")
     assert ran.code == 1, ran.err
     assert f"{bad}.rejected" in ran.err
-    assert bad.with_name(f"{name}.rejected").exists()
+    assert bad.with_name(f"{bad.name}.rejected").exists()
     write(bad, GOOD)
     assert (await done(run, "import", "users", bad, "--vendor", "A"))["added"] == 1
-    out = bad.with_name(f"out {name}")
+    out = bad.with_name(f"out {bad.name}")
     told = await done(run, "export", "users", "--vendor", "A", "-o", out)
     assert told["file"] == str(out)
     assert out.read_text() == f"{GOOD}\n"

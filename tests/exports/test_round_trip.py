@@ -102,7 +102,7 @@ async def test_any_roster_comes_out_as_it_went_in(
 
 
 async def test_twenty_thousand_lines_in_every_form(house: House, tmp_path: Path) -> None:
-    """Characters of one to four bytes stand across the boundaries of chunks."""
+    """Many pieces of a file, characters of one to four bytes on both sides of their ends."""
     roster = large(1)
     await found(house, "A")
     await load(house, "A", statutory(roster, Form()), tmp_path)
@@ -238,6 +238,8 @@ async def test_a_file_has_its_name_only_when_it_is_complete(house: House, tmp_pa
         await to_file(path, write_half)
     assert list(folder.iterdir()) == []
     receipt = await to_file(path, write)
-    assert list(folder.iterdir()) == [path]
     assert receipt == receipt_of(path.read_bytes(), len(roster))
+    with pytest.raises(OSError, match="No space left"):
+        await to_file(path, write_half)
+    assert list(folder.iterdir()) == [path]
     assert path.read_bytes() == statutory(roster, Form())

@@ -300,7 +300,7 @@ async def held_up(
         importing = asyncio.create_task(load(house, "A", lines, place))
         waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
         async with asyncio.timeout(60):
-            while not await admin.fetchval(waiting):  # noqa: ASYNC110 (a lock sets no event)
+            while not await admin.fetchval(waiting):
                 await asyncio.sleep(0.01)
         yield importing
 

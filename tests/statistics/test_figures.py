@@ -296,7 +296,7 @@ async def test_any_roster(house: House, tmp_path: Path, roster: Roster) -> None:
         assert await recount(session) == 0
 
 
-@examples(40)
+@examples(30)
 @given(run=runs())
 async def test_any_run_of_imports(house: House, tmp_path: Path, run: list[Step]) -> None:
     vendor, model = await new_vendor(house), Model()
@@ -310,7 +310,7 @@ async def test_any_run_of_imports(house: House, tmp_path: Path, run: list[Step])
             assert await recount(session) == 0
 
 
-@examples(25)
+@examples(15)
 @given(run=runs())
 async def test_figures_and_lists_as_of_each_batch(
     house: House, server: EmbeddedPostgres, database: str, tmp_path: Path, run: list[Step]

@@ -49,7 +49,7 @@ TENANTS = pytest.mark.parametrize("who", PRINCIPALS, ids=[who.code for who in PR
 ABSENT = "NOSUCHNAME"
 RANDOM = settings(
     deadline=None,
-    max_examples=60,
+    max_examples=35,
     derandomize=True,
     database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],

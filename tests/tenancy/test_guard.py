@@ -565,7 +565,7 @@ async def test_what_the_guard_passes_at_random_needs_no_other_wall(
     monkeypatch.setattr("gateway.tenancy.session.check", lambda *_: None)
     scope = (await market.scope(BETA)).narrow(products=[ENHANCED])
     outcomes = Counter[tuple[bool, bool]]()
-    for seed in range(200):
+    for seed in range(120):
         rows = _random_select(random.Random(seed), scope).subquery("q")
         digest = func.sum(func.hashtext(cast(func.row(*rows.c), Text)))
         statement = select(func.count(), digest).select_from(rows)
@@ -577,5 +577,5 @@ async def test_what_the_guard_passes_at_random_needs_no_other_wall(
         same = await _rows(unwalled, statement) == await _walled(market, scope, statement)
         assert same or not passed, f"seed {seed}: {statement}"
         outcomes[passed, same] += 1
-    assert outcomes[True, True] > 25
-    assert outcomes[False, False] > 25
+    assert outcomes[True, True] > 20
+    assert outcomes[False, False] > 20

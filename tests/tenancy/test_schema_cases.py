@@ -113,8 +113,7 @@ CASES: dict[str, list[str]] = {
         *(
             f"query({CURSORS}) {{ users(first: 8, after: $after, orderBy: [{{field: {field}, "
             f"direction: {direction}}}]) {{ totalCount {PAGE} nodes {{ {SHORT} }} }} }}"
-            for field in ORDERS
-            for direction in ("ASC", "DESC")
+            for field, direction in zip(ORDERS, cycle(("DESC", "ASC")), strict=False)
         ),
     ],
     "User.otherServices": [
