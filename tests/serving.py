@@ -98,7 +98,7 @@ class Wire:
             answer.body = await self.reader.readexactly(int(answer.headers["content-length"]))
             answer.whole = True
         elif answer.headers.get("transfer-encoding") == "chunked":
-            await self._chunks(answer)
+            await self.rest(answer)
         else:
             answer.body = await self.reader.read()
         return answer
@@ -108,7 +108,8 @@ class Wire:
         first = (await self.reader.readline()).decode()
         return Answer(int(first.split()[1]), await self._fields())
 
-    async def _chunks(self, answer: Answer) -> None:
+    async def rest(self, answer: Answer) -> None:
+        """Read a chunked body and its trailers to the end, or to where they break off."""
         with suppress(asyncio.IncompleteReadError, ConnectionError):
             while size := int(await self.reader.readuntil(b"\r\n"), 16):
                 answer.body += await self.reader.readexactly(size)

@@ -131,6 +131,7 @@ class Merge:
         if self._fresh:
             await self._add(batch, last_record, at)
             await add_deltas(self._session, self._as_records(), sign=1)
+            await tidy(self._session)
             return
         await self._session.create(self._counted)
         await self._count(sign=-1)

@@ -1,4 +1,4 @@
-"""The program `gateway` as a vendor's or an operator's script sees it: output, files, exit codes."""
+"""The program `gateway` as a script sees it: output, files, exit codes."""
 
 import asyncio
 import hashlib
@@ -610,7 +610,8 @@ def binary(place: Path) -> Path:
 async def test_query_answers_as_the_server_does(run: Run, house: House, tmp_path: Path) -> None:
     await found(house, "A")
     await load(house, "A", with_status(ROSTER), tmp_path)
-    document = "{ users { totalCount delimited nodes { startDate endDate } } monthlyStats { nodes { fee } } }"
+    document = """{ users { totalCount delimited nodes { startDate endDate } }
+        monthlyStats { nodes { fee } } }"""
     async with calling(house, vendor="A") as caller:
         answer = await caller.ask(document)
         ran = await run("query", write(tmp_path / "q.graphql", document), "--key", caller.key)

@@ -257,17 +257,12 @@ async def test_cursors_of_other_orders_and_forged_ones(house: House, tmp_path: P
             error = await caller.refused(PAGE, after=own, orderBy=order)
             assert_bad_input(error, "after")
         names, place = json.loads(base64.urlsafe_b64decode(own + "=" * (-len(own) % 4)))
-        forged = [
-            [names, place[:-1]],
-            [names, [*place, 1]],
-            [names, None],
-            [names, {}],
-            [place, names],
-            *([names, [*place[:i], value, *place[i + 1 :]]]
-              for i in range(len(place))
-              for value in (None, True, 1.5, [], {}, "B", "\0", "2026-02-30", 2**31, 2**63, -(2**40))
-              if not (isinstance(value, str) and names[i] == "USER_ID ASC" and value == "B")),
-        ]  # fmt: skip
+        forged = [[names, place[:-1]], [names, [*place, 1]], [names, None], [names, {}]]
+        forged += [
+            [names, [*place[:i], value, *place[i + 1 :]]]
+            for i in range(len(place))
+            for value in (None, True, 1.5, [], {}, "B", "\0", "2026-02-30", 2**31, 2**63, -(2**40))
+        ]
         wrong = {}
         for document in forged:
             text = json.dumps(document)

@@ -176,12 +176,14 @@ async def test_an_old_client_gets_the_whole_file(house: House, tmp_path: Path) -
 
 async def test_a_download_does_not_change_while_imports_do(house: House, tmp_path: Path) -> None:
     """One snapshot serves a file, however slowly it is read."""
-    async with offered(house, tmp_path, long_lines()) as (address, caller):
-        async with await Wire.open(address, buffer=SMALL_BUFFER) as wire:
-            wire.send(await link(caller))
-            answer = await wire.head()
-            await load(house, "A", long_lines()[: MANY // 2], tmp_path)
-            await wire._chunks(answer)
+    async with (
+        offered(house, tmp_path, long_lines()) as (address, caller),
+        await Wire.open(address, buffer=SMALL_BUFFER) as wire,
+    ):
+        wire.send(await link(caller))
+        answer = await wire.head()
+        await load(house, "A", long_lines()[: MANY // 2], tmp_path)
+        await wire.rest(answer)
     assert_receipt(answer)
     assert answer.trailers["export-rows"] == str(MANY)
 
@@ -231,7 +233,7 @@ async def test_a_failure_in_the_middle_leaves_the_body_without_its_end(
             answer = await wire.head()
             (work,) = await busy(owner, 1)
             await owner.execute("SELECT pg_terminate_backend($1)", work["pid"])
-            await wire._chunks(answer)
+            await wire.rest(answer)
         assert answer.body
         assert not answer.whole
         assert answer.trailers == {}

@@ -177,9 +177,18 @@ async def test_a_refused_body_says_so_as_graphql_does(house: House, name: str) -
 
 @pytest.mark.parametrize(
     "query",
-    ["", "query=", "query={", "query={viewer{name}}&variables=[", "query={viewer{name}}&variables=3",
-     "query={viewer{name}}&operationName=x", "query=%FF", "x=1", "query=mutation{x}"],
-)  # fmt: skip
+    [
+        "",
+        "query=",
+        "query={",
+        "query={viewer{name}}&variables=[",
+        "query={viewer{name}}&variables=3",
+        "query={viewer{name}}&operationName=x",
+        "query=%FF",
+        "x=1",
+        "query=mutation{x}",
+    ],
+)
 async def test_a_bad_get_is_the_callers_fault(house: House, query: str) -> None:
     async with calling(house) as caller, client_of(house) as client:
         answer = await client.get(

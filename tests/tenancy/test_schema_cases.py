@@ -44,6 +44,7 @@ STAT = f"""
 """
 STATS = f"totalCount delimited {PAGE} edges {{ cursor node {{ {STAT} }} }} nodes {{ {STAT} }}"
 MONTHS = 'from: "2024-01", to: "2024-06"'
+FEW_MONTHS = 'from: "2024-04", to: "2024-05"'
 CURSORS = "$after: String"
 ORDERS = list(UserOrderField.__members__)
 FIGURES = list(MonthlyStatOrderField.__members__)
@@ -140,7 +141,7 @@ CASES: dict[str, list[str]] = {
         f'{{ monthlyStats(year: 2024, vendors: ["VENDOR"], products: ["PRODUCT"]) {{ {STATS} }} }}',
         f'{{ monthlyStats({MONTHS}, asOf: "{BETWEEN}") {{ nodes {{ {STAT} }} }} }}',
         *(
-            f"query({CURSORS}) {{ monthlyStats({MONTHS}, first: 12, after: $after, orderBy: "
+            f"query({CURSORS}) {{ monthlyStats({FEW_MONTHS}, first: 6, after: $after, orderBy: "
             f"[{{field: {field}, direction: {direction}}}]) {{ totalCount {PAGE} "
             "nodes { vendor { code } product { name } month fee } } }"
             for field, direction in zip(FIGURES, cycle(("ASC", "DESC")), strict=False)
@@ -148,10 +149,10 @@ CASES: dict[str, list[str]] = {
         f'{{ monthlyStats({MONTHS}, asOf: "{BETWEEN}") {{ {STATS} }} }}',
     ],
     "MonthlyStat.users": [
-        f"{{ monthlyStats({MONTHS}) {{ nodes {{ {DRILL_DOWN} }} }} }}",
-        f'{{ monthlyStats({MONTHS}, asOf: "{BETWEEN}") {{ nodes {{ {DRILL_DOWN} }} }} }}',
-        f"{{ monthlyStats({MONTHS}) {{ edges {{ node {{ users {{ {USERS} }} }} }} }} }}",
-        f"query({CURSORS}) {{ monthlyStats({MONTHS}) {{ nodes {{ users(first: 1, after: $after, "
+        f"{{ monthlyStats({FEW_MONTHS}) {{ nodes {{ {DRILL_DOWN} }} }} }}",
+        f'{{ monthlyStats({FEW_MONTHS}, asOf: "{BETWEEN}") {{ nodes {{ {DRILL_DOWN} }} }} }}',
+        f"{{ monthlyStats({FEW_MONTHS}) {{ edges {{ node {{ users {{ {USERS} }} }} }} }} }}",
+        f"query({CURSORS}) {{ monthlyStats({FEW_MONTHS}) {{ nodes {{ users(first: 1, after: $after, "
         'category: TRIAL, filter: {search: "szse"}, orderBy: [{field: USER_NAME}]) '
         f"{{ totalCount {PAGE} nodes {{ {SHORT} }} }} }} }} }}",
     ],
