@@ -149,7 +149,7 @@ def _decode(
                 argument=name,
                 accepted="a cursor of the same list with the same orderBy",
             )
-        if len(values) != len(keys):
+        if not isinstance(values, list) or len(values) != len(keys):
             raise _bad(name)
         if vendor_at is not None:
             values[vendor_at] = scope.vendor_number(values[vendor_at])

@@ -202,6 +202,7 @@ def _others(
     return (
         select(func.coalesce(func.json_agg(ordered), func.json_build_array()))
         .select_from(inner)
+        .where(vendor.c.vendor_id == inner.c.vendor_id)
         .correlate(row, vendor)
         .scalar_subquery()
     )

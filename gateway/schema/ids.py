@@ -26,6 +26,6 @@ class GlobalId:
             kind, *parts = orjson.loads(base64.b64decode(padded, b"-_", validate=True))
         except (binascii.Error, UnicodeError, ValueError, TypeError):
             return None
-        if not isinstance(kind, str) or not all(isinstance(part, str | int) for part in parts):
+        if not isinstance(kind, str) or not all(type(part) in {str, int} for part in parts):
             return None
         return cls(kind, tuple(parts))

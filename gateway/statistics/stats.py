@@ -72,14 +72,12 @@ def stat_page(
             func.json_agg(aggregate_order_by(document, *ordering(shown))), func.json_build_array()
         )
     ).select_from(inner)
-    number = _total(stats) if total else null()
+    number: Any = null()
+    if total:
+        number = select(func.count()).select_from(every).scalar_subquery()
     return select(
         func.json_build_object("total", number, "rows", listed.scalar_subquery())
     ).scalar_subquery()
-
-
-def _total(stats: StatList) -> ScalarSelect[int]:
-    return select(func.count()).select_from(figures(stats)).scalar_subquery()
 
 
 def _users(stats: StatList, wanted: DrillDown, row: Any) -> ScalarSelect[Any]:

@@ -3,7 +3,7 @@
 import hashlib
 import re
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 _FORM = re.compile(r"gw_([a-z0-9]{8})_([A-Za-z0-9_-]{43})")
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
@@ -14,7 +14,7 @@ class NewKey:
     """A key at the only moment at which it is known."""
 
     prefix: str
-    secret: str
+    secret: str = field(repr=False)
 
     @property
     def text(self) -> str:

@@ -454,20 +454,6 @@ async def outcomes(
     }
 
 
-@pytest.mark.parametrize(("code", "commands"), [(2, USAGE), (1, REFUSED)], ids=["usage", "refused"])
-async def test_wrong_usage_is_2_and_refused_input_1(
-    run: Run, house: House, tmp_path: Path, code: int, commands: tuple[tuple[str, ...], ...]
-) -> None:
-    await found(house, "A")
-    wrong = {
-        " ".join(command): (ran.code, ran.err[-200:])
-        for command, ran in (await outcomes(run, tmp_path, commands)).items()
-        if ran.code != code or "Traceback" in ran.err or not ran.err
-    }
-    assert wrong == {}
-    assert await exported(run) == []
-
-
 NEEDS_DATABASE: tuple[tuple[str, ...], ...] = (
     ("migrate",),
     ("doctor",),

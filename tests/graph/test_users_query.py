@@ -148,10 +148,11 @@ def date_cases() -> dict[str, tuple[dict[str, Any], Predicate]]:
         cases[f"{start} {end} null"] = (two | {"dateJoin": None}, either)
         cases[f"{start} {end} OR"] = (two | {"dateJoin": "OR"}, either)
         cases[f"{start} {end} AND"] = (two | {"dateJoin": "AND"}, both)
-        closed = {"startFrom": min(start, end).isoformat(), "startTo": max(start, end).isoformat()}
+        low, high = sorted((start, end))
+        closed = {"startFrom": low.isoformat(), "startTo": high.isoformat()}
         cases[f"{start} {end} range"] = (
             closed,
-            lambda one, days=sorted((start, end)): days[0] <= one.start <= days[1],
+            lambda one, low=low, high=high: low <= one.start <= high,
         )
     together = {
         "startBefore": MIDDLE.isoformat(),

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import shutil
-import signal
 import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -15,7 +14,7 @@ import httpx
 import pytest
 from graphing import Caller, calling
 from market import ENHANCED, found, load
-from serving import GATEWAY, Program, Wire, environment, serving
+from serving import Wire, serving
 
 from gateway.app.house import House, open_house
 from gateway.app.migrate import migrate
@@ -222,30 +221,3 @@ async def test_many_callers_at_once(house: House, tmp_path: Path) -> None:
         )
     for answer, name in zip(answers, ("甲", "乙") * 20, strict=True):
         assert {part["nodes"][0]["userName"] for part in answer.values()} == {name}
-
-
-async def test_the_program_serves_until_it_is_told_to_stop(house: House, tmp_path: Path) -> None:
-    process = await asyncio.create_subprocess_exec(
-        GATEWAY, "serve", stderr=asyncio.subprocess.PIPE, env=environment(house)
-    )
-    try:
-        assert process.stderr is not None
-        said = (await process.stderr.readline()).decode()
-        assert said.startswith("serving on http://127.0.0.1:"), said
-        at = httpx.URL(said.split()[2])
-        assert at.port is not None
-        async with await Wire.open((at.host, at.port)) as wire:
-            assert (await wire.get("/readyz")).status == 200
-        other = Program(tmp_path)
-        taken = await other.run(house, "serve", GATEWAY_PORT=str(at.port))
-        other.close()
-        assert taken.code == 2, taken.err
-        assert "GATEWAY_PORT" in taken.err
-        process.send_signal(signal.SIGTERM)
-        rest = (await process.stderr.read()).decode()
-        assert await process.wait() in (0, 128 + signal.SIGTERM, -signal.SIGTERM)
-        assert "Traceback" not in rest
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()

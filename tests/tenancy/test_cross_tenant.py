@@ -88,35 +88,6 @@ async def test_a_foreign_id_is_like_one_that_never_was(market: World, who: Princ
             assert (answer.content, answer.headers) == (absent.content, absent.headers)
 
 
-@pytest.mark.parametrize(
-    "value",
-    [
-        ["User", "VENDBETA", 1],
-        ["User", "VENDALPHA", 0],
-        ["User", "VENDALPHA", -1],
-        ["User", "VENDALPHA", 2**63],
-        ["User", "VENDALPHA", "1"],
-        ["User", "VENDALPHA", True],
-        ["User", "VENDALPHA", 1, 1],
-        ["User", 1811111119, 1],
-        ["User", "vendalpha", 1],
-        ["User", "VENDALPHA\0", 1],
-        ["Vendor", "VENDBETA"],
-        ["Vendor", 1811111119],
-        ["Product", FUTURES],
-        ["Licensor", "SZSEINFO"],
-        ["ApiKey", "lphalpha"],
-        [],
-        {},
-        "User",
-        None,
-    ],
-    ids=str,
-)
-async def test_a_made_up_id_is_nothing(market: World, value: Any) -> None:
-    assert await market.answer(ALPHA, NODE, id=sealed(value)) == {"node": None}
-
-
 _BYTES = st.lists(st.tuples(st.integers(0, 500), st.integers(0, 255)), min_size=1, max_size=3)
 
 
@@ -197,28 +168,6 @@ async def test_a_tampered_cursor_tells_nothing(
     if answer.json()["data"] is not None:
         (found,) = answer.json()["data"].values()
         assert found["totalCount"] == page["totalCount"]
-
-
-@pytest.mark.parametrize(
-    "place",
-    [
-        ["a", "VENDALPHA", 2**63],
-        ["a", "VENDALPHA", 1.5],
-        ["a", "VENDALPHA", None],
-        ["a", "VENDALPHA"],
-        ["a\0", "VENDALPHA", 1],
-        ["a", ["VENDALPHA"], 1],
-        ["a", {"VENDALPHA": 1}, 1],
-        {"0": "a", "1": "VENDALPHA", "2": 1},
-        "abc",
-        None,
-    ],
-    ids=str,
-)
-async def test_an_impossible_cursor_is_refused_as_such(market: World, place: Any) -> None:
-    cursor = sealed([["USER_ID ASC", "VENDOR ASC", "ID ASC"], place])
-    (error,) = await market.errors(ALPHA, LISTS["users"], c=cursor)
-    assert error["extensions"]["code"] == "BAD_USER_INPUT"
 
 
 @pytest.mark.parametrize("number", [-(2**31) - 1, -1, 0, 2**31, 2**62])
