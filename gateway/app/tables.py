@@ -2,7 +2,6 @@
 
 import gateway.audit.models
 import gateway.catalogue.models
-import gateway.intake.models
 import gateway.records.models
 import gateway.statistics.models
 import gateway.tenancy.models  # noqa: F401 (each import fills the metadata)

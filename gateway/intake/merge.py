@@ -1,13 +1,11 @@
 """Merging staged lines into the roster: set-based, old versions kept, figures moved along."""
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
-    DateTime,
     FromClause,
     Integer,
     Table,
@@ -78,13 +76,11 @@ class Merge:
             await self._session.analyze(self._lines)
             await self._compare_with_present(typed, columns, here, snapshot=snapshot)
         await self._session.analyze(self._difference)
-        new = self._difference.c.record_id.is_(None)
-        number = func.count()
-        added = await self._session.scalar(select(number).select_from(self._difference).where(new))
-        changed = await self._session.scalar(
-            select(number).select_from(self._difference).where(~new)
-        )
-        gone = await self._session.scalar(select(func.count()).select_from(self._superseded))
+        present = self._difference.c.present
+        number = select(func.count())
+        added = await self._session.scalar(number.select_from(self._difference).where(~present))
+        changed = await self._session.scalar(number.select_from(self._difference).where(present))
+        gone = await self._session.scalar(number.select_from(self._superseded))
         return Change(added, changed, gone, lines - added - changed)
 
     async def _compare_with_present(
@@ -94,10 +90,15 @@ class Merge:
         differs = or_(
             *(CURRENT.c[name].is_distinct_from(typed.c[name]) for name in staging.CONTENT)
         )
+        number = func.coalesce(CURRENT.c.record_id, self._former_number(typed))
         await self._session.execute(
             insert(self._difference).from_select(
-                ["record_id", *columns],
-                select(CURRENT.c.record_id, *(typed.c[name] for name in columns))
+                ["record_id", "present", *columns],
+                select(
+                    number,
+                    CURRENT.c.record_id.is_not(None),
+                    *(typed.c[name] for name in columns),
+                )
                 .select_from(typed.outerjoin(CURRENT, and_(here, same)))
                 .where(or_(CURRENT.c.record_id.is_(None), differs)),
             )
@@ -126,18 +127,30 @@ class Merge:
         await self._session.analyze(self._superseded)
         await self._session.analyze(self._touched)
 
-    async def carry_out(self, *, batch: int, last_record: int, at: datetime) -> None:
+    def _former_number(self, typed: Any) -> ColumnElement[Any]:
+        """Return the number of a record that was superseded: back again, it is the same one."""
+        return (
+            select(func.max(VERSIONS.c.record_id))
+            .where(
+                self._session.scope.covers(VERSIONS),
+                *(VERSIONS.c[name] == typed.c[name] for name in staging.KEY),
+            )
+            .correlate(typed)
+            .scalar_subquery()
+        )
+
+    async def carry_out(self, *, batch: int, last_record: int) -> None:
         """Make the change: move old versions to history, write the new, move the figures along."""
         if self._fresh:
-            await self._add(batch, last_record, at)
+            await self._add(batch, last_record)
             await add_deltas(self._session, self._as_records(), sign=1)
             await tidy(self._session)
             return
         await self._session.create(self._counted)
         await self._count(sign=-1)
-        await self._close_versions(batch, at)
-        await self._change(batch, at)
-        await self._add(batch, last_record, at)
+        await self._close_versions(batch)
+        await self._change(batch)
+        await self._add(batch, last_record)
         await self._count(sign=1)
         await tidy(self._session)
 
@@ -165,63 +178,64 @@ class Merge:
         await self._session.analyze(table)
         await add_deltas(self._session, table, sign=sign)
 
-    async def _close_versions(self, batch: int, at: datetime) -> None:
+    async def _close_versions(self, batch: int) -> None:
         closing = union(
-            select(self._difference.c.record_id).where(self._difference.c.record_id.is_not(None)),
+            select(self._difference.c.record_id).where(self._difference.c.present),
             select(self._superseded.c.record_id),
         ).subquery("closing")
         await self._session.execute(
             insert(VERSIONS).from_select(
-                [*COLUMNS, "recorded_from", "recorded_to", "closed_by"],
-                select(
-                    *(CURRENT.c[name] for name in COLUMNS),
-                    CURRENT.c.recorded_from,
-                    literal(at, DateTime(timezone=True)),
-                    literal(batch, Integer),
-                ).where(
+                [*COLUMNS, "closed_by"],
+                select(*(CURRENT.c[name] for name in COLUMNS), literal(batch, Integer)).where(
                     self._session.scope.covers(CURRENT),
                     CURRENT.c.record_id == closing.c.record_id,
                 ),
             )
         )
 
-    async def _change(self, batch: int, at: datetime) -> None:
+    async def _change(self, batch: int) -> None:
         here = self._session.scope.covers(CURRENT)
         await self._session.execute(
             update(CURRENT)
             .values(
-                {name: self._difference.c[name] for name in staging.CONTENT}
-                | {"batch_no": batch, "recorded_from": at}
+                {name: self._difference.c[name] for name in staging.CONTENT} | {"batch_no": batch}
             )
-            .where(here, CURRENT.c.record_id == self._difference.c.record_id)
+            .where(
+                here,
+                CURRENT.c.record_id == self._difference.c.record_id,
+                self._difference.c.present,
+            )
         )
         await self._session.execute(
             delete(CURRENT).where(here, CURRENT.c.record_id == self._superseded.c.record_id)
         )
 
-    async def _add(self, batch: int, last_record: int, at: datetime) -> None:
+    async def _add(self, batch: int, last_record: int) -> None:
         """Insert and number in the order of the key, whose index then grows at its end."""
         table = self._difference
         order = [table.c[name] for name in staging.KEY]
-        number = func.row_number().over(order_by=order)
+        number = func.coalesce(
+            table.c.record_id,
+            last_record
+            + func.row_number().over(partition_by=table.c.record_id.is_(None), order_by=order),
+        )
         columns = [*staging.KEY, *staging.CONTENT]
         await self._session.execute(
             insert(CURRENT).from_select(
-                ["vendor_id", "record_id", "batch_no", "recorded_from", *columns],
+                ["vendor_id", "record_id", "batch_no", *columns],
                 select(
                     literal(self._vendor, Integer),
-                    cast(number + last_record, BigInteger),
+                    cast(number, BigInteger),
                     literal(batch, Integer),
-                    literal(at, DateTime(timezone=True)),
                     *(table.c[name] for name in columns),
                 )
-                .where(table.c.record_id.is_(None))
+                .where(~table.c.present)
                 .order_by(*order),
             )
         )
         held = VendorProduct.table()
         products = await self._session.rows(
-            select(table.c.product_id).where(table.c.record_id.is_(None)).distinct()
+            select(table.c.product_id).where(~table.c.present).distinct()
         )
         if products:
             await self._session.execute(

@@ -14,10 +14,10 @@ from gateway.audit.log import record
 from gateway.errors import Refused, Unavailable
 from gateway.intake import staging
 from gateway.intake.merge import Change, Merge
-from gateway.intake.models import ImportBatch, Roster
 from gateway.intake.problems import BadLine
 from gateway.intake.sources import FileSource
 from gateway.intake.validate import Validator
+from gateway.records.models import ImportBatch, Roster
 from gateway.regulation.layouts import DOWNLOAD, SEPARATOR
 from gateway.tenancy.principal import Right
 from gateway.tenancy.scope import Scope
@@ -80,10 +80,7 @@ async def import_users(
         batch = None
         if not change.nothing:
             batch = ledger.last_batch + 1
-            clock = await session.scalar(select(func.clock_timestamp()))
-            at = max(clock, ledger.recorded_at + timedelta(microseconds=1))
-            await merge.carry_out(batch=batch, last_record=ledger.last_record, at=at)
-            await _keep_books(session, vendor_id, batch, at, source, mode, validator.lines, change)
+            await merge.carry_out(batch=batch, last_record=ledger.last_record)
         await record(
             session,
             "import.users",
@@ -96,6 +93,8 @@ async def import_users(
             changed=change.changed,
             superseded=change.superseded,
         )
+        if batch is not None:
+            await _keep_books(session, ledger, batch, source, mode, validator.lines, change)
         if dry_run:
             session.discard()
             batch = None
@@ -169,14 +168,20 @@ def _copyable(lines: list[str]) -> bytes:
 
 async def _keep_books(
     session: ScopedSession,
-    vendor_id: int,
+    ledger: Row[tuple[int, int, datetime]],
     batch: int,
-    at: datetime,
     source: FileSource,
     mode: Mode,
     lines: int,
     change: Change,
 ) -> None:
+    """Enter the batch. Its instant is read last of all, right before the commit.
+
+    A query as of an instant after it, that came before the commit, would not have seen the batch.
+    """
+    (vendor_id,) = session.scope.vendors
+    clock = await session.scalar(select(func.clock_timestamp()))
+    at = max(clock, ledger.recorded_at + timedelta(microseconds=1))
     await session.execute(
         update(_ROSTERS)
         .where(session.scope.covers(_ROSTERS))

@@ -4,6 +4,7 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     Date,
     Integer,
@@ -14,6 +15,7 @@ from sqlalchemy import (
     Text,
     case,
     cast,
+    false,
     func,
     literal,
     select,
@@ -55,10 +57,14 @@ def incoming(layout: Layout) -> Table:
 
 
 def difference() -> Table:
-    """Return the table of added (no record number) and changed records."""
+    """Return the table of records that are added, and of those that are `present` and change.
+
+    A record has its number already if it is present, or was once.
+    """
     return _temporary(
         "difference",
         Column("record_id", BigInteger),
+        Column("present", Boolean, nullable=False, server_default=false()),
         Column("user_id", _SORTABLE),
         Column("product_id", Integer),
         Column("usage_mode", SmallInteger),

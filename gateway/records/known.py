@@ -3,11 +3,13 @@
 from datetime import date, datetime
 
 from sqlalchemy import (
+    CTE,
     ColumnElement,
     Date,
     FromClause,
     Text,
     cast,
+    func,
     literal,
     literal_column,
     select,
@@ -15,7 +17,7 @@ from sqlalchemy import (
     union_all,
 )
 
-from gateway.records.models import COLUMNS, ServiceRecord, ServiceRecordVersion
+from gateway.records.models import COLUMNS, ImportBatch, ServiceRecord, ServiceRecordVersion
 from gateway.tenancy.scope import Scope
 
 OPEN_END = literal_column("'infinity'::date", Date)
@@ -32,6 +34,17 @@ def calendar_day(day: date) -> ColumnElement[date]:
 
 CURRENT = ServiceRecord.table()
 VERSIONS = ServiceRecordVersion.table()
+BATCHES = ImportBatch.table()
+
+
+def horizon(scope: Scope, as_of: datetime) -> CTE:
+    """Return the last batch that each vendor had had recorded at an instant, where there is one."""
+    return (
+        select(BATCHES.c.vendor_id, func.max(BATCHES.c.batch_no).label("batch_no"))
+        .where(scope.covers(BATCHES), BATCHES.c.recorded_at <= as_of)
+        .group_by(BATCHES.c.vendor_id)
+        .cte()
+    )
 
 
 def known(
@@ -44,15 +57,19 @@ def known(
     if as_of is None:
         rows = CURRENT.alias(name)
         return rows, scope.covers(rows)
+    last = horizon(scope, as_of)
     return (
         union_all(
             select(*(CURRENT.c[column] for column in COLUMNS)).where(
-                scope.covers(CURRENT), CURRENT.c.recorded_from <= as_of
+                scope.covers(CURRENT),
+                CURRENT.c.vendor_id == last.c.vendor_id,
+                CURRENT.c.batch_no <= last.c.batch_no,
             ),
             select(*(VERSIONS.c[column] for column in COLUMNS)).where(
                 scope.covers(VERSIONS),
-                VERSIONS.c.recorded_from <= as_of,
-                VERSIONS.c.recorded_to > as_of,
+                VERSIONS.c.vendor_id == last.c.vendor_id,
+                VERSIONS.c.batch_no <= last.c.batch_no,
+                VERSIONS.c.closed_by > last.c.batch_no,
             ),
         ).subquery(name),
         true(),

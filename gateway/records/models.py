@@ -1,15 +1,25 @@
-"""Service records: what is known now, and what was known before.
+"""Service records: what is known now, what was known before, and the batches that brought it.
 
-Two clocks: valid (`start_date`, `end_date`) and recorded (`recorded_from`, `recorded_to`).
+Two clocks: valid (`start_date`, `end_date`) and recorded. The recorded clock ticks in batches:
+`batch_no` is the one that brought a version, `closed_by` the one that replaced or superseded it;
+`import_batches` says when each of a vendor's batches was recorded.
 The product and batch numbers carry no foreign keys: intake takes them from a join and from its own
 transaction, and a check per row would cost more than the import itself.
 """
 
 from datetime import date, datetime
 
-from sqlalchemy import BigInteger, CheckConstraint, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    UniqueConstraint,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
+from gateway.catalogue.models import Vendor
 from gateway.db.base import SCOPED, Base, CodeType, Sortable
 from gateway.regulation.codes import FeeCategory, ServiceStatus, UsageMode, UserType
 
@@ -37,7 +47,8 @@ class _Record:
 class ServiceRecord(_Record, Base):
     """One user x product x usage mode x start date, as known now.
 
-    Its number counts up within the vendor, never across vendors: a number tells nothing of others.
+    Its number stays its own, also when it is superseded and comes back. It counts up within the
+    vendor, never across vendors: a number tells nothing of others.
     A missing status is derived from the dates when read: past its end EXPIRED, else ACTIVE.
     """
 
@@ -50,21 +61,59 @@ class ServiceRecord(_Record, Base):
         {"info": {SCOPED: True}},
     )
 
-    recorded_from: Mapped[datetime] = mapped_column(sort_order=1)
-
 
 class ServiceRecordVersion(_Record, Base):
-    """What a record said in a past recorded interval `[recorded_from, recorded_to)`."""
+    """What a record said from batch `batch_no` on until batch `closed_by`."""
 
     __tablename__ = "service_record_versions"
-    __table_args__ = ({"info": {SCOPED: True}},)
+    __table_args__ = (
+        Index(
+            "ix_service_record_versions_natural_key",
+            *("vendor_id", "user_id", "product_id", "usage_mode", "start_date"),
+        ),
+        Index("ix_service_record_versions_closed", "vendor_id", "closed_by", "record_id"),
+        {"info": {SCOPED: True}},
+    )
 
-    recorded_from: Mapped[datetime] = mapped_column(primary_key=True, sort_order=1)
-    recorded_to: Mapped[datetime] = mapped_column(sort_order=1)
+    batch_no: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     closed_by: Mapped[int] = mapped_column(sort_order=1)
 
 
-COLUMNS = tuple(
-    column.name for column in ServiceRecord.table().columns if column.name != "recorded_from"
-)
-"""The columns that both tables share, apart from the recorded interval."""
+COLUMNS = tuple(ServiceRecord.table().columns.keys())
+"""The columns that both tables share: a version has `closed_by` besides."""
+
+
+class Roster(Base):
+    """A vendor's counters. Imports of one vendor queue up at its row lock."""
+
+    __tablename__ = "rosters"
+    __table_args__ = ({"info": {SCOPED: True}},)
+
+    vendor_id: Mapped[int] = mapped_column(ForeignKey(Vendor.vendor_id), primary_key=True)
+    last_batch: Mapped[int]
+    last_record: Mapped[int] = mapped_column(BigInteger)
+    recorded_at: Mapped[datetime]
+
+
+class ImportBatch(Base):
+    """Provenance of one committed import: who, when, from what, and what it changed.
+
+    `recorded_at` rises with the batch number; it is read last before the commit.
+    """
+
+    __tablename__ = "import_batches"
+    __table_args__ = ({"info": {SCOPED: True}},)
+
+    vendor_id: Mapped[int] = mapped_column(ForeignKey(Vendor.vendor_id), primary_key=True)
+    batch_no: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    recorded_at: Mapped[datetime]
+    actor: Mapped[str]
+    source: Mapped[str]
+    sha256: Mapped[bytes] = mapped_column(LargeBinary)
+    encoding: Mapped[str]
+    mode: Mapped[str]
+    lines: Mapped[int] = mapped_column(BigInteger)
+    added: Mapped[int] = mapped_column(BigInteger)
+    changed: Mapped[int] = mapped_column(BigInteger)
+    superseded: Mapped[int] = mapped_column(BigInteger)
+    unchanged: Mapped[int] = mapped_column(BigInteger)

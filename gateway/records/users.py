@@ -8,8 +8,10 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     FromClause,
+    Integer,
     ScalarSelect,
     Select,
+    and_,
     case,
     func,
     literal,
@@ -22,7 +24,7 @@ from gateway.catalogue.licensors import licensor_text
 from gateway.catalogue.models import Product, Vendor
 from gateway.records.filters import UserFilter, conditions, counted, status_of
 from gateway.records.keyset import Page, beyond, ordering, place
-from gateway.records.known import CURRENT, OPEN_END, VERSIONS, known
+from gateway.records.known import BATCHES, CURRENT, OPEN_END, VERSIONS, known
 from gateway.records.models import COLUMNS
 from gateway.records.order import BY_USER_ID, UserOrder, user_keys
 from gateway.regulation.codes import FeeCategory
@@ -225,32 +227,48 @@ def _history(users: UserList, row: FromClause) -> ScalarSelect[Any]:
     """Return all that was recorded of the row's record, oldest first; the last one is current."""
     parts: list[Select[*tuple[Any, ...]]] = []
     for table in (CURRENT, VERSIONS):
-        until: Any = (
-            table.c.recorded_to if table is VERSIONS else literal(None, table.c.recorded_from.type)
-        )
-        if users.as_of is not None and table is VERSIONS:
-            until = case((until <= users.as_of, until), else_=None)
+        closed_by = table.c.closed_by if table is VERSIONS else literal(None, Integer)
         parts.append(
-            select(
-                *(table.c[name] for name in _VERSIONED), table.c.recorded_from, until.label("until")
-            )
+            select(*(table.c[name] for name in _VERSIONED), closed_by.label("closed_by"))
             .where(
                 users.scope.covers(table),
                 table.c.vendor_id == row.c.vendor_id,
                 table.c.record_id == row.c.record_id,
-                *([table.c.recorded_from <= users.as_of] if users.as_of is not None else []),
             )
             .correlate(row)
         )
-    all_of_it = parts[0].union_all(parts[1]).subquery("versions")
-    values: dict[str, Any] = {name: all_of_it.c[name] for name in _VERSIONED}
-    values["end_date"] = func.nullif(all_of_it.c.end_date, OPEN_END)
-    pairs = [part for pair in values.items() for part in pair]
-    document = func.json_build_object(
-        *pairs, "recorded_from", all_of_it.c.recorded_from, "recorded_to", all_of_it.c.until
+    said = parts[0].union_all(parts[1]).subquery("said")
+    opened, closed = BATCHES.alias("opened"), BATCHES.alias("closed")
+    until: ColumnElement[Any] = closed.c.recorded_at
+    if users.as_of is not None:
+        until = case((until <= users.as_of, until))
+    values: dict[str, Any] = {name: said.c[name] for name in _VERSIONED}
+    values["end_date"] = func.nullif(said.c.end_date, OPEN_END)
+    values |= {"recorded_from": opened.c.recorded_at, "recorded_to": until}
+    document = func.json_build_object(*(part for pair in values.items() for part in pair))
+    return (
+        select(func.json_agg(aggregate_order_by(document, said.c.batch_no)))
+        .select_from(
+            said.join(
+                opened,
+                and_(
+                    users.scope.covers(opened),
+                    opened.c.vendor_id == row.c.vendor_id,
+                    opened.c.batch_no == said.c.batch_no,
+                ),
+            ).outerjoin(
+                closed,
+                and_(
+                    users.scope.covers(closed),
+                    closed.c.vendor_id == row.c.vendor_id,
+                    closed.c.batch_no == said.c.closed_by,
+                ),
+            )
+        )
+        .where(*([opened.c.recorded_at <= users.as_of] if users.as_of is not None else []))
+        .correlate(row)
+        .scalar_subquery()
     )
-    ordered = aggregate_order_by(document, all_of_it.c.recorded_from)
-    return select(func.json_agg(ordered)).select_from(all_of_it).correlate(row).scalar_subquery()
 
 
 def whole(users: UserList) -> tuple[dict[str, ColumnElement[Any]], Select[*tuple[Any, ...]]]:

@@ -80,7 +80,7 @@ async def current(admin: asyncpg.Connection, vendor: str = "A") -> dict[str, asy
 
 
 async def versions(admin: asyncpg.Connection) -> list[asyncpg.Record]:
-    return await admin.fetch("SELECT * FROM service_record_versions ORDER BY recorded_to, user_id")
+    return await admin.fetch("SELECT * FROM service_record_versions ORDER BY closed_by, user_id")
 
 
 async def instant(admin: asyncpg.Connection, batch: int) -> Any:
@@ -113,9 +113,9 @@ async def test_history_keeps_what_changed_and_what_was_superseded(
     assert [row["user_id"] for row in history] == ["changed", "gone"]
     for row in history:
         closed = dict(row)
-        assert (closed.pop("recorded_to"), closed.pop("closed_by")) == (second, 2)
+        assert closed.pop("closed_by") == 2
         assert closed == dict(before[row["user_id"]])
-        assert (row["batch_no"], row["recorded_from"]) == (1, first)
+        assert row["batch_no"] == 1
 
     after = await current(admin)
     assert set(after) == {"same", "changed", "new"}
@@ -125,9 +125,8 @@ async def test_history_keeps_what_changed_and_what_was_superseded(
         "user_name": "乙",
         "end_date": date(2025, 6, 30),
         "batch_no": 2,
-        "recorded_from": second,
     }
-    assert (after["new"]["batch_no"], after["new"]["recorded_from"]) == (2, second)
+    assert after["new"]["batch_no"] == 2
 
 
 async def test_a_record_is_stored_as_the_file_says(
@@ -136,7 +135,7 @@ async def test_a_record_is_stored_as_the_file_says(
     await found(house, "A")
     await load(house, "A", [line("u1", "20250630", category="试用用户", mode="终端")], tmp_path)
     record = dict((await current(admin))["u1"])
-    for name in ("vendor_id", "product_id", "recorded_from"):
+    for name in ("vendor_id", "product_id"):
         del record[name]
     assert record == {
         "record_id": 1,
@@ -173,20 +172,40 @@ async def test_a_record_keeps_its_number_through_changes(
         (3, 4),
         (4, 5),
     ]
-    assert [row["recorded_to"] for row in history[:-1]] == [
-        row["recorded_from"] for row in history[1:]
+
+
+async def test_a_record_that_comes_back_has_its_number_again(
+    house: House, admin: asyncpg.Connection, tmp_path: Path
+) -> None:
+    await found(house, "A")
+    await load(house, "A", [line("u1"), line("u2"), line("u4")], tmp_path)
+    await load(house, "A", [line("u1")], tmp_path)
+    outcome = await load(
+        house, "A", [line("u0"), line("u1"), line("u2", "20250630"), line("u3")], tmp_path
+    )
+    assert outcome.change == Change(added=3, changed=0, superseded=0, unchanged=1)
+    records = await current(admin)
+    assert {user: records[user]["record_id"] for user in ("u1", "u2")} == {"u1": 1, "u2": 2}
+    assert len({row["record_id"] for row in records.values()} | {3}) == 5
+    await load(house, "A", [line("u1")], tmp_path, Mode.DELTA)
+    assert [
+        (row["user_id"], row["batch_no"], row["closed_by"]) for row in await versions(admin)
+    ] == [
+        ("u2", 1, 2),
+        ("u4", 1, 2),
     ]
+    assert await wrong_deltas(house, "A") == 0
 
 
-async def test_a_number_is_never_used_again(
+async def test_a_number_is_never_used_for_another(
     house: House, admin: asyncpg.Connection, tmp_path: Path
 ) -> None:
     await found(house, "A")
     await load(house, "A", [line("u1"), line("u2")], tmp_path)
     await load(house, "A", [line("u1")], tmp_path)
-    await load(house, "A", [line("u1"), line("u2")], tmp_path)
+    await load(house, "A", [line("u1"), line("u3")], tmp_path)
     records = await current(admin)
-    assert {user: row["record_id"] for user, row in records.items()} == {"u1": 1, "u2": 3}
+    assert {user: row["record_id"] for user, row in records.items()} == {"u1": 1, "u3": 3}
 
 
 async def test_every_vendor_counts_from_one(
@@ -407,11 +426,12 @@ def places(tmp_path: Path, number: int) -> list[Path]:
 
 
 async def holes(admin: asyncpg.Connection) -> int:
-    """How many closed versions do not end just when their closing batch was recorded."""
+    """How many versions' batches are unknown, or out of order."""
     return await admin.fetchval(
         "SELECT count(*) FROM service_record_versions v"
-        " LEFT JOIN import_batches b ON (b.vendor_id, b.batch_no) = (v.vendor_id, v.closed_by)"
-        " WHERE b.recorded_at IS DISTINCT FROM v.recorded_to OR v.recorded_from >= v.recorded_to"
+        " LEFT JOIN import_batches o ON (o.vendor_id, o.batch_no) = (v.vendor_id, v.batch_no)"
+        " LEFT JOIN import_batches c ON (c.vendor_id, c.batch_no) = (v.vendor_id, v.closed_by)"
+        " WHERE (o.recorded_at < c.recorded_at AND v.batch_no < v.closed_by) IS NOT TRUE"
     )
 
 

@@ -324,8 +324,6 @@ async def settle(world: World, only: Principal | None = None, *, rosters: bool =
 _INSTANTS = {
     "rosters": ["recorded_at"],
     "import_batches": ["recorded_at"],
-    "service_records": ["recorded_from"],
-    "service_record_versions": ["recorded_from", "recorded_to"],
 }
 
 
