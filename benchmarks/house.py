@@ -63,9 +63,10 @@ class Place:
 
 
 @contextmanager
-def embedded() -> Iterator[Place]:
-    """Make an embedded PostgreSQL with the gateway's schema; remove it in the end."""
-    directory = Path(tempfile.mkdtemp(prefix="gateway-benchmark-"))
+def embedded(keep: Path | None = None) -> Iterator[Place]:
+    """Make an embedded PostgreSQL with the gateway's schema; remove it in the end, unless kept."""
+    directory = keep or Path(tempfile.mkdtemp(prefix="gateway-benchmark-"))
+    directory.mkdir(exist_ok=True)
     directory.chmod(0o755)
     try:
         with EmbeddedPostgres(directory) as server:
@@ -74,13 +75,14 @@ def embedded() -> Iterator[Place]:
             asyncio.run(migrate(Addresses(service, owner, maker, server.directory)))
             yield Place(directory, service, owner, server.url("postgres"))
     finally:
-        shutil.rmtree(directory, ignore_errors=True)
+        if keep is None:
+            shutil.rmtree(directory, ignore_errors=True)
 
 
-async def found(house: House, vendors: Sequence[str]) -> None:
+async def found(house: House, vendors: Sequence[str], products: Sequence[str] = PRODUCTS) -> None:
     """Set up vendors and the products, each with a price."""
     async with open_operator(house.operator, "benchmark") as session:
-        for name in PRODUCTS:
+        for name in products:
             await registry.add_product(session, name, "SZSEINFO")
             await registry.set_price(session, name, Decimal("12.34"), date(2000, 1, 1), None)
         for code in vendors:

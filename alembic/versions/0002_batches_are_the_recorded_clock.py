@@ -43,7 +43,7 @@ def _instant(table: str, column: str, batch: str) -> None:
     op.execute(f"ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY")
     op.execute("ALTER TABLE import_batches NO FORCE ROW LEVEL SECURITY")
     op.execute(
-        f"UPDATE {table} r SET {column} = b.recorded_at "  # noqa: S608 (names of ours)
+        f"UPDATE {table} r SET {column} = b.recorded_at "
         f"FROM import_batches b WHERE (b.vendor_id, b.batch_no) = (r.vendor_id, r.{batch})"
     )
     op.execute("ALTER TABLE import_batches FORCE ROW LEVEL SECURITY")

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from alembic import command
 from gateway.db.engine import (
     DATABASE,
+    FINDER_ROLE,
     OPERATOR_ROLE,
     OWNER,
     SERVICE,
@@ -61,9 +62,11 @@ async def _make_database(maker: str, addresses: Addresses) -> None:
                     await connection.execute(
                         text(f"CREATE ROLE {role} LOGIN PASSWORD '{parse_url(address).password}'")
                     )
-            if OPERATOR_ROLE not in held:
-                await connection.execute(text(f"CREATE ROLE {OPERATOR_ROLE} NOLOGIN"))
-            await connection.execute(text(f"GRANT {OPERATOR_ROLE}, {SERVICE} TO {OWNER}"))
+            for role in (OPERATOR_ROLE, FINDER_ROLE):
+                if role not in held:
+                    await connection.execute(text(f"CREATE ROLE {role} NOLOGIN"))
+            roles = f"{OPERATOR_ROLE}, {FINDER_ROLE}, {SERVICE}"
+            await connection.execute(text(f"GRANT {roles} TO {OWNER}"))
             databases = set(await connection.scalars(text("SELECT datname FROM pg_database")))
             name = parse_url(addresses.owner).database or DATABASE
             if name not in databases:

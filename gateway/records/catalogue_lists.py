@@ -8,7 +8,7 @@ from sqlalchemy.dialects.postgresql import aggregate_order_by
 from gateway.catalogue.licensors import licensor_text
 from gateway.catalogue.models import Product, Vendor
 from gateway.records.filters import ascii_lower
-from gateway.records.keyset import Direction, Key, Page, beyond, ordering, place
+from gateway.records.keyset import Direction, Key, Page, beyond, bounds, ordering, place
 from gateway.tenancy.scope import Scope
 
 
@@ -55,7 +55,7 @@ def _page(
     keys = keys_of(table)
     inner = (
         select(*table.c)
-        .where(*where, *beyond(keys, paging, scope))
+        .where(*where, *beyond(keys, bounds(keys, paging, scope)))
         .order_by(*ordering(keys, backward=paging.backward))
         .limit(paging.size + 1)
         .subquery("page")

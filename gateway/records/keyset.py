@@ -4,11 +4,12 @@ Pages therefore neither repeat nor skip a row while data changes.
 """
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from enum import Enum
+from itertools import product
 from typing import Any, Final
 
 import orjson
@@ -24,6 +25,7 @@ from sqlalchemy import (
     cast,
     func,
     or_,
+    tuple_,
 )
 from sqlalchemy.types import TypeEngine
 
@@ -31,6 +33,7 @@ from gateway.errors import BadInput, NotFound
 from gateway.tenancy.scope import Scope
 
 MAX_PAGE: Final = 1000
+MAX_BRANCHES: Final = 32
 _WHOLE: Final[dict[Any, int]] = {Integer: 2**31, BigInteger: 2**63}
 
 
@@ -42,13 +45,28 @@ class Direction(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Choice:
+    """One of the few values of a key, and the condition that a row has it.
+
+    A value may have several choices, if their conditions exclude each other.
+    """
+
+    value: Any
+    condition: ColumnElement[bool]
+
+
+@dataclass(frozen=True, slots=True)
 class Key:
-    """One sort key: its public name, its expression and type, and its direction."""
+    """One sort key: its public name, its expression and type, its direction.
+
+    `choices` are all its values, if they are few and known beforehand.
+    """
 
     name: str
     value: ColumnElement[Any]
     type: type[TypeEngine[Any]]
     direction: Direction
+    choices: tuple[Choice, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,24 +113,74 @@ def encode(order: Sequence[str], values: Sequence[Any]) -> str:
     return base64.urlsafe_b64encode(orjson.dumps([list(order), list(values)])).decode().rstrip("=")
 
 
-def beyond(
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A place in the order that all rows must lie behind (`forward`) or before."""
+
+    values: Sequence[Any]
+    forward: bool
+
+
+def bounds(
     keys: Sequence[Key], page: Page, scope: Scope, vendor_at: int | None = None
-) -> list[ColumnElement[bool]]:
-    """Return the conditions that the page's cursors set.
+) -> list[Bound]:
+    """Read the page's cursors.
 
     `vendor_at` is the place of the key that is a vendor's number, which cursors carry as its code.
     """
-    found = []
-    for name, cursor, forward in (("after", page.after, True), ("before", page.before, False)):
-        if cursor is None:
-            continue
-        values = _decode(keys, cursor, f"{page.within}{name}", scope, vendor_at)
-        found.append(_past(keys, values, forward=forward))
-    return found
+    return [
+        Bound(_decode(keys, cursor, f"{page.within}{name}", scope, vendor_at), forward)
+        for name, cursor, forward in (("after", page.after, True), ("before", page.before, False))
+        if cursor is not None
+    ]
+
+
+def beyond(keys: Sequence[Key], places: Sequence[Bound]) -> list[ColumnElement[bool]]:
+    """Return the conditions that the bounds set."""
+    return [_past(keys, one.values, forward=one.forward) for one in places]
+
+
+def branches(
+    keys: Sequence[Key], places: Sequence[Bound]
+) -> Iterator[tuple[list[ColumnElement[bool]], Sequence[Key]]]:
+    """Split a list by the choices of its leading keys.
+
+    Yield each part's conditions, bounds included, and the keys by which it is sorted. An index that
+    begins with such a key, or with the next one, then brings a part's first rows at once; a part
+    that lies wholly outside the bounds is left out.
+    """
+    leading: list[Key] = []
+    parts = 1
+    for key in keys:
+        parts *= len(key.choices)
+        if not 0 < parts <= MAX_BRANCHES:
+            break
+        leading.append(key)
+    rest = keys[len(leading) :]
+    for picked in product(*(key.choices for key in leading)):
+        inside = [_inside(leading, picked, rest, one) for one in places]
+        if not any(conditions is None for conditions in inside):
+            given = [choice.condition for choice in picked]
+            yield [*given, *(one for some in inside for one in some or ())], rest
+
+
+def _inside(
+    leading: Sequence[Key], picked: Sequence[Choice], rest: Sequence[Key], bound: Bound
+) -> list[ColumnElement[bool]] | None:
+    """Return what the bound asks of a part's rows; None where it leaves none of them."""
+    for key, choice, value in zip(leading, picked, bound.values, strict=False):
+        if choice.value != value:
+            upward = (key.direction is Direction.ASC) is bound.forward
+            return [] if (choice.value > value) is upward else None
+    return [_past(rest, bound.values[len(leading) :], forward=bound.forward)]
 
 
 def _past(keys: Sequence[Key], values: Sequence[Any], *, forward: bool) -> ColumnElement[bool]:
-    """Write `(k1, k2, …) > (v1, v2, …)` for keys of mixed directions."""
+    """Write `(k1, k2, …) > (v1, v2, …)`; an index finds the place if the directions are one."""
+    if len({key.direction for key in keys}) == 1:
+        row = tuple_(*(key.value for key in keys))
+        place = tuple_(*(_bound(key, value) for key, value in zip(keys, values, strict=True)))
+        return row > place if (keys[0].direction is Direction.ASC) is forward else row < place
     alternatives: list[ColumnElement[bool]] = []
     equal: list[ColumnElement[bool]] = []
     bound: ColumnElement[bool] | None = None

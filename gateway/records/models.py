@@ -16,6 +16,7 @@ from sqlalchemy import (
     Index,
     LargeBinary,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -44,6 +45,22 @@ class _Record:
     phone: Mapped[str | None] = mapped_column(Sortable)
 
 
+_INDEXES = {
+    "user_id": ("user_id", "vendor_id", "record_id"),
+    "user_name": ("user_name", "vendor_id", "record_id"),
+    "start_date": ("start_date", "vendor_id", "record_id"),
+    "end_date": ("end_date", "vendor_id", "record_id"),
+    "vendor_user_name": ("vendor_id", "user_name", "record_id"),
+    "vendor_start_date": ("vendor_id", "start_date", "record_id"),
+    "vendor_end_date": ("vendor_id", "end_date", "record_id"),
+    "user_type": ("user_type", "vendor_id", "record_id"),
+    "fee_category": ("fee_category", "vendor_id", "record_id"),
+    "product": ("product_id", "vendor_id", "record_id"),
+    "batch": ("vendor_id", "batch_no", "record_id"),
+}
+"""Each sort within one vendor, and over all. A key of few values comes first in either case."""
+
+
 class ServiceRecord(_Record, Base):
     """One user x product x usage mode x start date, as known now.
 
@@ -58,6 +75,14 @@ class ServiceRecord(_Record, Base):
             "vendor_id", "user_id", "product_id", "usage_mode", "start_date", name="natural_key"
         ),
         CheckConstraint("end_date >= start_date", name="dates"),
+        *(Index(f"ix_service_records_{name}", *columns) for name, columns in _INDEXES.items()),
+        Index(
+            "ix_service_records_service_status",
+            *("service_status", "vendor_id", "record_id"),
+            postgresql_where=text("service_status IS NOT NULL"),
+        ),
+        Index("ix_service_records_user_id_lower", "vendor_id", text("lower(user_id)"), "record_id"),
+        # ix_service_records_name_pieces, which only gateway_find uses, stands beside it: 0003
         {"info": {SCOPED: True}},
     )
 

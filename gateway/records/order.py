@@ -1,16 +1,28 @@
 """UserOrder: the regulation's sorts (一、1), both directions, several keys, no ties left."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import Enum
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Date, FromClause, Integer, Text
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Date,
+    FromClause,
+    Integer,
+    Text,
+    and_,
+    case,
+    literal,
+)
 from sqlalchemy.types import TypeEngine
 
 from gateway.records.filters import status_of
-from gateway.records.keyset import Direction, Key
+from gateway.records.keyset import Choice, Direction, Key
+from gateway.records.known import calendar_day
+from gateway.regulation.codes import Code, FeeCategory, ServiceStatus, UserType
 
 
 class UserOrderField(Enum):
@@ -38,30 +50,71 @@ BY_USER_ID = (UserOrder(UserOrderField.USER_ID),)
 
 
 def user_keys(
-    order: Sequence[UserOrder], rows: FromClause, product_name: ColumnElement[str], today: date
+    order: Sequence[UserOrder],
+    rows: FromClause,
+    product_name: ColumnElement[str],
+    today: date,
+    products: Mapping[int, str] | None = None,
 ) -> list[Key]:
     """Return the sort keys; the last two, vendor and record number, leave no tie.
 
-    They run in the first key's direction, so that one index serves both directions.
+    They run in the first key's direction, so that one index serves both directions. With the
+    `products` in scope, number -> name, keys of few values bring their choices.
     """
+    field = UserOrderField
     order = order or BY_USER_ID
     sources: dict[UserOrderField, tuple[ColumnElement[Any], type[TypeEngine[Any]]]] = {
-        UserOrderField.USER_ID: (rows.c.user_id, Text),
-        UserOrderField.USER_NAME: (rows.c.user_name, Text),
-        UserOrderField.USER_TYPE: (rows.c.user_type, Integer),
-        UserOrderField.START_DATE: (rows.c.start_date, Date),
-        UserOrderField.END_DATE: (rows.c.end_date, Date),
-        UserOrderField.PRODUCT: (product_name, Text),
-        UserOrderField.SERVICE_STATUS: (status_of(rows, today), Integer),
-        UserOrderField.FEE_CATEGORY: (rows.c.fee_category, Integer),
+        field.USER_ID: (rows.c.user_id, Text),
+        field.USER_NAME: (rows.c.user_name, Text),
+        field.USER_TYPE: (rows.c.user_type, Integer),
+        field.START_DATE: (rows.c.start_date, Date),
+        field.END_DATE: (rows.c.end_date, Date),
+        field.PRODUCT: (product_name, Text),
+        field.SERVICE_STATUS: (status_of(rows, today), Integer),
+        field.FEE_CATEGORY: (rows.c.fee_category, Integer),
     }
+    choices = {} if products is None else _choices(rows, today, products)
     keys: dict[str, Key] = {}
     for one in order:
         value, kind = sources[one.field]
-        keys.setdefault(one.field.name, Key(one.field.name, value, kind, one.direction))
+        keys.setdefault(
+            one.field.name,
+            Key(one.field.name, value, kind, one.direction, choices.get(one.field, ())),
+        )
     first = next(iter(keys.values())).direction
     return [
         *keys.values(),
         Key("VENDOR", rows.c.vendor_id, Integer, first),
         Key("ID", rows.c.record_id, BigInteger, first),
     ]
+
+
+def name_of(rows: FromClause, products: Mapping[int, str]) -> ColumnElement[str]:
+    """Return the name of a row's product, of those in scope."""
+    if not products:
+        return literal("", Text)
+    return case(
+        {number: literal(name, Text) for number, name in products.items()}, value=rows.c.product_id
+    )
+
+
+def _choices(
+    rows: FromClause, today: date, products: Mapping[int, str]
+) -> dict[UserOrderField, tuple[Choice, ...]]:
+    reported, open_end = rows.c.service_status, rows.c.end_date >= calendar_day(today)
+    return {
+        UserOrderField.USER_TYPE: _codes(rows.c.user_type, UserType),
+        UserOrderField.FEE_CATEGORY: _codes(rows.c.fee_category, FeeCategory),
+        UserOrderField.PRODUCT: tuple(
+            Choice(name, rows.c.product_id == number) for number, name in products.items()
+        ),
+        UserOrderField.SERVICE_STATUS: (
+            *_codes(reported, ServiceStatus),
+            Choice(int(ServiceStatus.ACTIVE), and_(reported.is_(None), open_end)),
+            Choice(int(ServiceStatus.EXPIRED), and_(reported.is_(None), ~open_end)),
+        ),
+    }
+
+
+def _codes(column: ColumnElement[Any], codes: type[Code]) -> tuple[Choice, ...]:
+    return tuple(Choice(int(code), column == code) for code in codes)

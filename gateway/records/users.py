@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from functools import reduce
+from operator import add
 from typing import Any
 
 from sqlalchemy import (
@@ -23,10 +25,12 @@ from sqlalchemy.dialects.postgresql import aggregate_order_by
 from gateway.catalogue.licensors import licensor_text
 from gateway.catalogue.models import Product, Vendor
 from gateway.records.filters import UserFilter, conditions, counted, status_of
-from gateway.records.keyset import Page, beyond, ordering, place
+from gateway.records.keyset import Page, beyond, bounds, ordering, place
 from gateway.records.known import BATCHES, CURRENT, OPEN_END, VERSIONS, known
 from gateway.records.models import COLUMNS
-from gateway.records.order import BY_USER_ID, UserOrder, user_keys
+from gateway.records.order import BY_USER_ID, UserOrder, name_of, user_keys
+from gateway.records.parts import Parts
+from gateway.records.searches import Search, among, searches
 from gateway.regulation.codes import FeeCategory
 from gateway.tenancy.scope import Scope
 
@@ -69,13 +73,11 @@ _PRODUCT = Product.table()
 
 def _base(
     users: UserList, name: str, figure: CountedBy | None = None
-) -> tuple[FromClause, FromClause, list[ColumnElement[bool]]]:
-    """Return the rows, their products, and the conditions that make the list."""
+) -> tuple[FromClause, list[ColumnElement[bool]]]:
+    """Return the rows and the conditions that make the list."""
     rows, reachable = known(users.scope, users.as_of, name)
-    products = _PRODUCT.alias(f"{name}_product")
     where = [
         reachable,
-        products.c.product_id == rows.c.product_id,
         *conditions(users.filter, rows, users.scope, users.today, users.as_of),
     ]
     if figure is not None:
@@ -86,7 +88,12 @@ def _base(
         ]
         if figure.category is not None:
             where.append(rows.c.fee_category == figure.category)
-    return rows, products, where
+    return rows, where
+
+
+def _searches(users: UserList, figure: CountedBy | None) -> Sequence[Search]:
+    """Return what an index finds: of all current records, not of the few behind a figure."""
+    return searches(users.filter) if users.as_of is None and figure is None else ()
 
 
 def page(
@@ -97,15 +104,16 @@ def page(
     One row more than the page's size is given where there is one, so that the caller sees whether
     the list goes on. Rows stand in list order, also on a page that is counted from its end.
     """
-    rows, products, where = _base(users, "r", figure)
-    keys = user_keys(users.order, rows, products.c.name, users.today)
+    found = _found(users, paging, figure)
+    keys = user_keys(users.order, found, _PRODUCT.c.name, users.today)
     vendor_at = len(keys) - 2
     inner = (
-        select(
-            *(rows.c[column] for column in COLUMNS),
-            products.c.name.label("product_name"),
+        select(*found.c, _PRODUCT.c.name.label("product_name"))
+        .where(
+            users.scope.covers(_PRODUCT),
+            _PRODUCT.c.product_id == found.c.product_id,
+            *beyond(keys, bounds(keys, paging, users.scope, vendor_at)),
         )
-        .where(*where, *beyond(keys, paging, users.scope, vendor_at))
         .order_by(*ordering(keys, backward=paging.backward))
         .limit(paging.size + 1)
         .correlate(*_outer(figure))
@@ -138,12 +146,44 @@ def page(
     )
 
 
+def _found(users: UserList, paging: Page, figure: CountedBy | None) -> FromClause:
+    """Return rows of the list, the page's among them."""
+    rows, where = _base(users, "r", figure)
+    if figure is not None:
+        columns = [rows.c[column] for column in COLUMNS]
+        return select(*columns).where(*where).correlate(*_outer(figure)).subquery("found")
+    products = users.scope.products
+    keys = user_keys(users.order, rows, name_of(rows, products), users.today, products)
+    return Parts(
+        users.scope,
+        rows,
+        where,
+        _searches(users, figure),
+        keys,
+        bounds(keys, paging, users.scope, len(keys) - 2),
+        paging.backward,
+        paging.size + 1,
+    ).gathered()
+
+
 def _total(users: UserList, figure: CountedBy | None) -> ColumnElement[int]:
     """Return the list's length. Unfiltered, a figure's list is as long as its count says."""
     if figure is not None and users.filter == UserFilter():
         return figure.count
-    _, _, where = _base(users, "t", figure)
-    return select(func.count()).where(*where).correlate(*_outer(figure)).scalar_subquery()
+    rows, where = _base(users, "t", figure)
+    number = select(func.count()).select_from(rows).where(*where).correlate(*_outer(figure))
+    found = _searches(users, figure)
+    if not found:
+        return number.scalar_subquery()
+    return reduce(
+        add,
+        (
+            number.where(
+                among(search.keys(users.scope, most=None), rows), search.condition(rows)
+            ).scalar_subquery()
+            for search in found
+        ),
+    )
 
 
 def _outer(figure: CountedBy | None) -> tuple[FromClause, ...]:
@@ -187,11 +227,14 @@ def _others(
 ) -> ScalarSelect[Any]:
     """Return the same user's other records, oldest first."""
     plain = UserList(users.scope, users.today, as_of=users.as_of)
-    rows, products, where = _base(plain, "o")
+    rows, where = _base(plain, "o")
+    products = _PRODUCT.alias("o_product")
     inner = (
         select(*(rows.c[column] for column in COLUMNS), products.c.name.label("product_name"))
         .where(
             *where,
+            users.scope.covers(products),
+            products.c.product_id == rows.c.product_id,
             rows.c.vendor_id == row.c.vendor_id,
             rows.c.user_id == row.c.user_id,
             rows.c.record_id != row.c.record_id,
@@ -273,9 +316,10 @@ def _history(users: UserList, row: FromClause) -> ScalarSelect[Any]:
 
 def whole(users: UserList) -> tuple[dict[str, ColumnElement[Any]], Select[*tuple[Any, ...]]]:
     """Return the whole list for a download: its columns by name, and the select to add them to."""
-    rows, products, where = _base(users, "r")
-    keys = user_keys(users.order, rows, products.c.name, users.today)
+    rows, where = _base(users, "r")
+    keys = user_keys(users.order, rows, _PRODUCT.c.name, users.today)
     columns: dict[str, ColumnElement[Any]] = {name: rows.c[name] for name in COLUMNS}
-    columns["product"] = products.c.name
+    columns["product"] = _PRODUCT.c.name
     columns["service_status"] = status_of(rows, users.today)
-    return columns, select().where(*where).order_by(*ordering(keys))
+    named = (users.scope.covers(_PRODUCT), _PRODUCT.c.product_id == rows.c.product_id)
+    return columns, select().where(*where, *named).order_by(*ordering(keys))

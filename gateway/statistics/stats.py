@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from gateway.catalogue.licensors import licensor_text
 from gateway.records.filters import UserFilter
-from gateway.records.keyset import Page, beyond, ordering, place
+from gateway.records.keyset import Page, beyond, bounds, ordering, place
 from gateway.records.order import UserOrder
 from gateway.records.users import CountedBy, Fields, UserList
 from gateway.records.users import page as user_page
@@ -42,7 +42,7 @@ def stat_page(
     vendor_at = len(keys) - 1
     inner = (
         select(*every.c)
-        .where(*beyond(keys, paging, stats.scope, vendor_at))
+        .where(*beyond(keys, bounds(keys, paging, stats.scope, vendor_at)))
         .order_by(*ordering(keys, backward=paging.backward))
         .limit(paging.size + 1)
         .subquery("stats")
