@@ -30,12 +30,11 @@ PIECES = r"""string_to_array(substr(
     2), E'\x01')"""
 FIND = f"""
 CREATE FUNCTION gateway_find(wanted int[], low text, high text, part text, most bigint)
-RETURNS TABLE (vendor_id int, record_id bigint)
+RETURNS SETOF service_records
 LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, public, pg_temp
 SET plan_cache_mode = force_custom_plan
 AS $$
-#variable_conflict use_column
 DECLARE
     vendors int[] := ARRAY(
         SELECT unnest(nullif(current_setting('gateway.vendors', true), '')::int[])
@@ -43,21 +42,21 @@ DECLARE
     products int[] := nullif(current_setting('gateway.products', true), '')::int[];
 BEGIN
     IF low IS NOT NULL THEN
-        RETURN QUERY SELECT r.vendor_id, r.record_id FROM service_records r
+        RETURN QUERY SELECT r.* FROM service_records r
             WHERE r.vendor_id = ANY (vendors) AND r.product_id = ANY (products)
                 AND lower(r.user_id) BETWEEN low AND high
             LIMIT most;
     END IF;
     IF part IS NOT NULL THEN
         -- + 0 keeps the planner from reading all of a vendor's rows beside the pieces' few
-        RETURN QUERY SELECT f.vendor_id, f.record_id
+        RETURN QUERY SELECT f.*
             FROM (
                 SELECT v AS vendor_id, ARRAY(
                     SELECT v || ':' || substr(part, i, least(2, length(part)))
                     FROM generate_series(1, greatest(1, length(part) - 1)) i) AS pieces
                 FROM unnest(vendors) v) v,
             LATERAL (
-                SELECT r.vendor_id, r.record_id FROM service_records r
+                SELECT r.* FROM service_records r
                 WHERE r.vendor_id + 0 = v.vendor_id AND r.product_id + 0 = ANY (products)
                     AND {PIECES} @> v.pieces
                     AND strpos(lower(r.user_name), part) > 0

@@ -30,6 +30,8 @@ from gateway.records.models import COLUMNS
 from gateway.statistics.upkeep import add_deltas, tidy
 from gateway.tenancy.session import ScopedSession
 
+_SEED = 0
+
 
 @dataclass(frozen=True, slots=True)
 class Change:
@@ -211,13 +213,18 @@ class Merge:
         )
 
     async def _add(self, batch: int, last_record: int) -> None:
-        """Insert and number in the order of the key, whose index then grows at its end."""
+        """Insert in the order of the key, whose index then grows at its end.
+
+        Numbers run in another order. Lists are sorted by them where the asked keys are alike: what
+        is searched for by its ID should then not stand all in one place.
+        """
         table = self._difference
         order = [table.c[name] for name in staging.KEY]
+        shuffled = [func.hashtextextended(table.c.user_id, _SEED), *order]
         number = func.coalesce(
             table.c.record_id,
             last_record
-            + func.row_number().over(partition_by=table.c.record_id.is_(None), order_by=order),
+            + func.row_number().over(partition_by=table.c.record_id.is_(None), order_by=shuffled),
         )
         columns = [*staging.KEY, *staging.CONTENT]
         await self._session.execute(

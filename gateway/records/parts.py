@@ -1,6 +1,6 @@
 """A page of users, gathered from parts of the list that an index each brings in order."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,20 +8,24 @@ from sqlalchemy import ColumnElement, FromClause, Select, select, union_all
 
 from gateway.records.keyset import Bound, Key, branches, ordering
 from gateway.records.models import COLUMNS
-from gateway.records.searches import MOST, Search, among, few
+from gateway.records.searches import MOST, Search, few
 from gateway.tenancy.scope import Scope
+
+Conditions = Callable[[FromClause], Sequence[ColumnElement[bool]]]
+"""What makes a list, written for any rows that have the columns of service records."""
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
     """A list in order, and how much of it is wanted: `size` rows within the bounds.
 
-    `where` selects from `rows`, which are current records wherever something is searched for.
+    `rows`, sorted by `keys`, are current records wherever something is searched for.
     """
 
     scope: Scope
     rows: FromClause
-    where: Sequence[ColumnElement[bool]]
+    reachable: ColumnElement[bool]
+    conditions: Conditions
     searches: Sequence[Search]
     keys: Sequence[Key]
     places: Sequence[Bound]
@@ -36,25 +40,27 @@ class Parts:
         parts = list(self._searched() if self.searches else self._walk())
         if len(parts) == 1:
             return parts[0].subquery("gathered")
-        return union_all(*(parts or [self._select().limit(0)])).subquery("gathered")
+        nothing = self._select(self.rows, self.reachable).limit(0)
+        return union_all(*(parts or [nothing])).subquery("gathered")
 
     def _searched(self) -> Iterator[Select[*tuple[Any, ...]]]:
         """Yield, of each search, all that it found if that is little; else the walks."""
         by_user_id = self.keys[0].name == "USER_ID"
         for search in self.searches:
-            found, condition = search.keys(self.scope, most=MOST), search.condition(self.rows)
-            yield self._select(among(found, self.rows), few(found), condition)
+            found = search.records(self.scope, most=MOST)
+            yield self._select(found, few(found), search.condition(found))
+            many = (~few(found), search.condition(self.rows))
             if by_user_id and not search.in_name:
                 for inside in search.ranges(self.rows):
-                    yield from self._walk(~few(found), condition, inside)
+                    yield from self._walk(*many, inside)
             else:
-                yield from self._walk(~few(found), condition)
+                yield from self._walk(*many)
 
     def _walk(self, *also: ColumnElement[bool]) -> Iterator[Select[*tuple[Any, ...]]]:
         """Yield the first rows of each branch of the order."""
         for inside, rest in branches(self.keys, self.places):
-            part = self._select(*also, *inside)
+            part = self._select(self.rows, self.reachable, *also, *inside)
             yield part.order_by(*ordering(rest, backward=self.backward)).limit(self.size)
 
-    def _select(self, *also: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
-        return select(*(self.rows.c[column] for column in COLUMNS)).where(*self.where, *also)
+    def _select(self, rows: FromClause, *also: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
+        return select(*(rows.c[column] for column in COLUMNS)).where(*also, *self.conditions(rows))

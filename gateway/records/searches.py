@@ -2,7 +2,7 @@
 
 Row-level security lets no index serve `lower()`, `strpos()` or `starts_with()`, which are not
 leakproof. `gateway_find` is the way round: a function that looks into those indexes as a role of
-its own, within the session's scope, and tells the records' keys, no more than so many. If there are
+its own, within the session's scope, and returns the records, no more than so many. If there are
 more, a walk along the sort order meets the first page's rows soon.
 """
 
@@ -28,11 +28,12 @@ from sqlalchemy import (
 )
 
 from gateway.records.filters import TextMatch, UserFilter, ascii_lower
+from gateway.records.known import CURRENT
 from gateway.tenancy.scope import Scope
 
 MOST: Final = 4000
 """Found records up to which they are sorted themselves; for more, the order is walked."""
-_CASED: Final = 4
+_CASED: Final = 2
 """Letters of a prefix whose cases are told apart in ranges: at most two to the power of so many."""
 _LAST: Final = chr(0x10FFFF) * 32
 
@@ -60,16 +61,16 @@ class Search:
             return found
         return and_(found, ~func.starts_with(user_id, self.besides))
 
-    def keys(self, scope: Scope, *, most: int | None) -> CTE:
-        """Return the found records' vendor and record numbers; `most` and one more at the most."""
+    def records(self, scope: Scope, *, most: int | None) -> CTE:
+        """Return the found current records; of more than `most`, one more than that."""
         text, nothing = literal(self.text, Text), literal(None, Text)
         last = text if self.whole else literal(self.text + _LAST, Text)
         found = func.gateway_find(
             bindparam(None, scope.ids("vendor_id"), ARRAY(Integer), unique=True),
             *((nothing, nothing, text) if self.in_name else (text, last, nothing)),
             literal(None if most is None else most + 1, BigInteger),
-        ).table_valued(column("vendor_id", Integer), column("record_id", BigInteger))
-        return select(found.c.vendor_id, found.c.record_id).cte()
+        ).table_valued(*(column(one.name, one.type) for one in CURRENT.c))
+        return select(*found.c).where(scope.covers(found)).cte()
 
     def ranges(self, rows: FromClause) -> Iterator[ColumnElement[bool]]:
         """Yield ranges of user IDs, apart from each other, that have all the rows in them.
@@ -122,11 +123,6 @@ def _head(text: str) -> str:
     return text
 
 
-def few(keys: CTE) -> ColumnElement[bool]:
-    """Return whether all found records are among the keys."""
-    return select(func.count()).select_from(keys).scalar_subquery() <= MOST
-
-
-def among(keys: CTE, rows: FromClause) -> ColumnElement[bool]:
-    """Return whether a row is one of the found records."""
-    return and_(rows.c.vendor_id == keys.c.vendor_id, rows.c.record_id == keys.c.record_id)
+def few(found: CTE) -> ColumnElement[bool]:
+    """Return whether no record was left out of what was found."""
+    return select(func.count()).select_from(found).scalar_subquery() <= MOST

@@ -1,6 +1,6 @@
 """The user list as one SQL statement: filtered, sorted, paged, nested parts and all, in JSON."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import reduce
@@ -30,7 +30,7 @@ from gateway.records.known import BATCHES, CURRENT, OPEN_END, VERSIONS, known
 from gateway.records.models import COLUMNS
 from gateway.records.order import BY_USER_ID, UserOrder, name_of, user_keys
 from gateway.records.parts import Parts
-from gateway.records.searches import Search, among, searches
+from gateway.records.searches import Search, searches
 from gateway.regulation.codes import FeeCategory
 from gateway.tenancy.scope import Scope
 
@@ -76,10 +76,7 @@ def _base(
 ) -> tuple[FromClause, list[ColumnElement[bool]]]:
     """Return the rows and the conditions that make the list."""
     rows, reachable = known(users.scope, users.as_of, name)
-    where = [
-        reachable,
-        *conditions(users.filter, rows, users.scope, users.today, users.as_of),
-    ]
+    where = [reachable, *_conditions(users, rows)]
     if figure is not None:
         where += [
             rows.c.vendor_id == figure.vendor_id,
@@ -89,6 +86,10 @@ def _base(
         if figure.category is not None:
             where.append(rows.c.fee_category == figure.category)
     return rows, where
+
+
+def _conditions(users: UserList, rows: FromClause) -> Iterator[ColumnElement[bool]]:
+    return conditions(users.filter, rows, users.scope, users.today, users.as_of)
 
 
 def _searches(users: UserList, figure: CountedBy | None) -> Sequence[Search]:
@@ -148,16 +149,18 @@ def page(
 
 def _found(users: UserList, paging: Page, figure: CountedBy | None) -> FromClause:
     """Return rows of the list, the page's among them."""
-    rows, where = _base(users, "r", figure)
     if figure is not None:
+        rows, where = _base(users, "r", figure)
         columns = [rows.c[column] for column in COLUMNS]
         return select(*columns).where(*where).correlate(*_outer(figure)).subquery("found")
+    rows, reachable = known(users.scope, users.as_of, "r")
     products = users.scope.products
     keys = user_keys(users.order, rows, name_of(rows, products), users.today, products)
     return Parts(
         users.scope,
         rows,
-        where,
+        reachable,
+        lambda rows: list(_conditions(users, rows)),
         _searches(users, figure),
         keys,
         bounds(keys, paging, users.scope, len(keys) - 2),
@@ -170,20 +173,18 @@ def _total(users: UserList, figure: CountedBy | None) -> ColumnElement[int]:
     """Return the list's length. Unfiltered, a figure's list is as long as its count says."""
     if figure is not None and users.filter == UserFilter():
         return figure.count
-    rows, where = _base(users, "t", figure)
-    number = select(func.count()).select_from(rows).where(*where).correlate(*_outer(figure))
-    found = _searches(users, figure)
-    if not found:
-        return number.scalar_subquery()
-    return reduce(
-        add,
-        (
-            number.where(
-                among(search.keys(users.scope, most=None), rows), search.condition(rows)
-            ).scalar_subquery()
-            for search in found
-        ),
-    )
+    number = select(func.count())
+    asked = _searches(users, figure)
+    if not asked:
+        rows, where = _base(users, "t", figure)
+        number = number.select_from(rows).where(*where)
+        return number.correlate(*_outer(figure)).scalar_subquery()
+    numbers: list[ColumnElement[int]] = []
+    for search in asked:
+        found = search.records(users.scope, most=None)
+        where = [search.condition(found), *_conditions(users, found)]
+        numbers.append(number.select_from(found).where(*where).scalar_subquery())
+    return reduce(add, numbers)
 
 
 def _outer(figure: CountedBy | None) -> tuple[FromClause, ...]:

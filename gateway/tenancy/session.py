@@ -62,19 +62,9 @@ class ScopedSession:
         Chunks are UTF-8, columns divided by COLUMN_MARK, lines ended by a line feed.
         """
         check(statement, self.scope)
-        compiled: Any = statement.compile(dialect=_DIALECT)
-        if compiled.post_compile_params:
-            raise TypeError("COPY takes no IN list: compare with an array in one parameter")
-        values = [
-            bind.type.dialect_impl(compiled.dialect).bind_processor(compiled.dialect)
-            for bind in (compiled.binds[name] for name in compiled.positiontup)
-        ]
-        arguments = [
-            process(compiled.params[name]) if process else compiled.params[name]
-            for name, process in zip(compiled.positiontup, values, strict=True)
-        ]
+        text, arguments = for_driver(statement)
         done = await (await self._driver()).copy_from_query(
-            str(compiled),
+            text,
             *arguments,
             output=sink,
             format="csv",
@@ -142,12 +132,33 @@ async def open_session(
         await connection.close()
 
 
+def for_driver(statement: Statement) -> tuple[str, list[Any]]:
+    """Return a statement as asyncpg takes it: its text, and its arguments in order."""
+    compiled: Any = statement.compile(dialect=_DIALECT)
+    if compiled.post_compile_params:
+        raise TypeError("the driver takes no IN list: compare with an array in one parameter")
+    values = [
+        bind.type.dialect_impl(compiled.dialect).bind_processor(compiled.dialect)
+        for bind in (compiled.binds[name] for name in compiled.positiontup)
+    ]
+    arguments = [
+        process(compiled.params[name]) if process else compiled.params[name]
+        for name, process in zip(compiled.positiontup, values, strict=True)
+    ]
+    return str(compiled), arguments
+
+
+def settings_of(scope: Scope) -> list[str]:
+    """Return the statements that tell row-level security a scope, for one transaction."""
+    return [_local(axis, scope) for axis in AXES]
+
+
 async def _begin(engine: AsyncEngine, scope: Scope, *, write: bool) -> AsyncConnection:
     """Connect and begin, settings and all, in one message; again while pooled ones were lost."""
     message = "; ".join(
         (
             "BEGIN" if write else "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
-            *(_local(axis, scope) for axis in AXES),
+            *settings_of(scope),
         )
     )
     for _ in range(engine.pool.size() + 1):  # type: ignore[attr-defined]

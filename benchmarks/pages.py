@@ -1,0 +1,200 @@
+"""Pages of the user list on a large market: `python -m benchmarks.pages --rows 10000000`.
+
+Each query is the very statement that the graph sends for the first or a deep page of 50 users with
+eleven fields, run over asyncpg as the service's role under row-level security, settings and all.
+What is told is the median of so many runs, in milliseconds, and how many times as long as the
+plainest page of the same run (by vendor and number, no joins, no JSON) that is.
+"""
+
+import argparse
+import asyncio
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+from typing import Any
+
+import asyncpg
+from sqlalchemy import select
+
+from benchmarks import market
+from benchmarks.house import Place, embedded, found, whole_scope
+from benchmarks.measure import table
+from gateway.config.clock import today
+from gateway.records.filters import TextMatch, UserFilter
+from gateway.records.keyset import Direction, Page
+from gateway.records.order import BY_USER_ID, UserOrder, UserOrderField
+from gateway.records.users import Fields, UserList, page
+from gateway.regulation.codes import FeeCategory, ServiceStatus, UsageMode, UserType
+from gateway.regulation.months import Month
+from gateway.schema.pages import Slice, order_names
+from gateway.tenancy.scope import Scope
+from gateway.tenancy.session import for_driver, settings_of
+
+_FIELDS = Fields(
+    frozenset(
+        {
+            *("user_id", "user_name", "user_type", "start_date", "end_date", "product_name"),
+            *("contact", "address", "phone", "fee_category", "service_status"),
+        }
+    )
+)
+_SIZE = 50
+_RUNS = 15
+_FLOOR = "SELECT * FROM service_records WHERE vendor_id = $1 ORDER BY record_id LIMIT 51"
+_DAY = today()
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A list to be paged through."""
+
+    name: str
+    filter: UserFilter = UserFilter()
+    order: Sequence[UserOrder] = BY_USER_ID
+
+
+def queries() -> Iterator[Query]:
+    """Yield each sort, each filter, and combinations of them."""
+    for field in UserOrderField:
+        for direction in Direction:
+            name = f"sort {field.value} {direction.value}"
+            yield Query(name, order=(UserOrder(field, direction),))
+    kind, start = UserOrder(UserOrderField.USER_TYPE), UserOrder(UserOrderField.START_DATE)
+    yield Query("sort USER_TYPE, START_DATE", order=(kind, start))
+    yield Query(
+        "sort FEE_CATEGORY, USER_NAME DESC",
+        order=(
+            UserOrder(UserOrderField.FEE_CATEGORY),
+            UserOrder(UserOrderField.USER_NAME, Direction.DESC),
+        ),
+    )
+    ending = (UserOrder(UserOrderField.END_DATE, Direction.DESC),)
+    yield from (
+        Query("search szse (four in ten IDs)", UserFilter(search="szse")),
+        Query("search szse, sorted by END_DATE", UserFilter(search="szse"), ending),
+        Query("search SZSE0000123", UserFilter(search="SZSE0000123")),
+        Query("search 证券 (1.4 in 100 names)", UserFilter(search=market.FREQUENT)),
+        Query("search 证券, sorted by END_DATE", UserFilter(search=market.FREQUENT), ending),
+        Query("search 龘靐 (some names)", UserFilter(search=market.RARE)),
+        Query("search 王 (one character)", UserFilter(search="王")),
+        Query("search 王伟强", UserFilter(search="王伟强")),
+        Query("userId equals", UserFilter(user_id=TextMatch(equals="szse00001230"))),
+        Query("userName equals", UserFilter(user_name=TextMatch(equals="王伟强"))),
+        Query("userTypes", UserFilter(user_types=(UserType.INSTITUTION,))),
+        Query("feeCategories, a rare one", UserFilter(fee_categories=(FeeCategory.REGULATORY,))),
+        Query("serviceStatuses", UserFilter(service_statuses=(ServiceStatus.CANCELLED,))),
+        Query("products", UserFilter(products=(market.PRODUCTS[3],))),
+        Query("usageModes", UserFilter(usage_modes=(UsageMode.DATAFEED,))),
+        Query(
+            "startBefore or endAfter",
+            UserFilter(start_before=date(2022, 6, 1), end_after=date(2026, 6, 1)),
+        ),
+        Query("startFrom to startTo", UserFilter(start_from=_DAY.replace(day=1), start_to=_DAY)),
+        Query("endFrom to endTo", UserFilter(end_from=date(2025, 3, 1), end_to=date(2025, 3, 31))),
+        Query(
+            "flag and end date",
+            UserFilter(
+                fee_categories=(FeeCategory.TRIAL,),
+                end_from=date(2025, 3, 1),
+                end_to=date(2025, 3, 3),
+            ),
+        ),
+        Query("countedIn", UserFilter(counted_in=Month(2024, 5))),
+        Query(
+            "countedIn, countedAs",
+            UserFilter(counted_in=Month(2024, 5), counted_as=FeeCategory.REGULATORY),
+        ),
+    )
+
+
+async def measure(place: Place) -> str:
+    """Return the table of all queries, for one vendor of two sizes and for all of them."""
+    async with place.gateway() as house:
+        whole = await whole_scope(house)
+    reaches = {
+        "the largest vendor": whole.narrow(vendors=[market.code(0)]),
+        "a small vendor": whole.narrow(vendors=[market.code(50)]),
+        "all vendors": whole,
+    }
+    postgres = await asyncpg.connect(
+        place.service,
+        server_settings={"role": "gateway_service", "plan_cache_mode": "force_custom_plan"},
+    )
+    try:
+        lines = []
+        for query in queries():
+            cells: list[Any] = [query.name]
+            for scope in reaches.values():
+                cells += await _pages(postgres, scope, query)
+            lines.append(cells)
+            print(*(c if isinstance(c, str) else f"{c:.2f}" for c in cells), flush=True)
+        floor = await _floor(postgres, reaches["the largest vendor"])
+    finally:
+        await postgres.close()
+    heads = [f"{name}, {which}" for name in reaches for which in ("first", "deep")]
+    return table(
+        f"Pages of {_SIZE} users, milliseconds (a plain page: {floor:.2f})", ("", *heads), lines
+    )
+
+
+async def _pages(postgres: Any, scope: Scope, query: Query) -> tuple[float, float]:
+    """Return the medians of the first page, and of the one after its last row's cursor, deep."""
+    first, rows = await _timed(postgres, scope, query, Page(first=_SIZE))
+    if not rows:
+        return first, first
+    deep, _ = await _timed(postgres, scope, query, Page(last=_SIZE))
+    return first, deep
+
+
+async def _timed(
+    postgres: Any, scope: Scope, query: Query, paging: Page
+) -> tuple[float, list[Any]]:
+    users = UserList(scope, _DAY, query.filter, query.order)
+    text, arguments = for_driver(select(page(users, _FIELDS, paging, total=False)))
+    settings = "; ".join(settings_of(scope))
+    taken = []
+    for _ in range(_RUNS):
+        async with postgres.transaction(readonly=True):
+            await postgres.execute(settings)
+            begin = perf_counter()
+            document = await postgres.fetchval(text, *arguments)
+            taken.append(perf_counter() - begin)
+    return median(taken) * 1000, document
+
+
+async def _floor(postgres: Any, scope: Scope) -> float:
+    taken = []
+    for _ in range(_RUNS):
+        async with postgres.transaction(readonly=True):
+            await postgres.execute("; ".join(settings_of(scope)))
+            begin = perf_counter()
+            await postgres.fetch(_FLOOR, next(iter(scope.vendors)))
+            taken.append(perf_counter() - begin)
+    return median(taken) * 1000
+
+
+async def _build(place: Place, rows: int) -> None:
+    async with place.gateway() as house:
+        await found(house, [market.code(i) for i in range(market.VENDORS)], market.PRODUCTS)
+        async with place.postgres() as postgres:
+            await market.fill(postgres, rows)
+        await market.count(house, await whole_scope(house))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=1_000_000, help="records in the market")
+    parser.add_argument("--keep", type=Path, help="a directory to build the market in, or to use")
+    given = parser.parse_args()
+    built = given.keep is not None and (given.keep / "postgres").exists()
+    with embedded(given.keep) as place:
+        if not built:
+            asyncio.run(_build(place, given.rows))
+        print(asyncio.run(measure(place)))
+
+
+if __name__ == "__main__":
+    main()
