@@ -215,7 +215,7 @@ class Merge:
                     literal(at, DateTime(timezone=True)),
                     *(table.c[name] for name in columns),
                 )
-                .where(table.c.record_id.is_(None))
+                .where(self._session.scope.covers(table), table.c.record_id.is_(None))
                 .order_by(*order),
             )
         )
