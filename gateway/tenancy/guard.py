@@ -137,7 +137,7 @@ class _Guard:
         if type(rows) is CTE:
             self._rows(rows, level or _NOWHERE)
         elif _home(rows, level) is None:
-            raise refused(rows)
+            raise refused(rows.name)
 
     def _query(self, query: Any, level: _Level | None, *, in_from: bool) -> None:
         """Look at a query. The branches of a compound see what the compound sees."""
@@ -184,7 +184,7 @@ class _Guard:
         table = insert.table
         _check_target(table)
         if type(table) is not Table:
-            raise refused(table)
+            raise refused(type(table).__name__)
         self.walk(children(insert), None)
         if insert.select is not None:
             self.walk([insert.select], None)
@@ -249,7 +249,7 @@ class _Guard:
         elif kind is TableValuedAlias:
             (function,) = (part for part in children(rows))
             if type(function) is not Function:
-                raise refused(function)
+                raise refused(type(function).__name__)
             columns = OWNED_FUNCTIONS.get(function.name)
             if columns is not None and tuple(rows.c.keys()) != columns:
                 raise refused(f"{function.name} without its columns' names")
@@ -275,7 +275,7 @@ class _Guard:
                 equalities = level.equalities(name)
                 for axis in _axes(rows):
                     if not self._tied(rows.c[axis], axis, level, equalities, ()):
-                        raise ScopeViolation(f"no predicate of the scope on {rows}.{axis}")
+                        raise ScopeViolation(f"no predicate of the scope on {name}.{axis}")
 
     def _tied(
         self,
@@ -388,7 +388,7 @@ def _spread(
         item = item.element
     if type(item) is not Join:
         if type(item) not in FROM_KINDS:
-            raise refused(f"{type(item).__name__} {item}")
+            raise refused(type(item).__name__)
         yield item, optional
         return
     conditions.append(item.onclause)
@@ -455,5 +455,5 @@ def _name_of(key: Any) -> Any:
     if isinstance(key, Column):
         return key.name
     if type(key) is not str:
-        raise refused(f"a value for {key}")
+        raise refused(f"a value for {type(key).__name__}")
     return key
