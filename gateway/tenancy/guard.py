@@ -44,7 +44,7 @@ from sqlalchemy.sql.selectable import FromGrouping, SelectStatementGrouping
 
 from gateway.db.base import SCOPED
 from gateway.errors import ScopeViolation
-from gateway.tenancy.scope import AXES, Scope
+from gateway.tenancy.scope import AXES, Scope, genuine
 from gateway.tenancy.vocabulary import (
     FROM_KINDS,
     OWNED_FUNCTIONS,
@@ -69,7 +69,7 @@ def check(statement: Any, scope: Scope) -> None:
     """
     if type(statement) not in _STATEMENTS or statement._execution_options:  # noqa: SLF001
         raise refused(type(statement).__name__)
-    _Guard(scope).walk([statement], None)
+    _Guard(genuine(scope)).walk([statement], None)
 
 
 Equality = tuple[Any, Any]

@@ -42,6 +42,7 @@ from sqlalchemy import (
     Null,
     Numeric,
     Over,
+    PrimaryKeyConstraint,
     ScalarSelect,
     Select,
     SmallInteger,
@@ -161,6 +162,8 @@ def check_temporary(table: Table) -> None:
         or table.schema is not None
         or table.name.startswith("pg_")
         or table._prefixes != ["TEMPORARY"]  # noqa: SLF001 (no public way to ask)
+        or table.indexes
+        or any(type(one) is not PrimaryKeyConstraint for one in table.constraints)
     ):
         raise refused(f"table {table.name}")
     check_from_name(table)
