@@ -156,12 +156,13 @@ def check_table(table: Any) -> None:
 
 
 def check_temporary(table: Table) -> None:
-    """Refuse a table unless it is temporary, by a name of its own and without SQL of its own."""
+    """Refuse a table unless it ends with its transaction, and has a name and no SQL of its own."""
     if (
         table.name in Base.metadata.tables
         or table.schema is not None
         or table.name.startswith("pg_")
         or table._prefixes != ["TEMPORARY"]  # noqa: SLF001 (no public way to ask)
+        or dict(table.dialect_kwargs) != {"postgresql_on_commit": "DROP"}
         or table.indexes
         or any(type(one) is not PrimaryKeyConstraint for one in table.constraints)
     ):

@@ -401,9 +401,12 @@ def unquoted(name: str) -> quoted_name:
     return quoted_name(name, quote=False)
 
 
+_DROPPED: dict[str, Any] = {"prefixes": ["TEMPORARY"], "postgresql_on_commit": "DROP"}
+
+
 def temporary(name: str, *columns: Any, **options: Any) -> Table:
     columns = columns or (Column("user_id", Text), Column("vendor_id", Integer))
-    return Table(name, MetaData(), *columns, **({"prefixes": ["TEMPORARY"]} | options))
+    return Table(name, MetaData(), *columns, **(_DROPPED | options))
 
 
 def labels(vendor: int = FOREIGN, product: int = 10) -> Any:
@@ -546,6 +549,8 @@ CONTRIVED = {
     "an unknown table": select(Table("pg_stats", MetaData(), Column("x", Text)).c.x),
     "a staging table by a table's name": select(temporary("service_records").c.user_id),
     "a staging table by a catalogue's name": select(temporary("pg_stats").c.user_id),
+    "a staging table that stays": select(temporary("staged", postgresql_on_commit=None).c.user_id),
+    "a staging table that inherits": select(temporary("staged", postgresql_inherits="service_records").c.user_id),
     "a staging table in a schema": select(temporary("tables", schema="information_schema").c.user_id),
     "a staging table by a folded name": select(temporary(unquoted("SERVICE_RECORDS")).c.user_id),
     "a staging table by a raw name": select(temporary(unquoted("service_records s")).c.user_id),
