@@ -236,7 +236,7 @@ class Merge:
                     literal(batch, Integer),
                     *(table.c[name] for name in columns),
                 )
-                .where(~table.c.present)
+                .where(self._session.scope.covers(table), ~table.c.present)
                 .order_by(*order),
             )
         )

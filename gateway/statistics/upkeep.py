@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import FromClause, and_, delete, func, select, true
+from sqlalchemy import FromClause, and_, delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from gateway.records.known import CURRENT
@@ -19,7 +19,7 @@ async def add_deltas(session: ScopedSession, rows: FromClause, *, sign: int) -> 
     `rows` has the columns of `service_records` that counting needs, and with any record of a user
     and product all of them. It should be small or analysed, because counting joins it with itself.
     """
-    counted: Any = deltas(rows, true(), sign=sign)
+    counted: Any = deltas(rows, session.scope.covers(rows), sign=sign)
     keys = ("vendor_id", "product_id", "month")
     adding = insert(_TABLE).from_select([*keys, *FIGURES], counted)
     await session.execute(

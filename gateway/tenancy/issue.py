@@ -22,31 +22,50 @@ class Holder:
     vendor_id: int | None = None
     licensor_id: int | None = None
 
+    @property
+    def side(self) -> str:
+        """VENDOR or LICENSOR, as in the names of roles; BadInput for both or neither."""
+        if (self.vendor_id is None) == (self.licensor_id is None):
+            raise BadInput(
+                "a key belongs to a vendor or to a licensor",
+                "密钥属于信息商或信息公司之一",
+                argument="holder",
+                accepted="either a vendor or a licensor",
+            )
+        return "LICENSOR" if self.vendor_id is None else "VENDOR"
+
 
 def role_for(name: str, holder: Holder) -> Role:
     """Read a role's name, with or without its side (`analyst`); BadInput if it does not fit."""
-    side = "VENDOR" if holder.vendor_id is not None else "LICENSOR"
+    side = holder.side
     full = name.upper().replace("-", "_")
     full = full if full.startswith(f"{side}_") else f"{side}_{full}"
     if full not in Role.__members__:
-        fitting = [
-            role.value.removeprefix(f"{side}_").lower()
-            for role in Role
-            if role.value.startswith(side)
-        ]
-        raise BadInput(
-            f"{name!r} is not a role of a {side.lower()}",
-            f"“{name}”不是该方的角色",
-            argument="role",
-            accepted=" / ".join(fitting),
-        )
+        raise _misfit(name, side)
     return Role[full]
+
+
+def _misfit(name: str, side: str) -> BadInput:
+    fitting = [
+        role.value.removeprefix(f"{side}_").lower() for role in Role if role.value.startswith(side)
+    ]
+    return BadInput(
+        f"{name!r} is not a role of a {side.lower()}",
+        f"“{name}”不是该方的角色",
+        argument="role",
+        accepted=" / ".join(fitting),
+    )
 
 
 async def issue(
     session: OperatorSession, holder: Holder, role: Role, *, days: int | None
 ) -> tuple[NewKey, datetime | None]:
-    """Store a new key and return it, with its expiry: the only time it can be seen."""
+    """Store a new key and return it, with its expiry: the only time it can be seen.
+
+    BadInput for a role of the other side, or for a holder on both sides or on neither.
+    """
+    if not role.value.startswith(f"{holder.side}_"):
+        raise _misfit(role.value, holder.side)
     key = generate()
     expires = None if days is None else now() + timedelta(days=days)
     await session.execute(

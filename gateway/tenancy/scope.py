@@ -4,8 +4,10 @@ Everything below the edge takes a scope, never a bare vendor number.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Final
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final, NoReturn, Self
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import ARRAY, ColumnElement, FromClause, Integer, and_, any_, bindparam
 
@@ -15,21 +17,54 @@ from gateway.tenancy.principal import Principal, Right
 AXES: Final = ("vendor_id", "product_id")
 """The columns by which rows belong to a vendor and, through the product, to a licensor."""
 
-_MINT: Final = object()
 
-
-@dataclass(frozen=True, slots=True)
 class Scope:
-    """What a principal can reach: vendors and products, number -> code or name."""
+    """What a principal can reach: vendors and products, number -> code or name.
 
-    principal: Principal
-    vendors: Mapping[int, str]
-    products: Mapping[int, str]
-    _seal: object = field(repr=False, compare=False, default=None)
+    `mint` makes one, `narrow` a smaller one of it. There is no other way: a scope can't be copied,
+    pickled or derived from, and holds nothing that could be set; what it reaches is kept in this
+    module. Code that takes this module's private names, or patches it, could still widen one:
+    within one process Python has no wall against that.
+    """
 
-    def __post_init__(self) -> None:
-        if self._seal is not _MINT:
+    __slots__ = ("__weakref__",)
+
+    def __new__(cls, *_: object, **__: object) -> Self:
+        """Refuse."""
+        raise ScopeViolation("a scope is made by tenancy.scope.mint only")
+
+    def __init_subclass__(cls) -> None:
+        """Refuse."""
+        raise ScopeViolation("a scope is not derived from")
+
+    def __reduce_ex__(self, _: object) -> NoReturn:
+        """Refuse to be copied or pickled."""
+        raise ScopeViolation("a scope is not copied")
+
+    def __repr__(self) -> str:
+        return f"Scope({self.principal}, vendors={self.vendors}, products={self.products})"
+
+    @property
+    def _reach(self) -> "_Reach":
+        found = _REACHES.get(self)
+        if found is None:
             raise ScopeViolation("a scope is made by tenancy.scope.mint only")
+        return found
+
+    @property
+    def principal(self) -> Principal:
+        """Who asks."""
+        return self._reach.principal
+
+    @property
+    def vendors(self) -> Mapping[int, str]:
+        """The vendors, number -> code; read-only."""
+        return self._reach.vendors
+
+    @property
+    def products(self) -> Mapping[int, str]:
+        """The products, number -> name; read-only."""
+        return self._reach.products
 
     @property
     def rights(self) -> frozenset[Right]:
@@ -60,10 +95,10 @@ class Scope:
 
         `argument` goes before the argument's name in the error, as in `filter.products`.
         """
-        return replace(
-            self,
-            vendors=_pick(self.vendors, vendors, "vendor", "信息商", f"{argument}vendors"),
-            products=_pick(self.products, products, "product", "信息产品", f"{argument}products"),
+        return _made(
+            self.principal,
+            _pick(self.vendors, vendors, "vendor", "信息商", f"{argument}vendors"),
+            _pick(self.products, products, "product", "信息产品", f"{argument}products"),
         )
 
     def vendor_number(self, code: str) -> int:
@@ -72,9 +107,34 @@ class Scope:
         return number
 
 
+@dataclass(frozen=True, slots=True)
+class _Reach:
+    principal: Principal
+    vendors: Mapping[int, str]
+    products: Mapping[int, str]
+
+
+_REACHES: Final[WeakKeyDictionary[Scope, _Reach]] = WeakKeyDictionary()
+
+
 def mint(principal: Principal, vendors: Mapping[int, str], products: Mapping[int, str]) -> Scope:
     """Make a scope. Called by `tenancy.authenticate` only; a test holds that."""
-    return Scope(principal, dict(vendors), dict(products), _MINT)
+    return _made(principal, vendors, products)
+
+
+def _made(principal: Principal, vendors: Mapping[int, str], products: Mapping[int, str]) -> Scope:
+    scope = object.__new__(Scope)
+    _REACHES[scope] = _Reach(
+        principal, MappingProxyType(dict(vendors)), MappingProxyType(dict(products))
+    )
+    return scope
+
+
+def genuine(scope: Scope) -> Scope:
+    """Return the scope, or raise ScopeViolation for anything else that has its methods."""
+    if type(scope) is not Scope or scope not in _REACHES:
+        raise ScopeViolation("not a scope")
+    return scope
 
 
 def _within(column: ColumnElement[int], ids: list[int]) -> ColumnElement[bool]:

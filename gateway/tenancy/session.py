@@ -4,6 +4,7 @@ A session is one transaction. It is opened for one scope, which can't be changed
 row-level security by transaction-local settings, and looks at each statement before it runs.
 """
 
+import re
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -13,13 +14,19 @@ from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from gateway.errors import ScopeViolation
 from gateway.tenancy.guard import check
 from gateway.tenancy.reach import DATABASE_ERRORS, translated, unreachable
-from gateway.tenancy.scope import AXES, Scope
+from gateway.tenancy.scope import AXES, Scope, genuine
+from gateway.tenancy.vocabulary import check_temporary
 
 Statement = Select[*tuple[Any, ...]] | Insert | Update | Delete
 _DIALECT = PGDialect_asyncpg()  # type: ignore[no-untyped-call]
 _SETTINGS = {"vendor_id": "gateway.vendors", "product_id": "gateway.products"}
+
+_SETTING, _VALUE = re.compile(r"[a-z_]+"), re.compile(r"[A-Za-z0-9_.]*")
+_FIXED = frozenset({"role", "session_authorization", "row_security", "search_path"})
+"""What decides who asks, and of which tables."""
 
 COLUMN_MARK = b"\x01"
 """What stands between columns in COPY; the import rules keep it out of all values."""
@@ -33,8 +40,13 @@ class ScopedSession:
 
     def __init__(self, connection: AsyncConnection, scope: Scope) -> None:
         """Wrap a connection whose transaction already carries the scope's settings."""
-        self._connection, self.scope = connection, scope
+        self._connection, self._scope = connection, scope
         self.discarded = False
+
+    @property
+    def scope(self) -> Scope:
+        """The scope that the session was opened for."""
+        return self._scope
 
     def discard(self) -> None:
         """Have the transaction rolled back at the end of the session: nothing of it stays."""
@@ -78,6 +90,7 @@ class ScopedSession:
         self, table: Table, columns: Sequence[str], chunks: AsyncIterable[bytes]
     ) -> int:
         """Fill a temporary table from chunks of the same form as `copy_out` gives."""
+        check_temporary(table)
         done = await (await self._driver()).copy_to_table(
             table.name,
             source=chunks,
@@ -92,11 +105,14 @@ class ScopedSession:
 
     async def create(self, table: Table) -> None:
         """Create a temporary table for the length of the transaction."""
+        check_temporary(table)
         await self._connection.run_sync(table.create)
 
     async def tune(self, **settings: str) -> None:
-        """Set PostgreSQL settings for this transaction."""
+        """Set PostgreSQL settings for this transaction; by such names, never the scope's own."""
         for name, value in settings.items():
+            if not (_SETTING.fullmatch(name) and _VALUE.fullmatch(value)) or name in _FIXED:
+                raise ScopeViolation(f"{name} is not to be set")
             await self._connection.exec_driver_sql(f"SET LOCAL {name} = '{value}'")
 
     async def analyze(self, table: Table) -> None:
@@ -112,7 +128,7 @@ async def open_session(
     engine: AsyncEngine, scope: Scope, *, write: bool = False
 ) -> AsyncIterator[ScopedSession]:
     """Open a session: read-only on one snapshot, or writing; commit at the end, or nothing."""
-    connection = await _begin(engine, scope, write=write)
+    connection = await _begin(engine, genuine(scope), write=write)
     session = ScopedSession(connection, scope)
     driver = await session._driver()  # noqa: SLF001
     try:

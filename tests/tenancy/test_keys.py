@@ -241,10 +241,45 @@ def test_no_other_role_can_be_named(role: str) -> None:
 
 @pytest.mark.parametrize("holder", [Holder(), Holder(1, 1)], ids=str)
 async def test_a_key_has_exactly_one_holder(own: World, holder: Holder) -> None:
+    with pytest.raises(BadInput):
+        role_for("operator", holder)
+    async with own.unchanged():
+        with pytest.raises(BadInput) as refused:
+            async with open_operator(own.house.operator, "test") as session:
+                await issue(session, holder, Role.VENDOR_OPERATOR, days=None)
+        assert refused.value.accepted == "either a vendor or a licensor"
+
+
+@pytest.mark.parametrize("holder", [Holder(), Holder(1, 1)], ids=str)
+async def test_the_database_wants_exactly_one_holder_too(
+    own: World, holder: Holder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Holder, "side", "VENDOR")
     async with own.unchanged():
         with pytest.raises(sqlalchemy.exc.IntegrityError):
             async with open_operator(own.house.operator, "test") as session:
                 await issue(session, holder, Role.VENDOR_OPERATOR, days=None)
+
+
+@pytest.mark.parametrize("role", Role)
+@pytest.mark.parametrize("side", ["vendor", "licensor"])
+async def test_a_key_is_not_issued_for_a_role_of_another_side(
+    own: World, side: str, role: Role
+) -> None:
+    async def make() -> None:
+        async with open_operator(own.house.operator, "test") as session:
+            if side == "vendor":
+                holder = Holder(vendor_id=await registry.vendor_id(session, "VENDALPHA"))
+            else:
+                holder = Holder(licensor_id=await registry.licensor_id(session, SZSE.code))
+            await issue(session, holder, role, days=None)
+
+    if role in (VENDOR_ROLES if side == "vendor" else LICENSOR_ROLES):
+        await make()
+        return
+    async with own.unchanged():
+        with pytest.raises(BadInput, match=f"not a role of a {side}"):
+            await make()
 
 
 async def test_a_licensors_new_vendor_is_in_scope_at_once(own: World) -> None:
