@@ -31,7 +31,7 @@ _KINDS = "证券有限公司 基金管理公司 资产管理公司 投资咨询�
 _FILL = """
 INSERT INTO service_records (vendor_id, record_id, product_id, batch_no, start_date, end_date,
     user_type, fee_category, usage_mode, service_status, user_id, user_name, address, contact, phone)
-SELECT $1, row_number() OVER (ORDER BY hashtextextended(user_id, 0), user_id, product_id, usage_mode, start_date), product_id, 1,
+SELECT $1, row_number() OVER (ORDER BY user_id, product_id, usage_mode, start_date), product_id, 1,
     start_date,
     CASE WHEN h6 % 100 < 55 THEN 'infinity'::date ELSE start_date + 30 + h6 / 100 % 700 END,
     CASE WHEN institution THEN 2 ELSE 1 END,

@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     ColumnElement,
     FromClause,
     Integer,
@@ -29,8 +30,6 @@ from gateway.records.known import CURRENT, VERSIONS
 from gateway.records.models import COLUMNS
 from gateway.statistics.upkeep import add_deltas, tidy
 from gateway.tenancy.session import ScopedSession
-
-_SEED = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +70,10 @@ class Merge:
         if self._fresh:
             await self._session.execute(
                 insert(self._difference).from_select(
-                    columns, select(*(typed.c[name] for name in columns))
+                    ["present", *columns],
+                    select(
+                        literal(value=False, type_=Boolean), *(typed.c[name] for name in columns)
+                    ),
                 )
             )
         else:
@@ -213,18 +215,13 @@ class Merge:
         )
 
     async def _add(self, batch: int, last_record: int) -> None:
-        """Insert in the order of the key, whose index then grows at its end.
-
-        Numbers run in another order. Lists are sorted by them where the asked keys are alike: what
-        is searched for by its ID should then not stand all in one place.
-        """
+        """Insert and number in the order of the key, whose index then grows at its end."""
         table = self._difference
         order = [table.c[name] for name in staging.KEY]
-        shuffled = [func.hashtextextended(table.c.user_id, _SEED), *order]
         number = func.coalesce(
             table.c.record_id,
             last_record
-            + func.row_number().over(partition_by=table.c.record_id.is_(None), order_by=shuffled),
+            + func.row_number().over(partition_by=table.c.record_id.is_(None), order_by=order),
         )
         columns = [*staging.KEY, *staging.CONTENT]
         await self._session.execute(

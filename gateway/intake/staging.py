@@ -15,7 +15,6 @@ from sqlalchemy import (
     Text,
     case,
     cast,
-    false,
     func,
     literal,
     select,
@@ -64,7 +63,7 @@ def difference() -> Table:
     return _temporary(
         "difference",
         Column("record_id", BigInteger),
-        Column("present", Boolean, nullable=False, server_default=false()),
+        Column("present", Boolean, nullable=False),
         Column("user_id", _SORTABLE),
         Column("product_id", Integer),
         Column("usage_mode", SmallInteger),

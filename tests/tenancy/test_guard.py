@@ -76,11 +76,10 @@ from gateway.config.clock import today
 from gateway.db.engine import make_engine
 from gateway.errors import ScopeViolation
 from gateway.exports.columns import monthly_lines, user_lines
-from gateway.intake.models import ImportBatch
 from gateway.records.catalogue_lists import product_page, vendor_page
 from gateway.records.filters import UserFilter
 from gateway.records.keyset import Page
-from gateway.records.models import ServiceRecord, ServiceRecordVersion
+from gateway.records.models import ImportBatch, ServiceRecord, ServiceRecordVersion
 from gateway.records.users import Fields, UserList, page
 from gateway.regulation.codes import FeeCategory
 from gateway.regulation.months import Month
