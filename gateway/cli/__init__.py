@@ -1,5 +1,15 @@
 """The command line: Typer commands, no logic."""
 
-from gateway.cli.main import main
+from gateway.config.signals import leave_when_told
+
+
+def main() -> None:
+    """Run the program."""
+    leave_when_told()
+    # imported only now: it takes so long that a signal may well come meanwhile
+    from gateway.cli.program import program  # noqa: PLC0415
+
+    program()
+
 
 __all__ = ["main"]

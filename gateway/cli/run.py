@@ -3,8 +3,10 @@
 import asyncio
 import getpass
 import os
+import signal
 import sys
 from collections.abc import Awaitable, Callable
+from types import FrameType
 from typing import Annotated, Any, NoReturn, TypeVar
 
 import orjson
@@ -12,16 +14,19 @@ import typer
 from pydantic import ValidationError
 from rich.console import Console
 from rich.markup import escape
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from gateway.app.house import House, open_house
 from gateway.app.migrate import migrate
 from gateway.config.settings import Settings, settings
+from gateway.config.signals import STOPPING
 from gateway.errors import BadInput, GatewayError, Unavailable
+from gateway.tenancy.reach import DATABASE_ERRORS, translated
 
 T = TypeVar("T")
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+_NO_SUCH_OBJECT = {"42P01", "42703", "42883", "3F000"}
 console = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
@@ -61,23 +66,61 @@ def in_house(work: Callable[[House], Awaitable[T]]) -> T:
 def run(work: Callable[[], Awaitable[T]]) -> T:
     """Run to the end, or tell the error and leave with its exit code."""
     try:
-        return asyncio.run(_awaited(work))
+        return asyncio.run(_until_told(work))
     except GatewayError as error:
         fail(error)
-    except KeyboardInterrupt:
-        raise typer.Exit(130) from None
     except BrokenPipeError:
         # whoever read our output has gone: say no more, and let the interpreter close quietly
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit(3) from None
-    except (OSError, SQLAlchemyError) as error:
-        what = getattr(error, "strerror", None) or type(error).__name__
-        where = getattr(error, "filename", None)
-        fail(Unavailable(f"{what}{f': {where}' if where else ''}", f"系统错误：{what}"))
+    except (*DATABASE_ERRORS, SQLAlchemyError) as error:
+        fail(_told(error))
 
 
-async def _awaited(work: Callable[[], Awaitable[T]]) -> T:
-    return await work()
+def _told(error: Exception) -> GatewayError:
+    """Say what failed: never the database's own message, which may carry values of rows."""
+    found = translated(error) if isinstance(error, DBAPIError) else error
+    if isinstance(found, GatewayError):
+        return found
+    if getattr(getattr(error, "orig", error), "sqlstate", None) in _NO_SUCH_OBJECT:
+        return Unavailable(
+            "the database's schema is not this version's",
+            "数据库结构不是本版本的",
+            argument="GATEWAY_DATABASE_URL",
+            accepted="a database after gateway migrate",
+        )
+    what = getattr(error, "strerror", None) or type(error).__name__
+    where = getattr(error, "filename", None)
+    return Unavailable(f"{what}{f': {where}' if where else ''}", f"系统错误：{what}")
+
+
+async def _until_told(work: Callable[[], Awaitable[T]]) -> T:
+    """Do the work; a signal to stop cancels it, so that all it holds is let go. A second leaves."""
+    task = asyncio.current_task()
+    told: list[int] = []
+    before: dict[int, Any] = {}
+
+    def restore() -> None:
+        for one, handler in before.items():
+            signal.signal(one, handler)
+
+    def stop(number: int, _: FrameType | None) -> None:
+        told.append(number)
+        restore()
+        if task is not None:
+            task.get_loop().call_soon_threadsafe(task.cancel)
+
+    for number in STOPPING:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            before[number] = signal.signal(number, stop)
+    try:
+        return await work()
+    except (Exception, asyncio.CancelledError):
+        if told:
+            raise typer.Exit(128 + told[0]) from None
+        raise
+    finally:
+        restore()
 
 
 def fail(error: GatewayError) -> NoReturn:

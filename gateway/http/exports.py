@@ -6,7 +6,6 @@ client reports it.
 """
 
 import asyncio
-from contextlib import suppress
 from urllib.parse import quote
 
 import orjson
@@ -53,17 +52,18 @@ class ExportEndpoint:
     async def _until_gone(
         self, ticket: Ticket, tenant: TenantScope, receive: Receive, send: Send
     ) -> None:
-        """Stream, and stop the database's work when the client goes away."""
+        """Stream; stop the database's work when the client goes away, or the server."""
         work = asyncio.create_task(self._stream(ticket, tenant, send))
         gone = asyncio.create_task(_disconnected(receive))
-        await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
-        gone.cancel()
-        if not work.done():
-            work.cancel()
-            with suppress(asyncio.CancelledError):
-                await work
-            return
-        await work
+        try:
+            await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (work, gone):
+                task.cancel()
+            await asyncio.wait({work, gone})
+            failure = None if work.cancelled() else work.exception()
+        if failure is not None:
+            raise failure
 
     async def _stream(self, ticket: Ticket, tenant: TenantScope, send: Send) -> None:
         started = False

@@ -44,8 +44,3 @@ def options(
 ) -> None:
     """See and prove who a vendor's users are, how many counted, and what is due."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-
-
-def main() -> None:
-    """Run the program."""
-    program()
