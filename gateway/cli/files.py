@@ -82,9 +82,16 @@ def _progress(path: Path) -> tuple[Progress, Callable[[int], None]]:
         transient=True,
         disable=not console.is_terminal,
     )
-    size = path.stat().st_size if path.is_file() else None
-    task = bar.add_task(path.name, total=size)
+    task = bar.add_task(path.name, total=_size(path))
     return bar, lambda amount: bar.advance(task, amount)
+
+
+def _size(path: Path) -> int | None:
+    """Return a plain file's size; what can't be read is told when it is read."""
+    try:
+        return path.stat().st_size if path.is_file() else None
+    except OSError:
+        return None
 
 
 def check(

@@ -19,6 +19,8 @@ DATABASE_ERRORS: Final = (
 
 _CANCELED = "57014"
 _DATA_EXCEPTION = "22"
+_STOPPING = ("57P", "08", "53300")
+"""The server stops, starts, loses the connection, or has no more of them."""
 
 
 def unreachable() -> Unavailable:
@@ -28,9 +30,9 @@ def unreachable() -> Unavailable:
 
 def translated(error: DBAPIError) -> Exception:
     """Return what a caller should hear of a failed statement; the error itself if nothing fits."""
-    if error.connection_invalidated:
-        return unreachable()
     state = getattr(error.orig, "sqlstate", None) or ""
+    if error.connection_invalidated or state.startswith(_STOPPING):
+        return unreachable()
     if state == _CANCELED:
         return TookTooLong("the query took too long and was ended", "查询时间过长，已被终止")
     cause = error.orig.__cause__ if error.orig is not None else None
