@@ -8,8 +8,9 @@ def main() -> None:
     leave_when_told()
     # imported only now: it takes so long that a signal may well come meanwhile
     from gateway.cli.program import program  # noqa: PLC0415
+    from gateway.cli.run import to_the_end  # noqa: PLC0415
 
-    program()
+    to_the_end(program)
 
 
 __all__ = ["main"]

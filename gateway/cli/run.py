@@ -2,6 +2,7 @@
 
 import asyncio
 import getpass
+import json as plain_json
 import os
 import signal
 import sys
@@ -70,8 +71,7 @@ def run(work: Callable[[], Awaitable[T]]) -> T:
     except GatewayError as error:
         fail(error)
     except BrokenPipeError:
-        # whoever read our output has gone: say no more, and let the interpreter close quietly
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _hush()
         raise typer.Exit(3) from None
     except (*DATABASE_ERRORS, SQLAlchemyError) as error:
         fail(_told(error))
@@ -135,7 +135,47 @@ def fail(error: GatewayError) -> NoReturn:
 
 def tell(result: dict[str, Any], text: str, *, json: bool) -> None:
     """Print a result: as one line of JSON, or as text."""
-    sys.stdout.write((orjson.dumps(result, default=str).decode() if json else text) + "\n")
+    say(_json(result) if json else text)
+
+
+def say(text: str) -> None:
+    """Write to standard output, and see that it gets there."""
+    try:
+        sys.stdout.write(f"{text}\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _hush()
+        raise typer.Exit(3) from None
+    except OSError as error:
+        _hush()
+        fail(_told(error))
+
+
+def to_the_end(program: Callable[[], None]) -> None:
+    """Run the program; where its last output does not get there, leave with 3."""
+    try:
+        try:
+            program()
+        finally:
+            sys.stdout.flush()
+    except OSError as error:
+        _hush()
+        if not isinstance(error, BrokenPipeError):
+            console.print(f"[red]error:[/] {_plain(_told(error).en)}")
+        sys.exit(3)
+
+
+def _hush() -> None:
+    """Say no more on standard output, whose reader or room is gone: also not when leaving."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _json(result: dict[str, Any]) -> str:
+    """Write JSON, also of a path whose bytes are no text."""
+    try:
+        return orjson.dumps(result, default=str).decode()
+    except orjson.JSONEncodeError:
+        return plain_json.dumps(result, default=str)
 
 
 def _plain(text: str) -> str:

@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from gateway.errors import GatewayError, Language
 from gateway.exports.links import Links, Ticket
-from gateway.exports.requests import run_export, within
+from gateway.exports.requests import admitted, run_export
 from gateway.exports.stream import Receipt
 from gateway.http.errors import body_of, language_of, status_of
 from gateway.tenancy.authenticate import reauthenticate
@@ -39,7 +39,7 @@ class ExportEndpoint:
         try:
             ticket = self._links.open(request.path_params["token"])
             tenant = await reauthenticate(self._engine, ticket.key)
-            within(tenant, ticket.export)
+            await admitted(self._engine, tenant, ticket.export)
         except GatewayError as error:
             await _refuse(error, language_of(request.headers.get("accept-language")), send)
             return

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, S
 from contextlib import asynccontextmanager
 from typing import Any
 
+import asyncpg
 from sqlalchemy import CursorResult, Delete, Insert, Row, Select, Table, Update
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.exc import DBAPIError
@@ -74,15 +75,19 @@ class ScopedSession:
             process(compiled.params[name]) if process else compiled.params[name]
             for name, process in zip(compiled.positiontup, values, strict=True)
         ]
-        done = await (await self._driver()).copy_from_query(
-            str(compiled),
-            *arguments,
-            output=sink,
-            format="csv",
-            delimiter=COLUMN_MARK.decode(),
-            quote=_QUOTE,
-            null=_NULL,
-        )
+        driver = await self._driver()
+        try:
+            done = await driver.copy_from_query(
+                str(compiled),
+                *arguments,
+                output=sink,
+                format="csv",
+                delimiter=COLUMN_MARK.decode(),
+                quote=_QUOTE,
+                null=_NULL,
+            )
+        except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise translated(error) from error
         return int(done.split()[-1])
 
     async def copy_in(
