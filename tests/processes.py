@@ -46,7 +46,7 @@ class Place:
         if (pid := self.postmaster) is not None:
             kill_tree(pid)
 
-    async def start(self, *arguments: str | Path) -> Process:
+    async def start(self, *arguments: str | Path, **more: str) -> Process:
         kept = {k: v for k, v in os.environ.items() if not k.startswith("GATEWAY_")}
         return await asyncio.create_subprocess_exec(
             GATEWAY,
@@ -54,7 +54,7 @@ class Place:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
-            env=kept | {"GATEWAY_DATA_DIR": str(self.data), "GATEWAY_PORT": "0"},
+            env=kept | {"GATEWAY_DATA_DIR": str(self.data), "GATEWAY_PORT": "0"} | more,
         )
 
     async def run(self, *arguments: str | Path) -> Ran:

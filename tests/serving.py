@@ -5,7 +5,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +15,7 @@ from unittest.mock import patch
 
 import uvicorn
 
+from gateway.app import server
 from gateway.app.house import House
 from gateway.app.server import listening, serve
 
@@ -24,17 +25,17 @@ GATEWAY = str(Path(sys.executable).with_name("gateway"))
 @asynccontextmanager
 async def serving(house: House) -> AsyncIterator[tuple[str, int]]:
     """Serve a house on a free port, which is told when the server is up."""
-    servers: list[uvicorn.Server] = []
+    servers: list[server.Server] = []
 
-    class Stoppable(uvicorn.Server):
-        def __init__(self, config: uvicorn.Config) -> None:
-            super().__init__(config)
+    class Stoppable(server.Server):
+        def __init__(self, config: uvicorn.Config, started: Callable[[], None]) -> None:
+            super().__init__(config, started)
             servers.append(self)
 
     config = house.settings.model_copy(update={"port": 0})
     async with listening(config) as held:
         address: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        with patch.object(uvicorn, "Server", Stoppable):
+        with patch.object(server, "Server", Stoppable):
             running = asyncio.create_task(serve(house, held, address.set_result))
             await asyncio.wait({running, address}, return_when=asyncio.FIRST_COMPLETED)
         if running.done():
@@ -147,6 +148,7 @@ def environment(house: House) -> dict[str, str]:
 
 _FORKS = """
 import gc, json, os, sys, traceback
+import gateway.cli.program
 from gateway.cli import main
 
 def run(arguments, environment, files):

@@ -1,8 +1,10 @@
 """The ASGI application and the server that runs it."""
 
+import asyncio
+import signal
 import socket
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 import uvicorn
 from starlette.applications import Starlette
@@ -11,6 +13,7 @@ from starlette.routing import Route
 
 from gateway.app.house import House
 from gateway.config.settings import Settings
+from gateway.config.signals import STOPPING
 from gateway.errors import BadInput, Unavailable
 from gateway.http.exports import ExportEndpoint
 from gateway.http.graphql import GraphQLEndpoint
@@ -51,13 +54,17 @@ async def fit_to_serve(house: House) -> None:
 
 @asynccontextmanager
 async def listening(config: Settings) -> AsyncIterator[socket.socket]:
-    """Hold the address to serve on; BadInput if it is taken."""
+    """Hold the address to serve on; BadInput if it is taken.
+
+    It listens at once: only that takes it from others, and who comes before the server is up waits.
+    """
     family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
     held = socket.socket(family, socket.SOCK_STREAM)
     try:
         held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             held.bind((config.host, config.port))
+            held.listen()
         except OSError as error:
             raise BadInput(
                 f"can't listen on {config.host}:{config.port}: {error.strerror}",
@@ -70,21 +77,56 @@ async def listening(config: Settings) -> AsyncIterator[socket.socket]:
         held.close()
 
 
+class Server(uvicorn.Server):
+    """uvicorn's server, which says when it is up, and returns when all its work has ended.
+
+    Told to stop, it lets requests finish within the time of grace and cuts those that do not. The
+    signal ends there: what was opened around the server is still to be closed.
+    """
+
+    def __init__(self, config: uvicorn.Config, started: Callable[[], None]) -> None:
+        """Take what to call when requests are answered and signals are heard."""
+        super().__init__(config)
+        self._up = started
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Stop on signals; uvicorn's own raises them again in the end, which kills the process."""
+        before = {number: signal.signal(number, self.handle_exit) for number in STOPPING}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to answer, and say so."""
+        await super().startup(sockets)
+        self._up()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop, and wait for the requests that were cut to let their connections go."""
+        await super().shutdown(sockets)
+        left = list(self.server_state.tasks)
+        for task in left:
+            if not task.cancelling():
+                task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+
+
 async def serve(house: House, held: socket.socket, started: Callable[[str], None]) -> None:
-    """Serve until told to stop, having said at which address."""
+    """Serve until told to stop; say at which address once requests are answered there."""
     await fit_to_serve(house)
     host, port = held.getsockname()[:2]
-    server = uvicorn.Server(
-        uvicorn.Config(
-            application(house),
-            http=TrailersProtocol,
-            ws="none",
-            lifespan="off",
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=10,
-        )
+    address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    config = uvicorn.Config(
+        application(house),
+        http=TrailersProtocol,
+        ws="none",
+        lifespan="off",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=house.settings.grace_seconds,
     )
-    started(f"http://{f'[{host}]' if ':' in host else host}:{port}")
-    await server.serve(sockets=[held])
+    await Server(config, lambda: started(address)).serve(sockets=[held])

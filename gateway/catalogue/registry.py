@@ -129,7 +129,8 @@ async def set_price(
         {"amount": round(amount, 2), "valid_to": end},
     )
     if changed:
-        await log(session, "price.set", product=product, amount=str(amount), start=str(start))
+        detail = {"amount": str(amount), "start": str(start), "end": str(end)}
+        await log(session, "price.set", HOUSE, product=product, **detail)
     return changed
 
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Awaitable, Callable
 from datetime import date
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Annotated, Any
 
 import typer
@@ -30,6 +30,7 @@ To = Annotated[
 SZSE_INFO = "SZSEINFO"
 
 
+_YUAN = re.compile(r"\d{1,15}(\.\d{1,9})?", re.ASCII)
 _DAY = re.compile(r"(\d{4})-?(\d{2})-?(\d{2})", re.ASCII)
 
 
@@ -105,10 +106,14 @@ def set_price(
     """Set a product's price from a day on."""
 
     async def work(session: OperatorSession) -> bool:
-        try:
-            yuan = Decimal(amount)
-        except InvalidOperation:
-            yuan = Decimal("NaN")
+        if not _YUAN.fullmatch(amount):
+            raise BadInput(
+                f"{amount!r} is not a price",
+                f"“{amount}”不是价格",
+                argument="AMOUNT",
+                accepted="yuan, not negative, at most two decimals",
+            )
+        yuan = Decimal(amount)
         end = None if to is None else day(to, "--to", last=True)
         return await registry.set_price(session, product, yuan, day(start, "--from"), end)
 

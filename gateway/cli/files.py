@@ -1,7 +1,9 @@
 """`gateway check`, `gateway import users`, `gateway export users|monthly`."""
 
 import os
+import shutil
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, BinaryIO, TypeVar
@@ -44,9 +46,10 @@ OutputEncoding = Annotated[str, typer.Option("--encoding", help="utf-8 or gb1803
 Header = Annotated[bool, typer.Option("--header", help="Begin with a line of headings.")]
 Crlf = Annotated[bool, typer.Option("--crlf", help="End lines with CR LF.")]
 Output = Annotated[
-    Path | None, typer.Option("-o", "--output", help="Standard output if not given.")
+    Path | None, typer.Option("-o", "--output", help="Standard output if not given, or -.")
 ]
 _SHOWN = 20
+_STANDARD = {"-", "/dev/stdout"}
 C = TypeVar("C", bound=Code)
 
 
@@ -82,9 +85,16 @@ def _progress(path: Path) -> tuple[Progress, Callable[[int], None]]:
         transient=True,
         disable=not console.is_terminal,
     )
-    size = path.stat().st_size if path.is_file() else None
-    task = bar.add_task(path.name, total=size)
+    task = bar.add_task(path.name, total=_size(path))
     return bar, lambda amount: bar.advance(task, amount)
+
+
+def _size(path: Path) -> int | None:
+    """Return a plain file's size; what can't be read is told when it is read."""
+    try:
+        return path.stat().st_size if path.is_file() else None
+    except OSError:
+        return None
 
 
 def check(
@@ -119,11 +129,19 @@ def check(
 
 
 class _ErrorFile:
-    """Collects rejected lines beside the import; appears under its name when all are there."""
+    """Collects rejected lines beside the import; appears under its name when all are there.
 
-    def __init__(self, path: Path, encoding: Callable[[], TextEncoding]) -> None:
+    What is no plain file, as a device or a pipe, is written to in the end, and never removed.
+    """
+
+    def __init__(self, path: Path, source: Path, encoding: Callable[[], TextEncoding]) -> None:
         self.path, self._encoding = path, encoding
-        self._part = Path(f"{path}.{os.getpid()}.part")
+        self._direct = path.exists() and not path.is_file()
+        if path.is_dir() or (path.exists() and source.exists() and path.samefile(source)):
+            reason = "Is a directory" if path.is_dir() else "Is the file to import"
+            raise self._unwritable(reason)
+        beside = Path(tempfile.gettempdir()) / "rejected" if self._direct else path
+        self._part = Path(f"{beside}.{os.getpid()}.part")
         self._file: BinaryIO | None = None
         self.number = 0
 
@@ -132,12 +150,7 @@ class _ErrorFile:
             try:
                 self._file = self._part.open("wb")
             except OSError as error:
-                raise BadInput(
-                    f"{self.path}: {error.strerror}",
-                    f"{self.path}：无法写入",
-                    argument="--errors",
-                    accepted="a path that can be written",
-                ) from error
+                raise self._unwritable(error.strerror) from error
         self.number += 1
         if self.number <= _SHOWN:
             for problem in bad.problems:
@@ -147,17 +160,33 @@ class _ErrorFile:
 
     def finish(self, *, keep: bool) -> None:
         """Give the file its name, or remove it."""
-        if self._file is not None:
-            self._file.close()
-            if keep:
-                # only now is it certain which encoding the file itself has
-                if self._encoding() is not TextEncoding.UTF_8:
-                    _transcode(self._part, self._encoding())
-                self._part.replace(self.path)
-            else:
-                self._part.unlink(missing_ok=True)
-        elif keep:
-            self.path.unlink(missing_ok=True)
+        try:
+            if self._file is not None:
+                self._file.close()
+                if keep:
+                    self._keep()
+            elif keep and not self._direct:
+                self.path.unlink(missing_ok=True)
+        finally:
+            self._part.unlink(missing_ok=True)
+
+    def _keep(self) -> None:
+        # only now is it certain which encoding the file itself has
+        if self._encoding() is not TextEncoding.UTF_8:
+            _transcode(self._part, self._encoding())
+        if self._direct:
+            with self._part.open("rb") as held, self.path.open("wb") as out:
+                shutil.copyfileobj(held, out)
+        else:
+            self._part.replace(self.path)
+
+    def _unwritable(self, reason: str | None) -> BadInput:
+        return BadInput(
+            f"{self.path}: {reason}",
+            f"{self.path}：无法写入",
+            argument="--errors",
+            accepted="a path that can be written",
+        )
 
 
 def _transcode(path: Path, encoding: TextEncoding) -> None:
@@ -193,7 +222,8 @@ def import_users_command(
             scope = await session.scope()
         bar, advance = _progress(file)
         source = FileSource(file, _encoding(encoding), advance)
-        rejected = _ErrorFile(errors or Path(f"{file}.rejected"), lambda: source.encoding)
+        place = errors or Path(f"{file}.rejected")
+        rejected = _ErrorFile(place, file, lambda: source.encoding)
         complete = False
         try:
             with bar:
@@ -290,12 +320,16 @@ def export_monthly_command(
     """Write the monthly download (一、2): nine columns, oldest month first."""
 
     async def work(house: House) -> None:
-        months = months_between(
-            today(),
-            Month.parse(start, argument="--from") if start else None,
-            Month.parse(to, argument="--to") if to else None,
-            None,
-        )
+        first = Month.parse(start, argument="--from") if start else None
+        last = Month.parse(to, argument="--to") if to else None
+        if first is not None and last is not None and last < first:
+            raise BadInput(
+                f"{last} is before {first}",
+                f"{last}早于{first}",
+                argument="--to",
+                accepted=f"{first} or later",
+            )
+        months = months_between(today(), first, last, None)
         wanted = MonthlyExport(months, tuple(vendor), (product,))
         await _export(house, wanted, _form(encoding, header, crlf), output, json=json)
 
@@ -316,7 +350,8 @@ async def _export(
     async def write(sink: Sink) -> Receipt:
         return await run_export(house.service, scope, wanted, form, sink)
 
-    if output is None:
+    if output is None or str(output) in _STANDARD:
+        output = None
 
         async def to_stdout(data: bytes) -> None:
             sys.stdout.buffer.write(data)

@@ -1,6 +1,5 @@
 """`gateway demo|serve|migrate|doctor|query`: the gateway itself."""
 
-import asyncio
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +10,7 @@ import typer
 from gateway.app.house import House, open_house
 from gateway.app.migrate import migrate as upgrade
 from gateway.app.server import listening, serve
-from gateway.cli.run import Json, configured, console, in_house, run, tell
+from gateway.cli.run import Json, configured, console, fail, in_house, run, say, tell
 from gateway.demo.load import found_demo
 from gateway.errors import BadInput
 from gateway.tenancy.doctor import examine
@@ -30,13 +29,16 @@ def serve_command() -> None:
     run(work)
 
 
-def migrate_command() -> None:
+def migrate_command(json: Json = False) -> None:
     """Upgrade the database's schema to this version."""
 
     async def work() -> None:
         async with open_house(configured()) as house:
             await upgrade(house.addresses)
-        console.print("the schema is up to date")
+        if json:
+            tell({"migrated": True}, "", json=True)
+        else:
+            console.print("the schema is up to date")
 
     run(work)
 
@@ -94,14 +96,18 @@ def _welcome(at: str, keys: dict[str, str]) -> None:
 
 def _read(file: Path) -> str:
     try:
-        return file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        data = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+        text = data.decode("utf-8-sig")
+    except (OSError, ValueError):
+        text = ""
+    if not text.strip():
         raise BadInput(
             f"{file} can't be read",
             f"{file}：无法读取",
             argument="FILE",
             accepted="a GraphQL document in UTF-8",
-        ) from error
+        )
+    return text
 
 
 def query_command(
@@ -112,11 +118,11 @@ def query_command(
     """Run a GraphQL document on the database directly, within an API key's scope."""
     from gateway.app.ask import ask  # noqa: PLC0415 (only this command needs the schema)
 
-    async def work(house: House) -> dict[str, object]:
-        text = sys.stdin.read() if str(file) == "-" else await asyncio.to_thread(_read, file)
-        return await ask(house, key, text, variables)
-
-    answer = in_house(work)
-    sys.stdout.write(orjson.dumps(answer, option=orjson.OPT_INDENT_2).decode() + "\n")
+    try:
+        text = _read(file)
+    except BadInput as error:
+        fail(error)
+    answer = in_house(lambda house: ask(house, key, text, variables))
+    say(orjson.dumps(answer, option=orjson.OPT_INDENT_2).decode())
     if answer.get("errors"):
         raise typer.Exit(1)

@@ -2,9 +2,12 @@
 
 import asyncio
 import getpass
+import json as plain_json
 import os
+import signal
 import sys
 from collections.abc import Awaitable, Callable
+from types import FrameType
 from typing import Annotated, Any, NoReturn, TypeVar
 
 import orjson
@@ -12,16 +15,19 @@ import typer
 from pydantic import ValidationError
 from rich.console import Console
 from rich.markup import escape
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from gateway.app.house import House, open_house
 from gateway.app.migrate import migrate
 from gateway.config.settings import Settings, settings
+from gateway.config.signals import STOPPING
 from gateway.errors import BadInput, GatewayError, Unavailable
+from gateway.tenancy.reach import DATABASE_ERRORS, translated
 
 T = TypeVar("T")
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+_NO_SUCH_OBJECT = {"42P01", "42703", "42883", "3F000"}
 console = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
@@ -61,23 +67,60 @@ def in_house(work: Callable[[House], Awaitable[T]]) -> T:
 def run(work: Callable[[], Awaitable[T]]) -> T:
     """Run to the end, or tell the error and leave with its exit code."""
     try:
-        return asyncio.run(_awaited(work))
+        return asyncio.run(_until_told(work))
     except GatewayError as error:
         fail(error)
-    except KeyboardInterrupt:
-        raise typer.Exit(130) from None
     except BrokenPipeError:
-        # whoever read our output has gone: say no more, and let the interpreter close quietly
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _hush()
         raise typer.Exit(3) from None
-    except (OSError, SQLAlchemyError) as error:
-        what = getattr(error, "strerror", None) or type(error).__name__
-        where = getattr(error, "filename", None)
-        fail(Unavailable(f"{what}{f': {where}' if where else ''}", f"系统错误：{what}"))
+    except (*DATABASE_ERRORS, SQLAlchemyError) as error:
+        fail(_told(error))
 
 
-async def _awaited(work: Callable[[], Awaitable[T]]) -> T:
-    return await work()
+def _told(error: Exception) -> GatewayError:
+    """Say what failed: never the database's own message, which may carry values of rows."""
+    found = translated(error) if isinstance(error, DBAPIError) else error
+    if isinstance(found, GatewayError):
+        return found
+    if getattr(getattr(error, "orig", error), "sqlstate", None) in _NO_SUCH_OBJECT:
+        return Unavailable(
+            "the database's schema is not this version's",
+            "数据库结构不是本版本的",
+            argument="GATEWAY_DATABASE_URL",
+            accepted="a database after gateway migrate",
+        )
+    what = getattr(error, "strerror", None) or type(error).__name__
+    where = getattr(error, "filename", None)
+    return Unavailable(f"{what}{f': {where}' if where else ''}", f"系统错误：{what}")
+
+
+async def _until_told(work: Callable[[], Awaitable[T]]) -> T:
+    """Do the work; a signal to stop cancels it, so that all it holds is let go. A second leaves."""
+    task = asyncio.current_task()
+    told: list[int] = []
+    before: dict[int, Any] = {}
+
+    def restore() -> None:
+        for one, handler in before.items():
+            signal.signal(one, handler)
+
+    def stop(number: int, _: FrameType | None) -> None:
+        told.append(number)
+        restore()
+        if task is not None:
+            task.get_loop().call_soon_threadsafe(task.cancel)
+
+    for number in STOPPING:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            before[number] = signal.signal(number, stop)
+    try:
+        return await work()
+    except (Exception, asyncio.CancelledError):
+        if told:
+            raise typer.Exit(128 + told[0]) from None
+        raise
+    finally:
+        restore()
 
 
 def fail(error: GatewayError) -> NoReturn:
@@ -92,7 +135,47 @@ def fail(error: GatewayError) -> NoReturn:
 
 def tell(result: dict[str, Any], text: str, *, json: bool) -> None:
     """Print a result: as one line of JSON, or as text."""
-    sys.stdout.write((orjson.dumps(result, default=str).decode() if json else text) + "\n")
+    say(_json(result) if json else text)
+
+
+def say(text: str) -> None:
+    """Write to standard output, and see that it gets there."""
+    try:
+        sys.stdout.write(f"{text}\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _hush()
+        raise typer.Exit(3) from None
+    except OSError as error:
+        _hush()
+        fail(_told(error))
+
+
+def to_the_end(program: Callable[[], None]) -> None:
+    """Run the program; where its last output does not get there, leave with 3."""
+    try:
+        try:
+            program()
+        finally:
+            sys.stdout.flush()
+    except OSError as error:
+        _hush()
+        if not isinstance(error, BrokenPipeError):
+            console.print(f"[red]error:[/] {_plain(_told(error).en)}")
+        sys.exit(3)
+
+
+def _hush() -> None:
+    """Say no more on standard output, whose reader or room is gone: also not when leaving."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _json(result: dict[str, Any]) -> str:
+    """Write JSON, also of a path whose bytes are no text."""
+    try:
+        return orjson.dumps(result, default=str).decode()
+    except orjson.JSONEncodeError:
+        return plain_json.dumps(result, default=str)
 
 
 def _plain(text: str) -> str:

@@ -39,6 +39,13 @@ class Settings(BaseSettings):
         description="The address under which callers reach the gateway, for download links. "
         "Unset: the address of the request itself.",
     )
+    grace_seconds: int = Field(
+        default=10,
+        ge=0,
+        le=3600,
+        description="How long a server that is told to stop lets requests and downloads finish, "
+        "seconds; what still runs then is cut.",
+    )
     pool_size: int = Field(
         default=10, ge=1, le=1000, description="Database connections of one server process."
     )

@@ -16,7 +16,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
@@ -110,10 +110,18 @@ class EmbeddedPostgres:
             except BlockingIOError:
                 pass
             else:
-                with suppress(subprocess.CalledProcessError):
-                    self._tool("pg_ctl", "stop", "-m", "fast", "-w", "-D", str(self._cluster))
+                self._stop_server()
             self._users.close()
             self._users = None
+
+    def _stop_server(self) -> None:
+        """Stop the server. Whatever becomes of it, the work is done: the next start recovers."""
+        cluster = str(self._cluster)
+        stopped = self._tool("pg_ctl", "stop", "-m", "fast", "-w", "-D", cluster, check=False)
+        if stopped.returncode != 0:
+            status = self._tool("pg_ctl", "status", "-D", cluster, check=False)
+            if status.returncode == 0:
+                _log.warning("the embedded PostgreSQL did not stop: %s", stopped.stdout[-2000:])
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -231,6 +239,7 @@ class EmbeddedPostgres:
                 check=False,
                 user=self._server_user(),
                 cwd="/",
+                process_group=0,  # Ctrl-C is for us to hear: half a command would leave a mess
             )
             output.seek(0)
             done.stdout = output.read()

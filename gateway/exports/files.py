@@ -9,15 +9,18 @@ from gateway.exports.stream import Receipt, Sink
 
 
 async def to_file(path: Path, write: Callable[[Sink], Awaitable[Receipt]]) -> Receipt:
-    """Let `write` fill a file beside the path, and give it the path's name when it is complete."""
-    part = Path(f"{path}.{os.getpid()}.part")
+    """Let `write` fill a file beside the path, and give it the path's name when it is complete.
+
+    What is no plain file, as a device or a pipe, is written to as it is: it can't be replaced.
+    """
     try:
-        if path.is_dir():
-            raise IsADirectoryError(21, "Is a directory")
+        direct = path.exists() and not path.is_file()
+        place = path if direct else Path(os.path.realpath(path))
+        part = place if direct else Path(f"{place}.{os.getpid()}.part")
         file = part.open("wb")
-    except OSError as error:
+    except (OSError, ValueError) as error:  # a path with NUL is no OSError
         raise BadInput(
-            f"{path}: {error.strerror}",
+            f"{path}: {getattr(error, 'strerror', error)}",
             f"{path}：无法写入",
             argument="--output",
             accepted="a path that can be written",
@@ -30,8 +33,11 @@ async def to_file(path: Path, write: Callable[[Sink], Awaitable[Receipt]]) -> Re
 
             receipt = await write(sink)
             file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
+            if not direct:
+                os.fsync(file.fileno())
+        if not direct:
+            part.replace(place)
     finally:
-        part.unlink(missing_ok=True)
+        if not direct:
+            part.unlink(missing_ok=True)
     return receipt

@@ -6,7 +6,6 @@ client reports it.
 """
 
 import asyncio
-from contextlib import suppress
 from urllib.parse import quote
 
 import orjson
@@ -16,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from gateway.errors import GatewayError, Language
 from gateway.exports.links import Links, Ticket
-from gateway.exports.requests import run_export, within
+from gateway.exports.requests import admitted, run_export
 from gateway.exports.stream import Receipt
 from gateway.http.errors import body_of, language_of, status_of
 from gateway.tenancy.authenticate import reauthenticate
@@ -40,7 +39,7 @@ class ExportEndpoint:
         try:
             ticket = self._links.open(request.path_params["token"])
             tenant = await reauthenticate(self._engine, ticket.key)
-            within(tenant, ticket.export)
+            await admitted(self._engine, tenant, ticket.export)
         except GatewayError as error:
             await _refuse(error, language_of(request.headers.get("accept-language")), send)
             return
@@ -53,17 +52,18 @@ class ExportEndpoint:
     async def _until_gone(
         self, ticket: Ticket, tenant: TenantScope, receive: Receive, send: Send
     ) -> None:
-        """Stream, and stop the database's work when the client goes away."""
+        """Stream; stop the database's work when the client goes away, or the server."""
         work = asyncio.create_task(self._stream(ticket, tenant, send))
         gone = asyncio.create_task(_disconnected(receive))
-        await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
-        gone.cancel()
-        if not work.done():
-            work.cancel()
-            with suppress(asyncio.CancelledError):
-                await work
-            return
-        await work
+        try:
+            await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (work, gone):
+                task.cancel()
+            await asyncio.wait({work, gone})
+            failure = None if work.cancelled() else work.exception()
+        if failure is not None:
+            raise failure
 
     async def _stream(self, ticket: Ticket, tenant: TenantScope, send: Send) -> None:
         started = False

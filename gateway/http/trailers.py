@@ -5,10 +5,13 @@ An ASGI application that starts its response with `trailers: True` sends the mes
 chunk is ours: its place is taken before uvicorn writes its own.
 """
 
+import asyncio
+import logging
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+_log = logging.getLogger(__name__)
 _EXTENSION = "http.response.trailers"
 
 
@@ -29,7 +32,13 @@ class _Trailing:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> Any:
         self._send = send
-        return await self._app(scope, receive, self._pass)
+        try:
+            return await self._app(scope, receive, self._pass)
+        except asyncio.CancelledError:
+            # only a server whose time of grace is over does this: let the client see the cut
+            _log.warning("a request was cut, because the server stops")
+            self._cycle.disconnected = True
+            self._cycle.transport.abort()
 
     async def _pass(self, message: Any) -> None:
         if message["type"] == "http.response.start":

@@ -68,6 +68,7 @@ class Merge:
         typed = staging.typed(self._lines, self._session.scope).cte("typed")
         columns = [*staging.KEY, *staging.CONTENT]
         if self._fresh:
+            never = literal(value=False, type_=Boolean)
             await self._session.execute(
                 insert(self._difference).from_select(
                     ["present", *columns],

@@ -63,13 +63,65 @@ async def import_users(
     """
     scope.require(Right.IMPORT)
     scope = scope.narrow(vendors=[vendor])
-    (vendor_id,) = scope.vendors
     validator = Validator(frozenset(scope.products.values()))
     bad = _Counter(report)
+    try:
+        outcome = await _import(engine, scope, source, mode, validator, bad, dry_run=dry_run)
+    except Refused:
+        number = {"lines": validator.lines, "bad": bad.number, "dry_run": dry_run}
+        await _log_apart(engine, scope, "import.users.refused", source, mode, number)
+        raise
+    if dry_run:
+        change = outcome.change
+        number = {
+            "lines": outcome.lines,
+            "added": change.added,
+            "changed": change.changed,
+            "superseded": change.superseded,
+        }
+        await _log_apart(engine, scope, "import.users.dry_run", source, mode, number)
+    return outcome
+
+
+async def _log_apart(
+    engine: AsyncEngine,
+    scope: Scope,
+    action: str,
+    source: FileSource,
+    mode: Mode,
+    numbers: dict[str, int],
+) -> None:
+    """Log what has been rolled back, in a transaction of its own: numbers, never contents."""
+    async with open_session(engine, scope, write=True) as session:
+        await record(
+            session,
+            action,
+            source=source.name,
+            sha256=source.digest.hex(),
+            mode=mode.value,
+            **numbers,
+        )
+
+
+async def _import(
+    engine: AsyncEngine,
+    scope: Scope,
+    source: FileSource,
+    mode: Mode,
+    validator: Validator,
+    bad: "_Counter",
+    *,
+    dry_run: bool,
+) -> Outcome:
+    (vendor_id,) = scope.vendors
     async with open_session(engine, scope, write=True) as session:
         await session.tune(work_mem="256MB", statement_timeout="0")
         ledger = await _lock(session, vendor_id)
         lines = await _stage(session, source, validator, bad)
+        if not validator.lines:
+            raise Refused(
+                "the file has no lines; nothing was changed", "文件没有内容；未作任何更改"
+            )
         if bad.number:
             raise Refused(
                 f"{bad.number} of {validator.lines} lines refused; nothing was changed",

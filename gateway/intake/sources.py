@@ -1,6 +1,7 @@
 """Where files come from: a path, read in chunks, its digest taken on the way."""
 
 import hashlib
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -28,7 +29,7 @@ class FileSource:
     @property
     def name(self) -> str:
         """The file's name as provenance keeps it."""
-        return self.path.name
+        return os.fsencode(self.path.name).decode("utf-8", "backslashreplace")
 
     @property
     def digest(self) -> bytes:
@@ -49,9 +50,9 @@ class FileSource:
                     yield from self._reader.decode(chunk)
                     if self._progress is not None:
                         self._progress(len(chunk))
-        except OSError as error:
+        except (OSError, ValueError) as error:  # a path with NUL is no OSError
             raise BadInput(
-                f"{self.path}: {error.strerror}",
+                f"{self.path}: {getattr(error, 'strerror', error)}",
                 f"{self.path}：无法读取",
                 argument="FILE",
                 accepted="a file that can be read",

@@ -9,10 +9,11 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from sqlalchemy import CursorResult, Executable
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from gateway.tenancy.authenticate import operator_scope
-from gateway.tenancy.reach import DATABASE_ERRORS, unreachable
+from gateway.tenancy.reach import DATABASE_ERRORS, translated, unreachable
 from gateway.tenancy.scope import Scope
 
 
@@ -25,7 +26,10 @@ class OperatorSession:
 
     async def execute(self, statement: Executable) -> CursorResult[Any]:
         """Run a statement on the catalogue."""
-        return await self._connection.execute(statement)
+        try:
+            return await self._connection.execute(statement)
+        except DBAPIError as error:
+            raise translated(error) from error
 
     async def scope(self) -> Scope:
         """Return the operator's scope: all vendors and products as they are now."""

@@ -19,6 +19,8 @@ DATABASE_ERRORS: Final = (
 
 _CANCELED = "57014"
 _DATA_EXCEPTION = "22"
+_STOPPING = ("57P", "08", "53300")
+"""The server stops, starts, loses the connection, or has no more of them."""
 
 
 def unreachable() -> Unavailable:
@@ -26,14 +28,18 @@ def unreachable() -> Unavailable:
     return Unavailable("the database does not answer", "数据库没有应答")
 
 
-def translated(error: DBAPIError) -> Exception:
+def translated(error: DBAPIError | asyncpg.PostgresError | asyncpg.InterfaceError) -> Exception:
     """Return what a caller should hear of a failed statement; the error itself if nothing fits."""
-    if error.connection_invalidated:
+    cause: BaseException | None = error
+    lost = isinstance(error, asyncpg.PostgresConnectionError)
+    if isinstance(error, DBAPIError):
+        lost = error.connection_invalidated
+        cause = error.orig.__cause__ if error.orig is not None else None
+    state = getattr(getattr(error, "orig", error), "sqlstate", None) or ""
+    if lost or state.startswith(_STOPPING):
         return unreachable()
-    state = getattr(error.orig, "sqlstate", None) or ""
     if state == _CANCELED:
         return TookTooLong("the query took too long and was ended", "查询时间过长，已被终止")
-    cause = error.orig.__cause__ if error.orig is not None else None
     if state.startswith(_DATA_EXCEPTION) or isinstance(cause, asyncpg.DataError | UnicodeError):
         return BadInput(
             "a value can't be stored or compared",

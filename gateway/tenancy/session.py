@@ -4,11 +4,13 @@ A session is one transaction. It is opened for one scope, which can't be changed
 row-level security by transaction-local settings, and looks at each statement before it runs.
 """
 
+import asyncio
 import re
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
+import asyncpg
 from sqlalchemy import CursorResult, Delete, Insert, Row, Select, Table, Update
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.exc import DBAPIError
@@ -75,15 +77,19 @@ class ScopedSession:
         """
         check(statement, self.scope)
         text, arguments = for_driver(statement)
-        done = await (await self._driver()).copy_from_query(
-            text,
-            *arguments,
-            output=sink,
-            format="csv",
-            delimiter=COLUMN_MARK.decode(),
-            quote=_QUOTE,
-            null=_NULL,
-        )
+        driver = await self._driver()
+        try:
+            done = await driver.copy_from_query(
+                text,
+                *arguments,
+                output=sink,
+                format="csv",
+                delimiter=COLUMN_MARK.decode(),
+                quote=_QUOTE,
+                null=_NULL,
+            )
+        except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise translated(error) from error
         return int(done.split()[-1])
 
     async def copy_in(
@@ -91,16 +97,33 @@ class ScopedSession:
     ) -> int:
         """Fill a temporary table from chunks of the same form as `copy_out` gives."""
         check_temporary(table)
-        done = await (await self._driver()).copy_to_table(
-            table.name,
-            source=chunks,
-            columns=columns,
-            format="csv",
-            delimiter=COLUMN_MARK.decode(),
-            quote=_QUOTE,
-            null=_NULL,
-            encoding="utf-8",
+        driver = await self._driver()
+        copying = asyncio.ensure_future(
+            driver.copy_to_table(
+                table.name,
+                source=_with_pauses(chunks),
+                columns=columns,
+                format="csv",
+                delimiter=COLUMN_MARK.decode(),
+                quote=_QUOTE,
+                null=_NULL,
+                encoding="utf-8",
+            )
         )
+
+        def lost(_: object) -> None:
+            copying.cancel()
+
+        # of a connection that is lost while it holds back, asyncpg would wait for ever
+        driver.add_termination_listener(lost)
+        try:
+            done = await copying
+        except asyncio.CancelledError:
+            if driver.is_closed():
+                raise unreachable() from None
+            raise
+        finally:
+            driver.remove_termination_listener(lost)
         return int(done.split()[-1])
 
     async def create(self, table: Table) -> None:
@@ -123,14 +146,20 @@ class ScopedSession:
         return await _driver_of(self._connection)
 
 
+async def _with_pauses(chunks: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
+    """Pass chunks on, so that a lost connection or a signal is heard of between them."""
+    async for chunk in chunks:
+        await asyncio.sleep(0)
+        yield chunk
+
+
 @asynccontextmanager
 async def open_session(
     engine: AsyncEngine, scope: Scope, *, write: bool = False
 ) -> AsyncIterator[ScopedSession]:
     """Open a session: read-only on one snapshot, or writing; commit at the end, or nothing."""
-    connection = await _begin(engine, genuine(scope), write=write)
+    connection, driver = await _begin(engine, genuine(scope), write=write)
     session = ScopedSession(connection, scope)
-    driver = await session._driver()  # noqa: SLF001
     try:
         yield session
         await driver.execute("ROLLBACK" if session.discarded else "COMMIT")
@@ -169,7 +198,7 @@ def settings_of(scope: Scope) -> list[str]:
     return [_local(axis, scope) for axis in AXES]
 
 
-async def _begin(engine: AsyncEngine, scope: Scope, *, write: bool) -> AsyncConnection:
+async def _begin(engine: AsyncEngine, scope: Scope, *, write: bool) -> tuple[AsyncConnection, Any]:
     """Connect and begin, settings and all, in one message; again while pooled ones were lost."""
     message = "; ".join(
         (
@@ -185,14 +214,15 @@ async def _begin(engine: AsyncEngine, scope: Scope, *, write: bool) -> AsyncConn
         try:
             # in autocommit SQLAlchemy adds no BEGIN and no COMMIT of its own
             await connection.execution_options(isolation_level="AUTOCOMMIT")
-            await (await _driver_of(connection)).execute(message)
+            driver = await _driver_of(connection)
+            await driver.execute(message)
         except BaseException as error:
             await connection.invalidate()
             await connection.close()
             if not isinstance(error, DATABASE_ERRORS):
                 raise
         else:
-            return connection
+            return connection, driver
     raise unreachable()
 
 

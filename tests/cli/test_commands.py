@@ -27,6 +27,10 @@ from serving import GATEWAY, Program, Ran, environment
 
 from gateway.app.house import House
 from gateway.db.embedded import EmbeddedPostgres
+from gateway.errors import NotFound
+from gateway.exports.requests import MonthlyExport, UserExport, run_export
+from gateway.exports.stream import Form
+from gateway.tenancy.authenticate import authenticate
 from gateway.tenancy.principal import Role
 
 ROSTER = reported(small_roster())
@@ -638,6 +642,255 @@ async def test_every_act_is_logged(
     assert actions == acts
     assert export.startswith("export.users")
     assert all(row["actor"].startswith("operator") for row in rows)
+
+
+async def audit(server: EmbeddedPostgres, database: str) -> list[tuple[str, Any, Any]]:
+    """Return all lines of the log: action, vendor's code, detail."""
+    owner = await asyncpg.connect(server.url("postgres", database))
+    rows = await owner.fetch(
+        "SELECT action, code, detail FROM audit_events LEFT JOIN vendors USING (vendor_id)"
+        " ORDER BY occurred_at, code"
+    )
+    await owner.close()
+    return [(row["action"], row["code"], json.loads(row["detail"])) for row in rows]
+
+
+def of_file(path: Path, mode: str = "snapshot", **more: Any) -> dict[str, Any]:
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return {"source": path.name, "sha256": digest, "mode": mode} | more
+
+
+async def test_refused_imports_and_dry_runs_are_logged_too(
+    run: Run, house: House, server: EmbeddedPostgres, database: str, tmp_path: Path
+) -> None:
+    await found(house, "A", "B")
+    before = await audit(server, database)
+    good = write(tmp_path / "good.txt", GOOD)
+    bad = write(tmp_path / "bad.txt", GOOD, GOOD, "secret||line")
+    empty = write(tmp_path / "empty.txt")
+    command = ("import", "users", bad, "--vendor", "A")
+    assert (await run(*command)).code == 1
+    assert (await run(*command, "--dry-run", "--mode", "delta")).code == 1
+    ran = await run("import", "users", empty, "--vendor", "A")
+    assert (ran.code, ran.err.splitlines()[-1]) == (
+        1,
+        "error: the file has no lines; nothing was changed",
+    )
+    await done(run, "import", "users", good, "--vendor", "A", "--dry-run")
+    assert (await run("import", "users", good, "--vendor", "nobody")).code == 1
+    assert (await run("import", "users", tmp_path / "none.txt", "--vendor", "A")).code == 2
+    refused = "import.users.refused"
+    counts = {"lines": 1, "added": 1, "changed": 0, "superseded": 0}
+    assert (await audit(server, database))[len(before) :] == [
+        (refused, "A", of_file(bad, lines=3, bad=2, dry_run=False)),
+        (refused, "A", of_file(bad, "delta", lines=3, bad=2, dry_run=True)),
+        (refused, "A", of_file(empty, lines=0, bad=1, dry_run=False)),
+        ("import.users.dry_run", "A", of_file(good, **counts)),
+    ]
+    assert await exported(run) == []
+
+
+async def test_exports_are_logged_with_their_digest_and_also_where_the_right_is_missing(
+    run: Run, house: House, server: EmbeddedPostgres, database: str, tmp_path: Path
+) -> None:
+    await found(house, "A", "B")
+    await load(house, "A", [GOOD], tmp_path)
+    before = await audit(server, database)
+    users = await done(run, "export", "users", "--vendor", "A", "-o", tmp_path / "u.txt")
+    both = ("--vendor", "A", "--vendor", "B", "-o", tmp_path / "b.txt")
+    two = await done(run, "export", "users", *both)
+    portal = await key(house, vendor="A", role=Role.VENDOR_PORTAL)
+    scope = await authenticate(house.service, f"Bearer {portal}")
+
+    async def nowhere(_: bytes) -> None:
+        raise AssertionError
+
+    for wanted in (UserExport(("A",)), UserExport(("B",)), MonthlyExport((), ("A",))):
+        with pytest.raises(NotFound, match="right"):
+            await run_export(house.service, scope, wanted, Form(), nowhere)
+    whole = {"rows": 1, "size": users["bytes"], "sha256": users["sha256"]}
+    logged = (await audit(server, database))[len(before) :]
+    logged[2:6] = sorted(logged[2:4]) + sorted(logged[4:6])  # one statement logs for both vendors
+    assert logged == [
+        ("export.users.start", "A", {}),
+        ("export.users.complete", "A", whole),
+        *[("export.users.start", code, {}) for code in "AB"],
+        *[("export.users.complete", code, {"sha256": two["sha256"]}) for code in "AB"],
+        ("export.users.refused", "A", {}),
+        ("export.users.refused", "A", {}),
+        ("export.monthly.refused", "A", {}),
+    ]
+
+
+async def test_setting_up_is_logged_line_by_line(
+    run: Run, server: EmbeddedPostgres, database: str
+) -> None:
+    for _ in range(2):
+        await done(run, "licensor", "add", "HKEX", "香港交易所")
+        await done(run, "vendor", "add", "A", "甲")
+        await done(run, "product", "add", ENHANCED)
+        await done(run, "licence", "add", "A", ENHANCED, "--from", "202601", "--to", "202612")
+        await done(run, "price", "set", ENHANCED, "1", "--from", "202601")
+    told = await done(run, "key", "issue", "--vendor", "A", "--role", "portal")
+    prefix = told["key"].split("_")[1]
+    await done(run, "key", "revoke", prefix)
+    for refused in (("vendor", "add", "a b", "x"), ("key", "revoke", "nothing")):
+        assert (await run(*refused)).code != 0
+    span = {"start": "2026-01-01", "end": "2026-12-31"}
+    assert await audit(server, database) == [
+        ("licensor.add", None, {"code": "HKEX", "name": "香港交易所"}),
+        ("vendor.add", "A", {"code": "A", "name": "甲"}),
+        ("product.add", None, {"name": ENHANCED, "licensor": "SZSEINFO"}),
+        ("licence.add", "A", {"product": ENHANCED, **span}),
+        ("price.set", None, {"product": ENHANCED, "amount": "1", **span, "end": "None"}),
+        ("key.issue", "A", {"key": prefix, "role": "VENDOR_PORTAL"}),
+        ("key.revoke", "A", {"key": prefix}),
+    ]
+
+
+# odd inputs
+
+ONE_PRODUCT = ("--vendor", "A", "--product", ENHANCED)
+ODD: tuple[tuple[tuple[str, ...], int, str], ...] = (
+    (("export", "users", "--vendor", "A", "--search", "\udcff"), 2, "can't be stored"),
+    (("export", "users", "--vendor", "A", "--search", "a\0"), 2, "can't be stored"),
+    (("export", "users", "--vendor", "\udcff"), 1, "not found"),
+    (("export", "users", "--vendor", "A", "-o", "a\0b"), 2, "--output"),
+    (("import", "users", "a\0b", "--vendor", "A"), 2, "null"),
+    (("check", "a\0b"), 2, "null"),
+    (("vendor", "add", "B", "a\0b"), 2, "is not a name"),
+    (("vendor", "add", "B", "\udcff"), 2, "can't be stored"),
+    (("key", "revoke", "\0"), 2, "can't be stored"),
+    (("price", "set", ENHANCED, "1_0", "--from", "202601"), 2, "AMOUNT"),
+    (("price", "set", ENHANCED, "１２", "--from", "202601"), 2, "AMOUNT"),
+    (("price", "set", ENHANCED, "1e1", "--from", "202601"), 2, "AMOUNT"),
+    (
+        ("export", "monthly", *ONE_PRODUCT, "--from", "202602", "--to", "202601"),
+        2,
+        "2026-02 or later",
+    ),
+)
+
+
+async def test_odd_arguments_are_named(run: Run, house: House) -> None:
+    await found(house, "A")
+    wrong = {}
+    for command, code, told in ODD:
+        ran = await run(*command)
+        if (ran.code, ran.out) != (code, b"") or told not in ran.err or "Traceback" in ran.err:
+            wrong[command] = (ran.code, ran.err[-300:])
+    assert wrong == {}
+
+
+async def test_a_name_that_is_no_text(run: Run, house: House, tmp_path: Path) -> None:
+    await found(house, "A")
+    path = tmp_path / "\udcff.txt"
+    write(path, GOOD)
+    assert (await done(run, "import", "users", path, "--vendor", "A"))["added"] == 1
+    told = await done(run, "export", "users", "--vendor", "A", "-o", tmp_path / "\udcff.out")
+    assert told["file"] == str(tmp_path / "\udcff.out")
+    assert (tmp_path / "\udcff.out").read_text() == f"{GOOD}\n"
+
+
+async def test_devices_pipes_and_links_are_written_through(
+    run: Run, house: House, tmp_path: Path
+) -> None:
+    """They are never replaced and never removed."""
+    await found(house, "A")
+    good, bad = write(tmp_path / "good.txt", GOOD), write(tmp_path / "bad.txt", GOOD, GOOD)
+    pipe, link = tmp_path / "pipe", tmp_path / "link"
+    os.mkfifo(pipe)
+    link.symlink_to(tmp_path / "target")
+    reading = os.open(pipe, os.O_RDWR | os.O_NONBLOCK)
+    refused = await run("import", "users", bad, "--vendor", "A", "--errors", pipe)
+    assert refused.code == 1, refused.err
+    assert b"DUPLICATE_KEY" in os.read(reading, 1 << 16)
+    await done(run, "import", "users", good, "--vendor", "A", "--errors", pipe)
+    await done(run, "export", "users", "--vendor", "A", "-o", pipe)
+    assert os.read(reading, 1 << 16).decode() == f"{GOOD}\n"
+    os.close(reading)
+    assert pipe.is_fifo()
+    await done(run, "export", "users", "--vendor", "A", "-o", link)
+    assert link.is_symlink()
+    assert (tmp_path / "target").read_text() == f"{GOOD}\n"
+    for standard in ("-", "/dev/stdout"):
+        ran = await run("export", "users", "--vendor", "A", "-o", standard)
+        assert (ran.code, ran.out.decode()) == (0, f"{GOOD}\n")
+    assert sorted(one.name for one in tmp_path.iterdir() if not one.is_dir()) == [
+        "bad.txt",
+        "good.txt",
+        "link",
+        "pipe",
+        "target",
+    ]
+
+
+async def test_an_error_file_may_not_be_the_file_itself_or_a_folder(
+    run: Run, house: House, tmp_path: Path
+) -> None:
+    await found(house, "A")
+    path = write(tmp_path / "u.txt", GOOD)
+    for errors in (path, tmp_path):
+        ran = await run("import", "users", path, "--vendor", "A", "--errors", errors)
+        assert ran.code == 2
+        assert "--errors" in ran.err
+    assert path.read_text() == f"{GOOD}\n"
+    assert await exported(run) == []
+
+
+@pytest.mark.parametrize("buffered", [True, False])
+async def test_results_that_do_not_get_there(
+    house: House, tmp_path: Path, *, buffered: bool
+) -> None:
+    """A full disk and a reader that has gone: 3, whatever the interpreter buffers."""
+    await found(house, "A")
+    bad = write(tmp_path / "bad.txt", *[GOOD] * 3)
+    text = await key(house, vendor="A", role=Role.VENDOR_OPERATOR)
+    query = write(tmp_path / "q.graphql", "{ viewer { role } }")
+    kept = environment(house) | ({} if buffered else {"PYTHONUNBUFFERED": "1"})
+    if buffered:
+        kept.pop("PYTHONUNBUFFERED", None)
+    for command in (
+        ("vendor", "add", "B", "乙"),
+        ("check", str(bad)),
+        ("query", str(query), "--key", text),
+    ):
+        with Path("/dev/full").open("wb") as full:
+            ran = await with_output(full, kept, command)
+        assert (ran.code, ran.err.splitlines()[-1]) == (3, "error: No space left on device"), ran
+        assert "Traceback" not in ran.err
+        reading, writing = os.pipe()
+        os.close(reading)
+        with os.fdopen(writing, "wb") as gone:
+            ran = await with_output(gone, kept, command)
+        assert ran.code == 3, ran
+        assert "Traceback" not in ran.err
+        assert "Exception ignored" not in ran.err
+
+
+async def with_output(out: Any, env: dict[str, str], command: tuple[str, ...]) -> Ran:
+    process = await asyncio.create_subprocess_exec(
+        GATEWAY, *command, stdout=out, stderr=asyncio.subprocess.PIPE, env=env
+    )
+    _, err = await process.communicate()
+    assert process.returncode is not None
+    return Ran(process.returncode, b"", err.decode())
+
+
+async def test_a_query_without_a_document_or_a_key(run: Run, house: House, tmp_path: Path) -> None:
+    await found(house, "A")
+    text = await key(house, vendor="A", role=Role.VENDOR_OPERATOR)
+    for name, content in (("empty", b""), ("blank", b"\xef\xbb\xbf \n"), ("bytes", b"\xff")):
+        path = tmp_path / f"{name}.graphql"
+        path.write_bytes(content)
+        ran = await run("query", path, "--key", text)
+        assert (ran.code, ran.out) == (2, b"")
+        assert f"error: {path} can't be read" in ran.err
+    good = write(tmp_path / "good.graphql", "{ viewer { role } }")
+    assert (await run("query", good, GATEWAY_KEY="")).code == 2
+    assert "GATEWAY_KEY" in (await run("query", good)).err
+    assert (await run("query", "-", "--key", text)).code == 2
+    assert json.loads((await run("migrate", "--json")).out) == {"migrated": True}
 
 
 async def test_help_and_version(run: Run) -> None:

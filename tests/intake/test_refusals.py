@@ -49,12 +49,19 @@ async def admin(server: EmbeddedPostgres, database: str) -> AsyncIterator[asyncp
 
 
 async def row_versions(admin: asyncpg.Connection) -> dict[str, list[tuple[str, str]]]:
-    """Where every row of every table lies and which transaction wrote it: any write shows."""
+    """Where every row of every table lies and which transaction wrote it: any write shows.
+
+    The log's lines of refused imports and dry runs are to be there and do not count.
+    """
+    apart = "action NOT IN ('import.users.refused', 'import.users.dry_run')"
     tables = await admin.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
     return {
         table: [
             tuple(row)
-            for row in await admin.fetch(f'SELECT ctid::text, xmin::text FROM "{table}" ORDER BY 1')
+            for row in await admin.fetch(
+                f'SELECT ctid::text, xmin::text FROM "{table}"'
+                f" WHERE {apart if table == 'audit_events' else 'true'} ORDER BY 1"
+            )
         ]
         for (table,) in tables
     }
@@ -77,7 +84,7 @@ async def refused(
     bad: list[BadLine] = []
     with pytest.raises(Refused) as error:
         await load(house, "A", lines, place, mode, bad=bad)
-    assert error.value.en.startswith(f"{len(bad)} of ")
+    assert error.value.en.startswith((f"{len(bad)} of ", "the file has no lines"))
     return bad
 
 

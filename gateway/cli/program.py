@@ -1,6 +1,8 @@
 """The program `gateway`."""
 
+import io
 import logging
+import sys
 from typing import Annotated
 
 import typer
@@ -43,9 +45,7 @@ def options(
     ] = False,
 ) -> None:
     """See and prove who a vendor's users are, how many counted, and what is due."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # a name that the terminal's encoding lacks is shown escaped, as on standard error
+        sys.stdout.reconfigure(errors="backslashreplace")
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-
-
-def main() -> None:
-    """Run the program."""
-    program()
