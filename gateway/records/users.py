@@ -1,6 +1,6 @@
 """The user list as one SQL statement: filtered, sorted, paged, nested parts and all, in JSON."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
@@ -20,10 +20,12 @@ from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from gateway.catalogue.licensors import licensor_text
 from gateway.catalogue.models import Product, Vendor
-from gateway.records.filters import UserFilter, conditions, counted, status_of
+from gateway.records.counted import counted
+from gateway.records.filters import UserFilter, conditions, status_of
 from gateway.records.keyset import Page, beyond, ordering, place
 from gateway.records.known import CURRENT, OPEN_END, VERSIONS, known
 from gateway.records.models import COLUMNS
+from gateway.records.movements import Movement, moved
 from gateway.records.order import BY_USER_ID, UserOrder, user_keys
 from gateway.regulation.codes import FeeCategory
 from gateway.tenancy.scope import Scope
@@ -51,14 +53,27 @@ class UserList:
 
 @dataclass(frozen=True, slots=True)
 class CountedBy:
-    """A monthly figure that the list belongs to: its row's columns, in the enclosing statement."""
+    """A monthly figure that the list belongs to: its row's columns, in the enclosing statement.
+
+    Without a movement, of all that counted. `count` is None where the row has no such count.
+    """
 
     vendor_id: ColumnElement[int]
     product_id: ColumnElement[int]
     first: ColumnElement[date]
     last: ColumnElement[date]
     category: FeeCategory | None
-    count: ColumnElement[int]
+    movement: Movement | None
+    count: ColumnElement[int] | None
+
+    def picks(self, rows: FromClause, users: UserList) -> Iterator[ColumnElement[bool]]:
+        """Yield the conditions on the rows: one of each user that is counted."""
+        yield rows.c.vendor_id == self.vendor_id
+        yield rows.c.product_id == self.product_id
+        month = (rows, self.first, self.last, users.scope, users.as_of)
+        yield counted(*month) if self.movement is None else moved(self.movement, *month)
+        if self.category is not None:
+            yield rows.c.fee_category == self.category
 
 
 _VENDOR = Vendor.table()
@@ -77,13 +92,7 @@ def _base(
         *conditions(users.filter, rows, users.scope, users.today, users.as_of),
     ]
     if figure is not None:
-        where += [
-            rows.c.vendor_id == figure.vendor_id,
-            rows.c.product_id == figure.product_id,
-            counted(rows, figure.first, figure.last, users.scope, users.as_of),
-        ]
-        if figure.category is not None:
-            where.append(rows.c.fee_category == figure.category)
+        where += figure.picks(rows, users)
     return rows, products, where
 
 
@@ -138,7 +147,7 @@ def page(
 
 def _total(users: UserList, figure: CountedBy | None) -> ColumnElement[int]:
     """Return the list's length. Unfiltered, a figure's list is as long as its count says."""
-    if figure is not None and users.filter == UserFilter():
+    if figure is not None and figure.count is not None and users.filter == UserFilter():
         return figure.count
     _, _, where = _base(users, "t", figure)
     return select(func.count()).where(*where).correlate(*_outer(figure)).scalar_subquery()

@@ -10,6 +10,7 @@ from gateway.errors import BadInput
 from gateway.exports.requests import MonthlyExport, UserExport, day
 from gateway.records.filters import UserFilter
 from gateway.records.keyset import Page
+from gateway.records.movements import Movement
 from gateway.records.users import UserList
 from gateway.regulation.months import Month
 from gateway.resolvers.fields import list_fields
@@ -90,18 +91,23 @@ def _drill_down(field: Selected) -> DrillDown:
     except BadInput as error:
         error.argument = f"users.{error.argument}"
         raise
-    if read.counted_in is not None:
-        raise BadInput(
-            "the list belongs to a month already",
-            "该列表已属于某个月",
-            argument="users.filter.countedIn",
-            accepted="a filter without countedIn",
-        )
+    months = {"countedIn": read.counted_in} | {
+        f"{movement.value.lower()}In": read.moved_in(movement) for movement in Movement
+    }
+    for name, month in months.items():
+        if month is not None:
+            raise BadInput(
+                "the list belongs to a month already",
+                "该列表已属于某个月",
+                argument=f"users.filter.{name}",
+                accepted=f"a filter without {name}",
+            )
     return DrillDown(
         fields=list_fields(field),
         paging=Page(arguments.get("first"), arguments.get("after"), within="users."),
         total="totalCount" in field.names(),
         category=arguments.get("category"),
+        movement=arguments.get("movement"),
         filter=read,
         order=read_order(arguments.get("order_by")),
     )
@@ -113,8 +119,20 @@ def _users(row: dict[str, object], key: str, wanted: DrillDown, stats: StatList)
     export = UserExport(
         (str(row["vendor_code"]),),
         (str(row["product_name"]),),
-        replace(wanted.filter, counted_in=month, counted_as=wanted.category),
+        _alike(wanted, month),
         tuple(wanted.order),
         stats.as_of,
     )
     return connection(row[f"users:{key}"], listed, wanted.paging, export)  # type: ignore[arg-type]
+
+
+def _alike(wanted: DrillDown, month: Month) -> UserFilter:
+    """Return the filter by which a list of its own shows the same users."""
+    category = wanted.category
+    if wanted.movement is None:
+        return replace(wanted.filter, counted_in=month, counted_as=category)
+    moved = wanted.filter.moving(wanted.movement, month)
+    if category is None:
+        return moved
+    asked = wanted.filter.fee_categories
+    return replace(moved, fee_categories=(category,) if asked is None or category in asked else ())

@@ -6,6 +6,7 @@ from gateway.delimited.encoding import TextEncoding
 from gateway.delimited.writer import LineEnd
 from gateway.records.filters import DateJoin
 from gateway.records.keyset import Direction
+from gateway.records.movements import Movement
 from gateway.records.order import UserOrderField
 from gateway.regulation.codes import Code, FeeCategory, ServiceStatus, UsageMode, UserType
 from gateway.statistics.figures import MonthlyStatOrderField
@@ -22,6 +23,11 @@ _described(ServiceStatus, "服务状态")
 _described(UsageMode, "信息使用方式")
 strawberry.enum(DateJoin, description="How startBefore and endAfter combine.")
 strawberry.enum(Direction, description="Sort direction.")
+strawberry.enum(
+    Movement,
+    description="Users who come or go in a month: NEW newCount, ENDED endedCount, and of these "
+    "CANCELLED cancelledCount, EXPIRED expiredCount.",
+)
 strawberry.enum(UserOrderField, description="What users can be sorted by.")
 strawberry.enum(MonthlyStatOrderField, description="What monthly figures can be sorted by.")
 strawberry.enum(TextEncoding, description="Encoding of a file.")
@@ -33,6 +39,7 @@ __all__ = [
     "FeeCategory",
     "LineEnd",
     "MonthlyStatOrderField",
+    "Movement",
     "ServiceStatus",
     "TextEncoding",
     "UsageMode",

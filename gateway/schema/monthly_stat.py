@@ -13,7 +13,7 @@ from gateway.regulation.months import Month
 from gateway.regulation.packs import SZSE_2010
 from gateway.schema.context import Info
 from gateway.schema.download import Download, link
-from gateway.schema.enums import FeeCategory, LineEnd, TextEncoding
+from gateway.schema.enums import FeeCategory, LineEnd, Movement, TextEncoding
 from gateway.schema.inputs import UserFilterInput, UserOrderInput
 from gateway.schema.pages import PageInfo, Slice
 from gateway.schema.product import Product
@@ -118,12 +118,14 @@ class MonthlyStat:
 
     @strawberry.field(
         description="The users behind the figures: one line each, so that the list is as long as "
-        "the count. Without a category: all that counted."
+        "the count. With a movement the line that begins or ends the service, else the line that "
+        "decided the category. With a category those lines that have it."
     )
     def users(
         self,
         info: Info,
         category: FeeCategory | None = None,
+        movement: Movement | None = None,
         filter: UserFilterInput | None = None,  # noqa: A002
         order_by: list[UserOrderInput] | None = None,
         first: int | None = None,

@@ -54,6 +54,8 @@ class MonthlyStatOrderField(Enum):
     TRIAL_COUNT = "TRIAL_COUNT"
     NEW_COUNT = "NEW_COUNT"
     ENDED_COUNT = "ENDED_COUNT"
+    CANCELLED_COUNT = "CANCELLED_COUNT"
+    EXPIRED_COUNT = "EXPIRED_COUNT"
     FEE = "FEE"
 
 
@@ -234,6 +236,11 @@ def _price(row: FromClause, scope: Scope) -> ColumnElement[Any]:
     )
 
 
+def expired(row: FromClause) -> ColumnElement[int]:
+    """Return the users whose service ended otherwise than by a cancellation."""
+    return row.c.ended - row.c.cancelled
+
+
 def stat_keys(order: Sequence[MonthlyStatOrder], row: FromClause) -> list[Key]:
     """Return the sort keys; month, product and vendor leave no tie."""
     field = MonthlyStatOrderField
@@ -247,6 +254,8 @@ def stat_keys(order: Sequence[MonthlyStatOrder], row: FromClause) -> list[Key]:
         field.TRIAL_COUNT: (row.c.trial, Integer),
         field.NEW_COUNT: (row.c.new, Integer),
         field.ENDED_COUNT: (row.c.ended, Integer),
+        field.CANCELLED_COUNT: (row.c.cancelled, Integer),
+        field.EXPIRED_COUNT: (expired(row), Integer),
         field.FEE: (func.coalesce(row.c.fee, -1), Numeric),
     }
     keys: dict[str, Key] = {}

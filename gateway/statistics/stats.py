@@ -10,12 +10,13 @@ from sqlalchemy.dialects.postgresql import aggregate_order_by
 from gateway.catalogue.licensors import licensor_text
 from gateway.records.filters import UserFilter
 from gateway.records.keyset import Page, beyond, ordering, place
+from gateway.records.movements import Movement
 from gateway.records.order import UserOrder
 from gateway.records.users import CountedBy, Fields, UserList
 from gateway.records.users import page as user_page
 from gateway.regulation.codes import FeeCategory
 from gateway.statistics.counting import FIGURES
-from gateway.statistics.figures import StatList, figures, stat_keys
+from gateway.statistics.figures import StatList, expired, figures, stat_keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,7 @@ class DrillDown:
     paging: Page
     total: bool
     category: FeeCategory | None = None
+    movement: Movement | None = None
     filter: UserFilter = field(default_factory=UserFilter)
     order: Sequence[UserOrder] = ()
 
@@ -81,19 +83,32 @@ def stat_page(
 
 
 def _users(stats: StatList, wanted: DrillDown, row: Any) -> ScalarSelect[Any]:
-    categories = FIGURES[: len(FeeCategory)]
-    if wanted.category is not None:
-        categories = (categories[list(FeeCategory).index(wanted.category)],)
     figure = CountedBy(
         row.c.vendor_id,
         row.c.product_id,
         row.c.month,
         row.c.last_day,
         wanted.category,
-        sum((row.c[name] for name in categories), literal(0)),
+        wanted.movement,
+        _count(wanted, row),
     )
     users = UserList(stats.scope, stats.today, wanted.filter, wanted.order, stats.as_of)
     return user_page(users, wanted.fields, wanted.paging, total=wanted.total, figure=figure)
+
+
+def _count(wanted: DrillDown, row: Any) -> ColumnElement[int] | None:
+    """Return the figure that the list is as long as; there is none per category of a movement."""
+    match wanted.movement:
+        case None:
+            categories = dict(zip(FeeCategory, FIGURES, strict=False))
+            chosen = FeeCategory if wanted.category is None else (wanted.category,)
+            return sum((row.c[categories[one]] for one in chosen), literal(0))
+        case _ if wanted.category is not None:
+            return None
+        case Movement.EXPIRED:
+            return expired(row)
+        case movement:
+            return row.c[movement.value.lower()]  # type: ignore[no-any-return]
 
 
 def whole_stats(stats: StatList) -> tuple[dict[str, ColumnElement[Any]], Select[*tuple[Any, ...]]]:

@@ -169,6 +169,8 @@ ORDERS: dict[str, Any] = {
     "TRIAL_COUNT": lambda node: node["trialCount"],
     "NEW_COUNT": lambda node: node["newCount"],
     "ENDED_COUNT": lambda node: node["endedCount"],
+    "CANCELLED_COUNT": lambda node: node["cancelledCount"],
+    "EXPIRED_COUNT": lambda node: node["expiredCount"],
     "FEE": lambda node: Decimal(-1 if node["fee"] is None else node["fee"]),
 }
 

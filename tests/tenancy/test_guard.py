@@ -62,6 +62,7 @@ from gateway.records.catalogue_lists import product_page, vendor_page
 from gateway.records.filters import UserFilter
 from gateway.records.keyset import Page
 from gateway.records.models import ServiceRecord, ServiceRecordVersion
+from gateway.records.movements import Movement
 from gateway.records.users import Fields, UserList, page
 from gateway.regulation.codes import FeeCategory
 from gateway.regulation.months import Month
@@ -416,9 +417,9 @@ def _users(scope: Scope, **options: Any) -> Any:
     return select(page(listed, EVERYTHING, Page(first=100), total=True))
 
 
-def _stats(scope: Scope, **options: Any) -> Any:
+def _stats(scope: Scope, movement: Movement | None = None, **options: Any) -> Any:
     listed = StatList(scope, today(), MONTHS, **options)
-    drill_down = DrillDown(EVERYTHING, Page(first=100), total=True, category=FeeCategory.TRIAL)
+    drill_down = DrillDown(EVERYTHING, Page(first=100), True, FeeCategory.TRIAL, movement)
     # with a total and asOf, a changed statement would have two different CTEs of one name
     total = "as_of" not in options
     return select(stat_page(listed, {"users": drill_down}, Page(first=100), total=total))
@@ -427,6 +428,7 @@ def _stats(scope: Scope, **options: Any) -> Any:
 THEN = datetime.fromisoformat(BETWEEN)
 MONTHS = months_between(date(2024, 4, 1), Month(2024, 1), None, None)
 COUNTED = UserFilter(counted_in=Month(2024, 2), counted_as=FeeCategory.TRIAL)
+MOVED = UserFilter(new_in=Month(2024, 1), expired_in=Month(2024, 4))
 BUILT: dict[str, Callable[[Scope], Any]] = {
     "users": _users,
     "users counted in": lambda scope: _users(scope, filter=COUNTED),
@@ -440,7 +442,11 @@ BUILT: dict[str, Callable[[Scope], Any]] = {
             total=False,
         )
     ),
+    "users new and ended in": lambda scope: _users(scope, filter=MOVED),
+    "users new and ended in, as of": lambda scope: _users(scope, filter=MOVED, as_of=THEN),
     "stats": _stats,
+    "stats, the new": lambda scope: _stats(scope, Movement.NEW),
+    "stats, the cancelled, as of": lambda scope: _stats(scope, Movement.CANCELLED, as_of=THEN),
     "stats as of": lambda scope: _stats(scope, as_of=THEN),
     "vendors": lambda scope: select(vendor_page(scope, "vend", Page(first=5), total=True)),
     "products": lambda scope: select(product_page(scope, None, Page(first=5), total=True)),

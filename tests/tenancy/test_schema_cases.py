@@ -15,6 +15,7 @@ import graphql
 import pytest
 from worlds import BETWEEN, PRINCIPALS, Principal, World, masked, revealed, sealed
 
+from gateway.records.movements import Movement
 from gateway.records.order import UserOrderField
 from gateway.resolvers.query import build_schema
 from gateway.statistics.figures import MonthlyStatOrderField
@@ -65,6 +66,10 @@ FILTERS = (
     'endFrom: "2024-04-01", endTo: "2024-04-30"',
     'countedIn: "2024-02"',
     'countedIn: "2024-05", countedAs: TRIAL',
+    'newIn: "2024-01"',
+    'endedIn: "2024-04"',
+    'cancelledIn: "2024-04"',
+    'expiredIn: "2024-04", feeCategories: [FULL_PRICE]',
 )
 EXPORTS = (
     "download { url expiresAt }",
@@ -152,6 +157,15 @@ CASES: dict[str, list[str]] = {
         f"{{ monthlyStats({FEW_MONTHS}) {{ nodes {{ {DRILL_DOWN} }} }} }}",
         f'{{ monthlyStats({FEW_MONTHS}, asOf: "{BETWEEN}") {{ nodes {{ {DRILL_DOWN} }} }} }}',
         f"{{ monthlyStats({FEW_MONTHS}) {{ edges {{ node {{ users {{ {USERS} }} }} }} }} }}",
+        *(
+            f"{{ monthlyStats({MONTHS}{instant}) {{ nodes {{ users(movement: {movement}) "
+            f"{{ {FEW} download {{ url expiresAt }} }} }} }} }}"
+            for movement, instant in zip(
+                Movement.__members__, cycle(("", f', asOf: "{BETWEEN}"')), strict=False
+            )
+        ),
+        f"{{ monthlyStats({MONTHS}) {{ nodes {{ users(movement: NEW, category: TRIAL) "
+        f"{{ {FEW} download {{ url expiresAt }} }} }} }} }}",
         f"query({CURSORS}) {{ monthlyStats({FEW_MONTHS}) {{ nodes {{ users(first: 1, after: $after, "
         'category: TRIAL, filter: {search: "szse"}, orderBy: [{field: USER_NAME}]) '
         f"{{ totalCount {PAGE} nodes {{ {SHORT} }} }} }} }} }}",
