@@ -18,13 +18,17 @@ from gateway.resolvers.users import connection, read_order
 from gateway.schema.context import Context, Info
 from gateway.schema.inputs import MonthlyStatOrderInput
 from gateway.schema.monthly_stat import MonthlyStat, MonthlyStatConnection
+from gateway.schema.monthly_total import MonthlyTotal
 from gateway.schema.pages import Slice, order_names
 from gateway.schema.scalars import past_instant
 from gateway.schema.selection import Selected, selected
 from gateway.schema.user import UserConnection
+from gateway.statistics.comparisons import PREVIOUS_MONTH, SAME_MONTH_LAST_YEAR
 from gateway.statistics.figures import NEWEST_FIRST, StatList, figures, months_between, stat_keys
 from gateway.statistics.stats import DrillDown, stat_page
 from gateway.tenancy.principal import Right
+
+_DISTANCES = {"previousMonth": PREVIOUS_MONTH, "sameMonthLastYear": SAME_MONTH_LAST_YEAR}
 
 
 async def monthly_stats(
@@ -50,13 +54,18 @@ async def monthly_stats(
     stats = StatList(scope, today, months, order, instant)
     paging = Page(first, after)
     selection = selected(info)
-    drill_downs = {
-        one.path: _drill_down(one)
-        for one in [*selection.under("nodes"), *selection.under("edges", "node")]
-        if one.name == "users"
-    }
+    of_rows = [*selection.under("nodes"), *selection.under("edges", "node")]
+    drill_downs = {one.path: _drill_down(one) for one in of_rows if one.name == "users"}
+    summed = {one.path: one.arguments["by"] for one in selection.all("totals")}
     found = await context.ask(
-        stat_page(stats, drill_downs, paging, total="totalCount" in selection.names())
+        stat_page(
+            stats,
+            drill_downs,
+            paging,
+            total="totalCount" in selection.names(),
+            summed=summed,
+            distances=sorted({_DISTANCES[one.name] for one in of_rows if one.name in _DISTANCES}),
+        )
     )
     part = Slice.of(found, order_names(stat_keys(order, figures(stats))), paging)
     export = MonthlyExport(
@@ -80,6 +89,9 @@ async def monthly_stats(
             )
             for row in part.rows
         ],
+        summed={
+            key: [MonthlyTotal.of(row, current) for row in found[f"totals:{key}"]] for key in summed
+        },
     )
 
 

@@ -10,6 +10,7 @@ from gateway.records.movements import Movement
 from gateway.records.order import UserOrderField
 from gateway.regulation.codes import Code, FeeCategory, ServiceStatus, UsageMode, UserType
 from gateway.statistics.figures import MonthlyStatOrderField
+from gateway.statistics.totals import TotalKey
 
 
 def _described(codes: type[Code], heading: str) -> None:
@@ -30,6 +31,7 @@ strawberry.enum(
 )
 strawberry.enum(UserOrderField, description="What users can be sorted by.")
 strawberry.enum(MonthlyStatOrderField, description="What monthly figures can be sorted by.")
+strawberry.enum(TotalKey, description="What monthly figures are summed by.")
 strawberry.enum(TextEncoding, description="Encoding of a file.")
 strawberry.enum(LineEnd, description="Line end of a file.")
 
@@ -42,6 +44,7 @@ __all__ = [
     "Movement",
     "ServiceStatus",
     "TextEncoding",
+    "TotalKey",
     "UsageMode",
     "UserOrderField",
     "UserType",

@@ -1,10 +1,22 @@
 """The list of monthly figures as one SQL statement, drill-down lists and all, in JSON."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import ColumnElement, ScalarSelect, Select, Text, cast, func, literal, null, select
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    ScalarSelect,
+    Select,
+    Text,
+    cast,
+    func,
+    literal,
+    null,
+    select,
+)
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from gateway.catalogue.licensors import licensor_text
@@ -15,8 +27,10 @@ from gateway.records.order import UserOrder
 from gateway.records.users import CountedBy, Fields, UserList
 from gateway.records.users import page as user_page
 from gateway.regulation.codes import FeeCategory
+from gateway.statistics.comparisons import COMPARED, compared
 from gateway.statistics.counting import FIGURES
-from gateway.statistics.figures import StatList, expired, figures, stat_keys
+from gateway.statistics.figures import SHOWN, StatList, figures, stat_keys
+from gateway.statistics.totals import TotalKey, totals
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +47,23 @@ class DrillDown:
 
 
 def stat_page(
-    stats: StatList, drill_downs: Mapping[str, DrillDown], paging: Page, *, total: bool
+    stats: StatList,
+    drill_downs: Mapping[str, DrillDown],
+    paging: Page,
+    *,
+    total: bool,
+    summed: Mapping[str, Sequence[TotalKey]] = MappingProxyType({}),
+    distances: Collection[int] = (),
 ) -> ScalarSelect[Any]:
     """Return one page as JSON, like `records.users.page`.
 
-    `drill_downs` are lists of users nested in each row, by the key that they answer under.
+    `drill_downs` are lists of users nested in each row, and `summed` the keys of totals of the
+    whole list, by the key that they answer under. `distances` are how many months before each row
+    its figures are compared with.
     """
-    every = figures(stats)
+    every = compared(stats, distances)
+    if summed:  # counted once for the page and all the totals
+        every = select(*every.c).cte("listed")
     keys = stat_keys(stats.order, every)
     vendor_at = len(keys) - 1
     inner = (
@@ -54,11 +78,10 @@ def stat_page(
     for key, wanted in drill_downs.items():
         nested += [f"users:{key}", _users(stats, wanted, inner)]
     names = ("vendor_code", "vendor_name", "product_name", "product_id", "month")
-    counts = ("full_price", "regulatory", "internal_free", "trial", "new", "ended", "cancelled")
     document = func.json_build_object(
         "place",
         place(shown, vendor_at, inner.c.vendor_code),
-        *(part for name in (*names, *counts) for part in (name, inner.c[name])),
+        *(part for name in (*names, *SHOWN) for part in (name, inner.c[name])),
         "price",
         cast(inner.c.price, Text),
         "fee",
@@ -67,6 +90,7 @@ def stat_page(
         licensor_text(inner, "code"),
         "licensor_name",
         licensor_text(inner, "name"),
+        *(part for distance in distances for part in _earlier(inner, distance)),
         *nested,
     )
     listed = select(
@@ -78,8 +102,23 @@ def stat_page(
     if total:
         number = select(func.count()).select_from(every).scalar_subquery()
     return select(
-        func.json_build_object("total", number, "rows", listed.scalar_subquery())
+        func.json_build_object(
+            "total",
+            number,
+            "rows",
+            listed.scalar_subquery(),
+            *(part for key, by in summed.items() for part in (f"totals:{key}", totals(every, by))),
+        )
     ).scalar_subquery()
+
+
+def _earlier(row: FromClause, distance: int) -> tuple[str, ColumnElement[Any]]:
+    """Return the name and value of the figures so many months before, exact numbers as text."""
+    values: dict[str, ColumnElement[Any]] = {name: row.c[f"{name}_{distance}"] for name in COMPARED}
+    values["fee"] = cast(values["fee"], Text)
+    return f"before:{distance}", func.json_build_object(
+        *(part for pair in values.items() for part in pair)
+    )
 
 
 def _users(stats: StatList, wanted: DrillDown, row: Any) -> ScalarSelect[Any]:
@@ -105,8 +144,6 @@ def _count(wanted: DrillDown, row: Any) -> ColumnElement[int] | None:
             return sum((row.c[categories[one]] for one in chosen), literal(0))
         case _ if wanted.category is not None:
             return None
-        case Movement.EXPIRED:
-            return expired(row)
         case movement:
             return row.c[movement.value.lower()]  # type: ignore[no-any-return]
 

@@ -70,6 +70,7 @@ from gateway.resolvers.fields import _COLUMNS
 from gateway.statistics.figures import StatList, months_between
 from gateway.statistics.models import MonthlyDelta
 from gateway.statistics.stats import DrillDown, stat_page
+from gateway.statistics.totals import TotalKey
 from gateway.tenancy.guard import check
 from gateway.tenancy.principal import Principal, Role
 from gateway.tenancy.scope import Scope, mint
@@ -422,7 +423,15 @@ def _stats(scope: Scope, movement: Movement | None = None, **options: Any) -> An
     drill_down = DrillDown(EVERYTHING, Page(first=100), True, FeeCategory.TRIAL, movement)
     # with a total and asOf, a changed statement would have two different CTEs of one name
     total = "as_of" not in options
-    return select(stat_page(listed, {"users": drill_down}, Page(first=100), total=total))
+    return select(
+        stat_page(listed, {"users": drill_down}, Page(first=100), total=total, distances=(1, 12))
+    )
+
+
+def _totals(scope: Scope, as_of: datetime | None = None) -> Any:
+    listed = StatList(scope, today(), MONTHS, as_of=as_of)
+    summed = {"by none": [], "by all": list(TotalKey)}
+    return select(stat_page(listed, {}, Page(first=5), total=True, summed=summed, distances=(1,)))
 
 
 THEN = datetime.fromisoformat(BETWEEN)
@@ -448,6 +457,8 @@ BUILT: dict[str, Callable[[Scope], Any]] = {
     "stats, the new": lambda scope: _stats(scope, Movement.NEW),
     "stats, the cancelled, as of": lambda scope: _stats(scope, Movement.CANCELLED, as_of=THEN),
     "stats as of": lambda scope: _stats(scope, as_of=THEN),
+    "totals": _totals,
+    "totals as of": lambda scope: _totals(scope, THEN),
     "vendors": lambda scope: select(vendor_page(scope, "vend", Page(first=5), total=True)),
     "products": lambda scope: select(product_page(scope, None, Page(first=5), total=True)),
     "export of users": lambda scope: user_lines(UserList(scope, today(), COUNTED)),

@@ -19,6 +19,7 @@ from gateway.records.movements import Movement
 from gateway.records.order import UserOrderField
 from gateway.resolvers.query import build_schema
 from gateway.statistics.figures import MonthlyStatOrderField
+from gateway.statistics.totals import TotalKey
 
 SCHEMA: graphql.GraphQLSchema = build_schema()._schema
 PAGE = "pageInfo { hasNextPage hasPreviousPage startCursor endCursor }"
@@ -43,6 +44,18 @@ STAT = f"""
     internalFreeCount trialCount newCount endedCount cancelledCount expiredCount price fee
     provisional rulePack
 """
+COUNTS = (
+    "fullPriceCount regulatoryCount internalFreeCount trialCount newCount endedCount "
+    "cancelledCount expiredCount"
+)
+CHANGES = " ".join(f"{name} {{ before change percent }}" for name in [*COUNTS.split(), "fee"])
+COMPARISONS = " ".join(
+    f"{name} {{ month label {CHANGES} }}" for name in ("previousMonth", "sameMonthLastYear")
+)
+TOTAL = (
+    f"year month label vendor {{ {VENDOR} }} product {{ {PRODUCT} }} {COUNTS} fee unpriced "
+    "provisional"
+)
 STATS = f"totalCount delimited {PAGE} edges {{ cursor node {{ {STAT} }} }} nodes {{ {STAT} }}"
 MONTHS = 'from: "2024-01", to: "2024-06"'
 FEW_MONTHS = 'from: "2024-04", to: "2024-05"'
@@ -152,6 +165,9 @@ CASES: dict[str, list[str]] = {
             for field, direction in zip(FIGURES, cycle(("ASC", "DESC")), strict=False)
         ),
         f'{{ monthlyStats({MONTHS}, asOf: "{BETWEEN}") {{ {STATS} }} }}',
+        f"{{ monthlyStats({MONTHS}) {{ nodes {{ {COMPARISONS} }} }} }}",
+        f'{{ monthlyStats({FEW_MONTHS}, asOf: "{BETWEEN}") {{ nodes {{ vendor {{ code }} '
+        f"{COMPARISONS} }} }} }}",
     ],
     "MonthlyStat.users": [
         f"{{ monthlyStats({FEW_MONTHS}) {{ nodes {{ {DRILL_DOWN} }} }} }}",
@@ -172,6 +188,17 @@ CASES: dict[str, list[str]] = {
     ],
     "MonthlyStatConnection.edges": [f"{{ monthlyStats({MONTHS}) {{ {STATS} }} }}"],
     "MonthlyStatConnection.nodes": [f"{{ monthlyStats({MONTHS}) {{ {STATS} }} }}"],
+    "MonthlyStatConnection.totals": [
+        f"{{ monthlyStats({MONTHS}, first: 1) {{ totals {{ {TOTAL} }} }} }}",
+        f"{{ monthlyStats({MONTHS}) {{ totals(by: []) {{ {TOTAL} }} }} }}",
+        *(
+            f"{{ monthlyStats({MONTHS}{instant}) {{ totals(by: [{key}]) {{ {TOTAL} }} }} }}"
+            for key in TotalKey.__members__
+            for instant in ("", f', asOf: "{BETWEEN}"')
+        ),
+        f'{{ monthlyStats({MONTHS}, vendors: ["VENDOR"], products: ["PRODUCT"]) '
+        f"{{ totals(by: [PRODUCT, VENDOR, MONTH, YEAR]) {{ {TOTAL} }} }} }}",
+    ],
     "MonthlyStatConnection.download": [
         *(f"{{ monthlyStats({MONTHS}) {{ {export} }} }}" for export in EXPORTS),
         f'{{ monthlyStats({MONTHS}, asOf: "{BETWEEN}") {{ {EXPORTS[0]} }} }}',
