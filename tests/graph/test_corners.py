@@ -52,6 +52,12 @@ async def test_the_first_and_the_last_day_of_the_calendar(house: House, tmp_path
         assert await matching('endTo: "9999-12-31"') == {"last"}
         assert await matching('startTo: "0001-01-01"') == {"first"}
         assert await matching('startFrom: "9999-12-31"') == {"very last"}
+        assert await matching('newIn: "0001-01"') == {"first"}
+        assert await matching('newIn: "9999-12"') == {"last", "very last"}
+        for ended in ("endedIn", "expiredIn"):
+            assert await matching(f'{ended}: "9999-12"') == {"last"}
+            assert await matching(f'{ended}: "9999-11"') == set()
+        assert await matching('cancelledIn: "9999-12"') == set()
         for way in ("ASC", "DESC"):
             seen, after = [], None
             for _ in lines:
@@ -68,6 +74,18 @@ async def test_the_first_and_the_last_day_of_the_calendar(house: House, tmp_path
             assert seen == (expected if way == "ASC" else expected[::-1])
         year = await caller.ask("{ monthlyStats(year: 1) { nodes { month fullPriceCount } } }")
         assert {node["fullPriceCount"] for node in year["monthlyStats"]["nodes"]} == {1}
+        nodes = (
+            await caller.ask("""{ monthlyStats(year: 1, orderBy: {field: MONTH}) { nodes { month
+                users(movement: NEW) { totalCount nodes { userId } } previousMonth { month }
+                sameMonthLastYear { month } } totals(by: [YEAR]) { year newCount } } }""")
+        )["monthlyStats"]
+        assert nodes["totals"] == [{"year": 1, "newCount": 1}]
+        lists = [node["users"] for node in nodes["nodes"]]
+        assert lists[0] == {"totalCount": 1, "nodes": [{"userId": "first"}]}
+        assert lists[1:] == [{"totalCount": 0, "nodes": []}] * 11
+        before = [node["previousMonth"] for node in nodes["nodes"]]
+        assert before == [None, *({"month": node["month"]} for node in nodes["nodes"][:-1])]
+        assert {node["sameMonthLastYear"] for node in nodes["nodes"]} == {None}
 
 
 async def test_one_connection_twice_with_different_lists(house: House, tmp_path: Path) -> None:
