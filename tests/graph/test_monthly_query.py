@@ -317,17 +317,6 @@ async def test_variables_below_the_root(house: House) -> None:
     assert node["users"]["nodes"] == [{"feeCategory": "TRIAL"}] * min(2, node["trialCount"])
 
 
-@pytest.mark.usefixtures("two_vendors")
-async def test_a_list_behind_a_count_takes_no_other_month(house: House) -> None:
-    query = (
-        """{ monthlyStats { nodes { users(filter: {countedIn: "2026-01"}) { totalCount } } } }"""
-    )
-    async with calling(house) as caller:
-        error = await caller.refused(query)
-    assert error["extensions"]["code"] == "BAD_USER_INPUT"
-    assert error["extensions"]["argument"] == "users.filter.countedIn"
-
-
 async def test_figures_as_they_were_known(house: House, tmp_path: Path) -> None:
     first, second = small_roster(11), small_roster(12)
     await found(house, "A")
