@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import strawberry
 
@@ -83,14 +83,16 @@ async def monthly_stats(
             MonthlyStat(
                 row=row,
                 nested={
-                    key: _users(row, key, wanted, stats) for key, wanted in drill_downs.items()
+                    key: _users(row, place, wanted, stats)
+                    for place, (key, wanted) in enumerate(drill_downs.items())
                 },
                 current=current,
             )
             for row in part.rows
         ],
         summed={
-            key: [MonthlyTotal.of(row, current) for row in found[f"totals:{key}"]] for key in summed
+            key: [MonthlyTotal.of(row, current) for row in rows]
+            for key, rows in zip(summed, found["totals"], strict=True)
         },
     )
 
@@ -125,7 +127,7 @@ def _drill_down(field: Selected) -> DrillDown:
     )
 
 
-def _users(row: dict[str, object], key: str, wanted: DrillDown, stats: StatList) -> UserConnection:
+def _users(row: dict[str, Any], place: int, wanted: DrillDown, stats: StatList) -> UserConnection:
     month = Month.parse(str(row["month"])[:7])
     listed = UserList(stats.scope, stats.today, wanted.filter, wanted.order, stats.as_of)
     export = UserExport(
@@ -135,7 +137,7 @@ def _users(row: dict[str, object], key: str, wanted: DrillDown, stats: StatList)
         tuple(wanted.order),
         stats.as_of,
     )
-    return connection(row[f"users:{key}"], listed, wanted.paging, export)  # type: ignore[arg-type]
+    return connection(row["users"][place], listed, wanted.paging, export)
 
 
 def _alike(wanted: DrillDown, month: Month) -> UserFilter:

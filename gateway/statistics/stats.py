@@ -57,9 +57,10 @@ def stat_page(
 ) -> ScalarSelect[Any]:
     """Return one page as JSON, like `records.users.page`.
 
-    `drill_downs` are lists of users nested in each row, and `summed` the keys of totals of the
-    whole list, by the key that they answer under. `distances` are how many months before each row
-    its figures are compared with.
+    `drill_downs` are lists of users nested in each row as `users`, and `summed` the keys of totals
+    of the whole list, given as `totals`; both by the key that they answer under, and given as
+    arrays in that order, for PostgreSQL builds an object of at most fifty pairs. `distances` are
+    how many months before each row its figures are compared with.
     """
     every = compared(stats, distances)
     if summed:  # counted once for the page and all the totals
@@ -74,9 +75,6 @@ def stat_page(
         .subquery("stats")
     )
     shown = stat_keys(stats.order, inner)
-    nested: list[Any] = []
-    for key, wanted in drill_downs.items():
-        nested += [f"users:{key}", _users(stats, wanted, inner)]
     names = ("vendor_code", "vendor_name", "product_name", "product_id", "month")
     document = func.json_build_object(
         "place",
@@ -91,7 +89,8 @@ def stat_page(
         "licensor_name",
         licensor_text(inner, "name"),
         *(part for distance in distances for part in _earlier(inner, distance)),
-        *nested,
+        "users",
+        func.json_build_array(*(_users(stats, wanted, inner) for wanted in drill_downs.values())),
     )
     listed = select(
         func.coalesce(
@@ -107,7 +106,8 @@ def stat_page(
             number,
             "rows",
             listed.scalar_subquery(),
-            *(part for key, by in summed.items() for part in (f"totals:{key}", totals(every, by))),
+            "totals",
+            func.json_build_array(*(totals(every, by) for by in summed.values())),
         )
     ).scalar_subquery()
 

@@ -147,3 +147,18 @@ async def test_bodies_that_are_no_request_are_told_in_json(house: House) -> None
             )
             assert 400 <= answer.status_code < 500 or answer.json()["errors"], body
             assert answer.json()["errors"][0]["message"]
+
+
+async def test_as_many_lists_as_aliases_are_allowed(house: House, tmp_path: Path) -> None:
+    """PostgreSQL builds a JSON object of at most fifty pairs; there are more values than lists."""
+    await found(house, "A")
+    await load(house, "A", [LINE.format("u", "20260101", "0")], tmp_path)
+    lists = " ".join(f"u{i}: users(first: 1) {{ totalCount }}" for i in range(50))
+    sums = " ".join(f"t{i}: totals(by: []) {{ fullPriceCount }}" for i in range(50))
+    async with calling(house, vendor="A") as caller:
+        query = '{ monthlyStats(from: "2026-01", to: "2026-01") { %s } }'
+        page = await caller.ask(query % f"nodes {{ {lists} previousMonth {{ month }} }}")
+        (node,) = page["monthlyStats"]["nodes"]
+        assert [node[f"u{i}"] for i in range(50)] == [{"totalCount": 1}] * 50
+        page = (await caller.ask(query % sums))["monthlyStats"]
+        assert [page[f"t{i}"] for i in range(50)] == [[{"fullPriceCount": 1}]] * 50

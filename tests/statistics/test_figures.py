@@ -191,10 +191,11 @@ async def lists_by_figure(
     }
     page = await session.scalar(select(stat_page(stats, nested, WHOLE, total=False)))
     found_lists: Lists = {}
-    for row, choice in itertools.product(page["rows"], CHOICES):
+    for row in page["rows"]:
         month = date.fromisoformat(row["month"])
-        place = (row["product_name"], month.year, month.month, *named(*choice))
-        found_lists[place] = listed(row[f"users:{named(*choice)}"])
+        for choice, users in zip(CHOICES, row["users"], strict=True):
+            place = (row["product_name"], month.year, month.month, *named(*choice))
+            found_lists[place] = listed(users)
     return found_lists
 
 
