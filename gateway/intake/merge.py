@@ -72,9 +72,7 @@ class Merge:
             await self._session.execute(
                 insert(self._difference).from_select(
                     ["present", *columns],
-                    select(
-                        literal(value=False, type_=Boolean), *(typed.c[name] for name in columns)
-                    ),
+                    select(never, *(typed.c[name] for name in columns)),
                 )
             )
         else:

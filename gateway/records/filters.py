@@ -1,14 +1,13 @@
 """UserFilter: the regulation's query conditions (一、1), all combined by AND."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import Enum
-from typing import Any
+from typing import Any, Self
 
 from sqlalchemy import (
     ARRAY,
-    ColumnClause,
     ColumnElement,
     FromClause,
     Integer,
@@ -16,14 +15,14 @@ from sqlalchemy import (
     any_,
     bindparam,
     case,
-    exists,
     func,
     or_,
-    tuple_,
 )
 
 from gateway.errors import BadInput
-from gateway.records.known import calendar_day, known
+from gateway.records.counted import counted
+from gateway.records.known import calendar_day
+from gateway.records.movements import Movement, moved
 from gateway.regulation.codes import FeeCategory, ServiceStatus, UsageMode, UserType
 from gateway.regulation.months import Month
 from gateway.tenancy.scope import Scope
@@ -69,6 +68,10 @@ class UserFilter:
     end_to: date | None = None
     counted_in: Month | None = None
     counted_as: FeeCategory | None = None
+    new_in: Month | None = None
+    ended_in: Month | None = None
+    cancelled_in: Month | None = None
+    expired_in: Month | None = None
     record_id: int | None = None
 
     def __post_init__(self) -> None:
@@ -79,6 +82,16 @@ class UserFilter:
                 argument="filter.countedAs",
                 accepted="countedIn: a month, beside countedAs",
             )
+
+    def moved_in(self, movement: Movement) -> Month | None:
+        """Return the month in which the user moves so, None for any."""
+        month: Month | None = getattr(self, movement.condition)
+        return month
+
+    def moving(self, movement: Movement, month: Month) -> Self:
+        """Return the filter with one more condition: that the user moves so in a month."""
+        condition: dict[str, Any] = {movement.condition: month}
+        return replace(self, **condition)
 
 
 def ascii_lower(text: str) -> str:
@@ -119,13 +132,25 @@ def conditions(
         held = scope.narrow(products=wanted.products, argument="filter.")
         yield _one_of(rows.c.product_id, held.products)
     yield from _dates(wanted, rows)
-    if wanted.counted_in is not None:
-        month = wanted.counted_in
-        yield counted(rows, calendar_day(month.first), calendar_day(month.last), scope, as_of)
+    yield from _months(wanted, rows, scope, as_of)
     if wanted.record_id is not None:
         yield rows.c.record_id == wanted.record_id
+
+
+def _months(
+    wanted: UserFilter, rows: FromClause, scope: Scope, as_of: datetime | None
+) -> Iterator[ColumnElement[bool]]:
+    if wanted.counted_in is not None:
+        yield counted(rows, *_days(wanted.counted_in), scope, as_of)
     if wanted.counted_as is not None:
         yield rows.c.fee_category == wanted.counted_as
+    for movement in Movement:
+        if (month := wanted.moved_in(movement)) is not None:
+            yield moved(movement, rows, *_days(month), scope, as_of)
+
+
+def _days(month: Month) -> tuple[ColumnElement[date], ColumnElement[date]]:
+    return calendar_day(month.first), calendar_day(month.last)
 
 
 def _one_of(column: ColumnElement[Any], numbers: Iterable[int]) -> ColumnElement[bool]:
@@ -163,43 +188,3 @@ def _dates(wanted: UserFilter, rows: FromClause) -> Iterator[ColumnElement[bool]
         yield rows.c.end_date >= calendar_day(wanted.end_from)
     if wanted.end_to is not None:
         yield rows.c.end_date <= calendar_day(wanted.end_to)
-
-
-def rank(rows: FromClause) -> tuple[ColumnElement[Any], ...]:
-    """Return what decides, among a user's records in service in a month, which one counts.
-
-    Rule pack szse-2010: FULL_PRICE first; else the one that starts last; on a tie TRIAL, then
-    INTERNAL_FREE, then REGULATORY. What is still level differs in usage mode: the later one.
-    """
-    return (
-        case((rows.c.fee_category == FeeCategory.FULL_PRICE, 1), else_=0),
-        rows.c.start_date,
-        rows.c.fee_category,
-        rows.c.usage_mode,
-    )
-
-
-def counted(
-    rows: FromClause,
-    first: ColumnElement[date],
-    last: ColumnElement[date],
-    scope: Scope,
-    as_of: datetime | None,
-) -> ColumnElement[bool]:
-    """Return whether a record is the one by which its user counts in the month `first`..`last`.
-
-    One record per counted user and product holds, so that a list of them is as long as the count.
-    """
-    other, reachable = known(scope, as_of, "stronger")
-    enclosing = [day.table for day in (first, last) if isinstance(day, ColumnClause)]
-    stronger = exists().where(
-        reachable,
-        other.c.vendor_id == rows.c.vendor_id,
-        other.c.product_id == rows.c.product_id,
-        other.c.user_id == rows.c.user_id,
-        other.c.start_date <= last,
-        other.c.end_date >= first,
-        tuple_(*rank(other)) > tuple_(*rank(rows)),
-    )
-    stronger = stronger.correlate(rows, *(table for table in enclosing if table is not None))
-    return and_(rows.c.start_date <= last, rows.c.end_date >= first, ~stronger)

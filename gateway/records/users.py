@@ -24,10 +24,12 @@ from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from gateway.catalogue.licensors import licensor_text
 from gateway.catalogue.models import Product, Vendor
-from gateway.records.filters import UserFilter, conditions, counted, status_of
+from gateway.records.counted import counted
+from gateway.records.filters import UserFilter, conditions, status_of
 from gateway.records.keyset import Page, beyond, bounds, ordering, place
 from gateway.records.known import BATCHES, CURRENT, OPEN_END, VERSIONS, known
 from gateway.records.models import COLUMNS
+from gateway.records.movements import Movement, moved
 from gateway.records.order import BY_USER_ID, UserOrder, name_of, user_keys
 from gateway.records.parts import Parts
 from gateway.records.searches import Search, searches
@@ -57,14 +59,27 @@ class UserList:
 
 @dataclass(frozen=True, slots=True)
 class CountedBy:
-    """A monthly figure that the list belongs to: its row's columns, in the enclosing statement."""
+    """A monthly figure that the list belongs to: its row's columns, in the enclosing statement.
+
+    Without a movement, of all that counted. `count` is None where the row has no such count.
+    """
 
     vendor_id: ColumnElement[int]
     product_id: ColumnElement[int]
     first: ColumnElement[date]
     last: ColumnElement[date]
     category: FeeCategory | None
-    count: ColumnElement[int]
+    movement: Movement | None
+    count: ColumnElement[int] | None
+
+    def picks(self, rows: FromClause, users: UserList) -> Iterator[ColumnElement[bool]]:
+        """Yield the conditions on the rows: one of each user that is counted."""
+        yield rows.c.vendor_id == self.vendor_id
+        yield rows.c.product_id == self.product_id
+        month = (rows, self.first, self.last, users.scope, users.as_of)
+        yield counted(*month) if self.movement is None else moved(self.movement, *month)
+        if self.category is not None:
+            yield rows.c.fee_category == self.category
 
 
 _VENDOR = Vendor.table()
@@ -78,13 +93,7 @@ def _base(
     rows, reachable = known(users.scope, users.as_of, name)
     where = [reachable, *_conditions(users, rows)]
     if figure is not None:
-        where += [
-            rows.c.vendor_id == figure.vendor_id,
-            rows.c.product_id == figure.product_id,
-            counted(rows, figure.first, figure.last, users.scope, users.as_of),
-        ]
-        if figure.category is not None:
-            where.append(rows.c.fee_category == figure.category)
+        where += figure.picks(rows, users)
     return rows, where
 
 
@@ -171,7 +180,7 @@ def _found(users: UserList, paging: Page, figure: CountedBy | None) -> FromClaus
 
 def _total(users: UserList, figure: CountedBy | None) -> ColumnElement[int]:
     """Return the list's length. Unfiltered, a figure's list is as long as its count says."""
-    if figure is not None and users.filter == UserFilter():
+    if figure is not None and figure.count is not None and users.filter == UserFilter():
         return figure.count
     number = select(func.count())
     asked = _searches(users, figure)

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import strawberry
 
@@ -10,6 +10,7 @@ from gateway.errors import BadInput
 from gateway.exports.requests import MonthlyExport, UserExport, day
 from gateway.records.filters import UserFilter
 from gateway.records.keyset import Page
+from gateway.records.movements import Movement
 from gateway.records.users import UserList
 from gateway.regulation.months import Month
 from gateway.resolvers.fields import list_fields
@@ -17,13 +18,17 @@ from gateway.resolvers.users import connection, read_order
 from gateway.schema.context import Context, Info
 from gateway.schema.inputs import MonthlyStatOrderInput
 from gateway.schema.monthly_stat import MonthlyStat, MonthlyStatConnection
+from gateway.schema.monthly_total import MonthlyTotal
 from gateway.schema.pages import Slice, order_names
 from gateway.schema.scalars import past_instant
 from gateway.schema.selection import Selected, selected
 from gateway.schema.user import UserConnection
+from gateway.statistics.comparisons import PREVIOUS_MONTH, SAME_MONTH_LAST_YEAR
 from gateway.statistics.figures import NEWEST_FIRST, StatList, figures, months_between, stat_keys
 from gateway.statistics.stats import DrillDown, stat_page
 from gateway.tenancy.principal import Right
+
+_DISTANCES = {"previousMonth": PREVIOUS_MONTH, "sameMonthLastYear": SAME_MONTH_LAST_YEAR}
 
 
 async def monthly_stats(
@@ -49,13 +54,18 @@ async def monthly_stats(
     stats = StatList(scope, today, months, order, instant)
     paging = Page(first, after)
     selection = selected(info)
-    drill_downs = {
-        one.path: _drill_down(one)
-        for one in [*selection.under("nodes"), *selection.under("edges", "node")]
-        if one.name == "users"
-    }
+    of_rows = [*selection.under("nodes"), *selection.under("edges", "node")]
+    drill_downs = {one.path: _drill_down(one) for one in of_rows if one.name == "users"}
+    summed = {one.path: one.arguments["by"] for one in selection.all("totals")}
     found = await context.ask(
-        stat_page(stats, drill_downs, paging, total="totalCount" in selection.names())
+        stat_page(
+            stats,
+            drill_downs,
+            paging,
+            total="totalCount" in selection.names(),
+            summed=summed,
+            distances=sorted({_DISTANCES[one.name] for one in of_rows if one.name in _DISTANCES}),
+        )
     )
     part = Slice.of(found, order_names(stat_keys(order, figures(stats))), paging)
     export = MonthlyExport(
@@ -73,12 +83,17 @@ async def monthly_stats(
             MonthlyStat(
                 row=row,
                 nested={
-                    key: _users(row, key, wanted, stats) for key, wanted in drill_downs.items()
+                    key: _users(row, place, wanted, stats)
+                    for place, (key, wanted) in enumerate(drill_downs.items())
                 },
                 current=current,
             )
             for row in part.rows
         ],
+        summed={
+            key: [MonthlyTotal.of(row, current) for row in rows]
+            for key, rows in zip(summed, found["totals"], strict=True)
+        },
     )
 
 
@@ -90,31 +105,48 @@ def _drill_down(field: Selected) -> DrillDown:
     except BadInput as error:
         error.argument = f"users.{error.argument}"
         raise
-    if read.counted_in is not None:
-        raise BadInput(
-            "the list belongs to a month already",
-            "该列表已属于某个月",
-            argument="users.filter.countedIn",
-            accepted="a filter without countedIn",
-        )
+    months = {"countedIn": read.counted_in} | {
+        f"{movement.value.lower()}In": read.moved_in(movement) for movement in Movement
+    }
+    for name, month in months.items():
+        if month is not None:
+            raise BadInput(
+                "the list belongs to a month already",
+                "该列表已属于某个月",
+                argument=f"users.filter.{name}",
+                accepted=f"a filter without {name}",
+            )
     return DrillDown(
         fields=list_fields(field),
         paging=Page(arguments.get("first"), arguments.get("after"), within="users."),
         total="totalCount" in field.names(),
         category=arguments.get("category"),
+        movement=arguments.get("movement"),
         filter=read,
         order=read_order(arguments.get("order_by")),
     )
 
 
-def _users(row: dict[str, object], key: str, wanted: DrillDown, stats: StatList) -> UserConnection:
+def _users(row: dict[str, Any], place: int, wanted: DrillDown, stats: StatList) -> UserConnection:
     month = Month.parse(str(row["month"])[:7])
     listed = UserList(stats.scope, stats.today, wanted.filter, wanted.order, stats.as_of)
     export = UserExport(
         (str(row["vendor_code"]),),
         (str(row["product_name"]),),
-        replace(wanted.filter, counted_in=month, counted_as=wanted.category),
+        _alike(wanted, month),
         tuple(wanted.order),
         stats.as_of,
     )
-    return connection(row[f"users:{key}"], listed, wanted.paging, export)  # type: ignore[arg-type]
+    return connection(row["users"][place], listed, wanted.paging, export)
+
+
+def _alike(wanted: DrillDown, month: Month) -> UserFilter:
+    """Return the filter by which a list of its own shows the same users."""
+    category = wanted.category
+    if wanted.movement is None:
+        return replace(wanted.filter, counted_in=month, counted_as=category)
+    moved = wanted.filter.moving(wanted.movement, month)
+    if category is None:
+        return moved
+    asked = wanted.filter.fee_categories
+    return replace(moved, fee_categories=(category,) if asked is None or category in asked else ())

@@ -6,9 +6,11 @@ from gateway.delimited.encoding import TextEncoding
 from gateway.delimited.writer import LineEnd
 from gateway.records.filters import DateJoin
 from gateway.records.keyset import Direction
+from gateway.records.movements import Movement
 from gateway.records.order import UserOrderField
 from gateway.regulation.codes import Code, FeeCategory, ServiceStatus, UsageMode, UserType
 from gateway.statistics.figures import MonthlyStatOrderField
+from gateway.statistics.totals import TotalKey
 
 
 def _described(codes: type[Code], heading: str) -> None:
@@ -22,8 +24,14 @@ _described(ServiceStatus, "服务状态")
 _described(UsageMode, "信息使用方式")
 strawberry.enum(DateJoin, description="How startBefore and endAfter combine.")
 strawberry.enum(Direction, description="Sort direction.")
+strawberry.enum(
+    Movement,
+    description="Users who come or go in a month: NEW newCount, ENDED endedCount, and of these "
+    "CANCELLED cancelledCount, EXPIRED expiredCount.",
+)
 strawberry.enum(UserOrderField, description="What users can be sorted by.")
 strawberry.enum(MonthlyStatOrderField, description="What monthly figures can be sorted by.")
+strawberry.enum(TotalKey, description="What monthly figures are summed by.")
 strawberry.enum(TextEncoding, description="Encoding of a file.")
 strawberry.enum(LineEnd, description="Line end of a file.")
 
@@ -33,8 +41,10 @@ __all__ = [
     "FeeCategory",
     "LineEnd",
     "MonthlyStatOrderField",
+    "Movement",
     "ServiceStatus",
     "TextEncoding",
+    "TotalKey",
     "UsageMode",
     "UserOrderField",
     "UserType",

@@ -69,6 +69,20 @@ class UserFilterInput:
     counted_as: FeeCategory | None = strawberry.field(
         default=None, description="Together with countedIn: counted in this category."
     )
+    new_in: Month | None = strawberry.field(
+        default=None,
+        description="New in that month: the one line per user and product that begins the service.",
+    )
+    ended_in: Month | None = strawberry.field(
+        default=None,
+        description="Ended in that month: the one line per user and product that ends the service.",
+    )
+    cancelled_in: Month | None = strawberry.field(
+        default=None, description="Of endedIn: the lines reported as 用户注销."
+    )
+    expired_in: Month | None = strawberry.field(
+        default=None, description="Of endedIn: the others, 服务到期."
+    )
 
     def read(self) -> UserFilter:
         """Return the domain's value."""
@@ -90,6 +104,10 @@ class UserFilterInput:
             end_to=self.end_to,
             counted_in=self.counted_in,
             counted_as=self.counted_as,
+            new_in=self.new_in,
+            ended_in=self.ended_in,
+            cancelled_in=self.cancelled_in,
+            expired_in=self.expired_in,
         )
 
 

@@ -1,5 +1,6 @@
 """每月用户统计信息 (一、2)."""
 
+from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -11,15 +12,18 @@ from gateway.exports.requests import MonthlyExport
 from gateway.regulation.layouts import MONTHLY
 from gateway.regulation.months import Month
 from gateway.regulation.packs import SZSE_2010
+from gateway.schema.comparison import MonthlyComparison
 from gateway.schema.context import Info
 from gateway.schema.download import Download, link
-from gateway.schema.enums import FeeCategory, LineEnd, TextEncoding
+from gateway.schema.enums import FeeCategory, LineEnd, Movement, TextEncoding, TotalKey
 from gateway.schema.inputs import UserFilterInput, UserOrderInput
+from gateway.schema.monthly_total import MonthlyTotal
 from gateway.schema.pages import PageInfo, Slice
 from gateway.schema.product import Product
 from gateway.schema.selection import response_path
 from gateway.schema.user import UserConnection
 from gateway.schema.vendor import Vendor
+from gateway.statistics.comparisons import PREVIOUS_MONTH, SAME_MONTH_LAST_YEAR
 
 _HEADINGS = {field.name: f"{field.heading}." for field in MONTHLY.fields}
 
@@ -94,7 +98,7 @@ class MonthlyStat:
     @strawberry.field(description="Of endedCount: the others, 服务到期.")
     def expired_count(self) -> int:
         """Return the users whose service ran out."""
-        return int(self.row["ended"]) - int(self.row["cancelled"])
+        return int(self.row["expired"])
 
     @strawberry.field(description="Yuan per full-price user, in force on the month's first day.")
     def price(self) -> Decimal | None:
@@ -117,13 +121,30 @@ class MonthlyStat:
         return str(SZSE_2010)
 
     @strawberry.field(
+        description="The figures beside the month before; null where the calendar has none."
+    )
+    def previous_month(self) -> MonthlyComparison | None:
+        """Return the comparison with the previous month (环比)."""
+        return MonthlyComparison.of(self.row, PREVIOUS_MONTH)
+
+    @strawberry.field(
+        description="The figures beside the same month a year before; null where the calendar has "
+        "none."
+    )
+    def same_month_last_year(self) -> MonthlyComparison | None:
+        """Return the comparison with the same month of the previous year (同比)."""
+        return MonthlyComparison.of(self.row, SAME_MONTH_LAST_YEAR)
+
+    @strawberry.field(
         description="The users behind the figures: one line each, so that the list is as long as "
-        "the count. Without a category: all that counted."
+        "the count. With a movement the line that begins or ends the service, else the line that "
+        "decided the category. With a category those lines that have it."
     )
     def users(
         self,
         info: Info,
         category: FeeCategory | None = None,
+        movement: Movement | None = None,
         filter: UserFilterInput | None = None,  # noqa: A002
         order_by: list[UserOrderInput] | None = None,
         first: int | None = None,
@@ -148,6 +169,7 @@ class MonthlyStatConnection:
     part: strawberry.Private[Slice]
     export: strawberry.Private[MonthlyExport]
     stats: strawberry.Private[list[MonthlyStat]]
+    summed: strawberry.Private[dict[str, list[MonthlyTotal]]]
 
     @strawberry.field
     def edges(self) -> list[MonthlyStatEdge]:
@@ -170,6 +192,19 @@ class MonthlyStatConnection:
     def total_count(self) -> int:
         """Return the number of all nodes in the list."""
         return self.part.total or 0
+
+    @strawberry.field(
+        description="Sums over the whole list, not this page, sorted by the keys in the order "
+        "given; without keys one sum of all. Only computed if selected. A user who is counted in "
+        "two months, at two vendors or in two products counts twice."
+    )
+    def totals(
+        self,
+        info: Info,
+        by: Sequence[TotalKey] = (TotalKey.MONTH,),
+    ) -> list[MonthlyTotal]:
+        """Return the sums that were read together with the figures."""
+        return self.summed[response_path(info)]
 
     @strawberry.field(description="This very page as the regulation's || lines (一、2).")
     def delimited(self) -> str:

@@ -30,9 +30,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import aggregate_order_by, distinct_on
 
-from gateway.records.filters import rank
+from gateway.records.counted import rank
 from gateway.records.known import OPEN_END
-from gateway.regulation.codes import FeeCategory, ServiceStatus
+from gateway.records.movements import is_cancelled
+from gateway.regulation.codes import FeeCategory
 
 FIGURES = ("full_price", "regulatory", "internal_free", "trial", "new", "ended", "cancelled")
 _MONTH: ColumnElement[str] = literal_column("'month'")
@@ -75,16 +76,12 @@ def _users(rows: FromClause, where: ColumnElement[bool]) -> CTE:
             func.min(rows.c.start_date).label("start_date"),
             func.max(rows.c.end_date).label("end_date"),
             func.min(rows.c.fee_category).label("fee_category"),
-            func.bool_or(_is_cancelled(rows)).label("cancelled"),
+            func.bool_or(is_cancelled(rows)).label("cancelled"),
         )
         .where(where)
         .group_by(*(rows.c[name] for name in _USER))
         .cte("users")
     )
-
-
-def _is_cancelled(rows: FromClause) -> ColumnElement[bool]:
-    return func.coalesce(rows.c.service_status == ServiceStatus.CANCELLED, False)
 
 
 def _part(
@@ -148,7 +145,7 @@ def _several(
         select(
             *(rows.c[name] for name in _USER),
             *(rows.c[name] for name in ("start_date", "end_date", "fee_category", "usage_mode")),
-            _is_cancelled(rows).label("cancelled"),
+            is_cancelled(rows).label("cancelled"),
             _month(rows.c.start_date).label("first"),
             _month(rows.c.end_date).label("last"),
         )

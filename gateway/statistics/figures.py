@@ -38,6 +38,7 @@ from gateway.statistics.models import MonthlyDelta
 from gateway.tenancy.scope import Scope
 
 MAX_MONTHS = 600
+SHOWN = (*FIGURES, "expired")
 _CATEGORIES = FIGURES[: len(FeeCategory)]
 _EVENTS = FIGURES[len(FeeCategory) :]
 
@@ -54,6 +55,8 @@ class MonthlyStatOrderField(Enum):
     TRIAL_COUNT = "TRIAL_COUNT"
     NEW_COUNT = "NEW_COUNT"
     ENDED_COUNT = "ENDED_COUNT"
+    CANCELLED_COUNT = "CANCELLED_COUNT"
+    EXPIRED_COUNT = "EXPIRED_COUNT"
     FEE = "FEE"
 
 
@@ -126,7 +129,8 @@ def figures(stats: StatList) -> FromClause:
     """Return one row per vendor, product and month in scope, months without users included.
 
     Columns: vendor_id, product_id, month (first day), last_day, vendor_code, vendor_name,
-    product_name, the four counts, new, ended, cancelled, price and fee (null without a price).
+    product_name, SHOWN (the four counts, new, ended, and of these cancelled and expired), price
+    and fee (null without a price).
     """
     scope = stats.scope
     held = VendorProduct.table().alias("held")
@@ -194,7 +198,11 @@ def figures(stats: StatList) -> FromClause:
         )
         .subquery("priced")
     )
-    return select(*priced.c, (priced.c.full_price * priced.c.price).label("fee")).subquery("stat")
+    return select(
+        *priced.c,
+        (priced.c.ended - priced.c.cancelled).label("expired"),
+        (priced.c.full_price * priced.c.price).label("fee"),
+    ).subquery("stat")
 
 
 def _days(days: Iterable[date]) -> ColumnElement[Any]:
@@ -247,6 +255,8 @@ def stat_keys(order: Sequence[MonthlyStatOrder], row: FromClause) -> list[Key]:
         field.TRIAL_COUNT: (row.c.trial, Integer),
         field.NEW_COUNT: (row.c.new, Integer),
         field.ENDED_COUNT: (row.c.ended, Integer),
+        field.CANCELLED_COUNT: (row.c.cancelled, Integer),
+        field.EXPIRED_COUNT: (row.c.expired, Integer),
         field.FEE: (func.coalesce(row.c.fee, -1), Numeric),
     }
     keys: dict[str, Key] = {}

@@ -1,21 +1,36 @@
 """The list of monthly figures as one SQL statement, drill-down lists and all, in JSON."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import ColumnElement, ScalarSelect, Select, Text, cast, func, literal, null, select
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    ScalarSelect,
+    Select,
+    Text,
+    cast,
+    func,
+    literal,
+    null,
+    select,
+)
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from gateway.catalogue.licensors import licensor_text
 from gateway.records.filters import UserFilter
 from gateway.records.keyset import Page, beyond, bounds, ordering, place
+from gateway.records.movements import Movement
 from gateway.records.order import UserOrder
 from gateway.records.users import CountedBy, Fields, UserList
 from gateway.records.users import page as user_page
 from gateway.regulation.codes import FeeCategory
+from gateway.statistics.comparisons import COMPARED, compared
 from gateway.statistics.counting import FIGURES
-from gateway.statistics.figures import StatList, figures, stat_keys
+from gateway.statistics.figures import SHOWN, StatList, figures, stat_keys
+from gateway.statistics.totals import TotalKey, totals
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,18 +41,30 @@ class DrillDown:
     paging: Page
     total: bool
     category: FeeCategory | None = None
+    movement: Movement | None = None
     filter: UserFilter = field(default_factory=UserFilter)
     order: Sequence[UserOrder] = ()
 
 
 def stat_page(
-    stats: StatList, drill_downs: Mapping[str, DrillDown], paging: Page, *, total: bool
+    stats: StatList,
+    drill_downs: Mapping[str, DrillDown],
+    paging: Page,
+    *,
+    total: bool,
+    summed: Mapping[str, Sequence[TotalKey]] = MappingProxyType({}),
+    distances: Collection[int] = (),
 ) -> ScalarSelect[Any]:
     """Return one page as JSON, like `records.users.page`.
 
-    `drill_downs` are lists of users nested in each row, by the key that they answer under.
+    `drill_downs` are lists of users nested in each row as `users`, and `summed` the keys of totals
+    of the whole list, given as `totals`; both by the key that they answer under, and given as
+    arrays in that order, for PostgreSQL builds an object of at most fifty pairs. `distances` are
+    how many months before each row its figures are compared with.
     """
-    every = figures(stats)
+    every = compared(stats, distances)
+    if summed:  # counted once for the page and all the totals
+        every = select(*every.c).cte("listed")
     keys = stat_keys(stats.order, every)
     vendor_at = len(keys) - 1
     inner = (
@@ -48,15 +75,11 @@ def stat_page(
         .subquery("stats")
     )
     shown = stat_keys(stats.order, inner)
-    nested: list[Any] = []
-    for key, wanted in drill_downs.items():
-        nested += [f"users:{key}", _users(stats, wanted, inner)]
     names = ("vendor_code", "vendor_name", "product_name", "product_id", "month")
-    counts = ("full_price", "regulatory", "internal_free", "trial", "new", "ended", "cancelled")
     document = func.json_build_object(
         "place",
         place(shown, vendor_at, inner.c.vendor_code),
-        *(part for name in (*names, *counts) for part in (name, inner.c[name])),
+        *(part for name in (*names, *SHOWN) for part in (name, inner.c[name])),
         "price",
         cast(inner.c.price, Text),
         "fee",
@@ -65,7 +88,9 @@ def stat_page(
         licensor_text(inner, "code"),
         "licensor_name",
         licensor_text(inner, "name"),
-        *nested,
+        *(part for distance in distances for part in _earlier(inner, distance)),
+        "users",
+        func.json_build_array(*(_users(stats, wanted, inner) for wanted in drill_downs.values())),
     )
     listed = select(
         func.coalesce(
@@ -76,24 +101,51 @@ def stat_page(
     if total:
         number = select(func.count()).select_from(every).scalar_subquery()
     return select(
-        func.json_build_object("total", number, "rows", listed.scalar_subquery())
+        func.json_build_object(
+            "total",
+            number,
+            "rows",
+            listed.scalar_subquery(),
+            "totals",
+            func.json_build_array(*(totals(every, by) for by in summed.values())),
+        )
     ).scalar_subquery()
 
 
+def _earlier(row: FromClause, distance: int) -> tuple[str, ColumnElement[Any]]:
+    """Return the name and value of the figures so many months before, exact numbers as text."""
+    values: dict[str, ColumnElement[Any]] = {name: row.c[f"{name}_{distance}"] for name in COMPARED}
+    values["fee"] = cast(values["fee"], Text)
+    return f"before:{distance}", func.json_build_object(
+        *(part for pair in values.items() for part in pair)
+    )
+
+
 def _users(stats: StatList, wanted: DrillDown, row: Any) -> ScalarSelect[Any]:
-    categories = FIGURES[: len(FeeCategory)]
-    if wanted.category is not None:
-        categories = (categories[list(FeeCategory).index(wanted.category)],)
     figure = CountedBy(
         row.c.vendor_id,
         row.c.product_id,
         row.c.month,
         row.c.last_day,
         wanted.category,
-        sum((row.c[name] for name in categories), literal(0)),
+        wanted.movement,
+        _count(wanted, row),
     )
     users = UserList(stats.scope, stats.today, wanted.filter, wanted.order, stats.as_of)
     return user_page(users, wanted.fields, wanted.paging, total=wanted.total, figure=figure)
+
+
+def _count(wanted: DrillDown, row: Any) -> ColumnElement[int] | None:
+    """Return the figure that the list is as long as; there is none per category of a movement."""
+    match wanted.movement:
+        case None:
+            categories = dict(zip(FeeCategory, FIGURES, strict=False))
+            chosen = FeeCategory if wanted.category is None else (wanted.category,)
+            return sum((row.c[categories[one]] for one in chosen), literal(0))
+        case _ if wanted.category is not None:
+            return None
+        case movement:
+            return row.c[movement.value.lower()]  # type: ignore[no-any-return]
 
 
 def whole_stats(stats: StatList) -> tuple[dict[str, ColumnElement[Any]], Select[*tuple[Any, ...]]]:

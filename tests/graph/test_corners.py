@@ -52,6 +52,12 @@ async def test_the_first_and_the_last_day_of_the_calendar(house: House, tmp_path
         assert await matching('endTo: "9999-12-31"') == {"last"}
         assert await matching('startTo: "0001-01-01"') == {"first"}
         assert await matching('startFrom: "9999-12-31"') == {"very last"}
+        assert await matching('newIn: "0001-01"') == {"first"}
+        assert await matching('newIn: "9999-12"') == {"last", "very last"}
+        for ended in ("endedIn", "expiredIn"):
+            assert await matching(f'{ended}: "9999-12"') == {"last"}
+            assert await matching(f'{ended}: "9999-11"') == set()
+        assert await matching('cancelledIn: "9999-12"') == set()
         for way in ("ASC", "DESC"):
             seen, after = [], None
             for _ in lines:
@@ -68,6 +74,18 @@ async def test_the_first_and_the_last_day_of_the_calendar(house: House, tmp_path
             assert seen == (expected if way == "ASC" else expected[::-1])
         year = await caller.ask("{ monthlyStats(year: 1) { nodes { month fullPriceCount } } }")
         assert {node["fullPriceCount"] for node in year["monthlyStats"]["nodes"]} == {1}
+        nodes = (
+            await caller.ask("""{ monthlyStats(year: 1, orderBy: {field: MONTH}) { nodes { month
+                users(movement: NEW) { totalCount nodes { userId } } previousMonth { month }
+                sameMonthLastYear { month } } totals(by: [YEAR]) { year newCount } } }""")
+        )["monthlyStats"]
+        assert nodes["totals"] == [{"year": 1, "newCount": 1}]
+        lists = [node["users"] for node in nodes["nodes"]]
+        assert lists[0] == {"totalCount": 1, "nodes": [{"userId": "first"}]}
+        assert lists[1:] == [{"totalCount": 0, "nodes": []}] * 11
+        before = [node["previousMonth"] for node in nodes["nodes"]]
+        assert before == [None, *({"month": node["month"]} for node in nodes["nodes"][:-1])]
+        assert {node["sameMonthLastYear"] for node in nodes["nodes"]} == {None}
 
 
 async def test_one_connection_twice_with_different_lists(house: House, tmp_path: Path) -> None:
@@ -129,3 +147,18 @@ async def test_bodies_that_are_no_request_are_told_in_json(house: House) -> None
             )
             assert 400 <= answer.status_code < 500 or answer.json()["errors"], body
             assert answer.json()["errors"][0]["message"]
+
+
+async def test_as_many_lists_as_aliases_are_allowed(house: House, tmp_path: Path) -> None:
+    """PostgreSQL builds a JSON object of at most fifty pairs; there are more values than lists."""
+    await found(house, "A")
+    await load(house, "A", [LINE.format("u", "20260101", "0")], tmp_path)
+    lists = " ".join(f"u{i}: users(first: 1) {{ totalCount }}" for i in range(50))
+    sums = " ".join(f"t{i}: totals(by: []) {{ fullPriceCount }}" for i in range(50))
+    async with calling(house, vendor="A") as caller:
+        query = '{ monthlyStats(from: "2026-01", to: "2026-01") { %s } }'
+        page = await caller.ask(query % f"nodes {{ {lists} previousMonth {{ month }} }}")
+        (node,) = page["monthlyStats"]["nodes"]
+        assert [node[f"u{i}"] for i in range(50)] == [{"totalCount": 1}] * 50
+        page = (await caller.ask(query % sums))["monthlyStats"]
+        assert [page[f"t{i}"] for i in range(50)] == [[{"fullPriceCount": 1}]] * 50

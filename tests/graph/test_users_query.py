@@ -32,7 +32,7 @@ from graphing import (
     without_status,
 )
 from market import BASIC, ENHANCED, PRODUCTS, found, load
-from naive.counting import Service, counting_record
+from naive.counting import MOVEMENTS, Service, counting_record, moving_record
 from naive.strategies import eventful_months
 
 from gateway.app.house import House
@@ -192,6 +192,14 @@ def counted_cases(roster: list[Service]) -> dict[str, tuple[dict[str, Any], Pred
                     counts(one) and category_of(one) is category
                 ),
             )
+        for movement in MOVEMENTS:
+            moving = {
+                record_key(one)
+                for name in PRODUCTS
+                for one in moving_record(roster, name, *month, movement).values()
+            }
+            name = f"{movement.lower()}In"
+            cases[f"{name} {text}"] = ({name: text}, lambda one, m=moving: record_key(one) in m)
     return cases
 
 

@@ -163,6 +163,52 @@ def counted_users(
     return {user_id: record.category for user_id, record in records.items()}
 
 
+MOVEMENTS = ["NEW", "ENDED", "CANCELLED", "EXPIRED"]
+
+
+def moving_record(
+    services: Iterable[Service], product: str, year: int, month: int, movement: str
+) -> dict[str, Service]:
+    """user ID -> the record that begins or ends its service, for every user that moves so."""
+    days = days_of_month(year, month)
+    result: dict[str, Service] = {}
+    for user_id, records in records_by_user(services, product).items():
+        if movement == "NEW":
+            record = beginning(records, days)
+        else:
+            record = ending(records, days)
+            if record is not None and movement != "ENDED":
+                is_cancelled = record.status == CANCELLED
+                if is_cancelled != (movement == "CANCELLED"):
+                    record = None
+        if record is not None:
+            result[user_id] = record
+    return result
+
+
+def beginning(records: list[Service], days: list[date]) -> Service | None:
+    """The record that starts on the first day on, after a day off; the first mode."""
+    for day in days:
+        if any_in_service(records, day) and not any_in_service(records, day - ONE_DAY):
+            starting = [record for record in records if record.start == day]
+            return min(starting, key=lambda record: MODE_ON_TIE.index(record.mode))
+    return None
+
+
+def ending(records: list[Service], days: list[date]) -> Service | None:
+    """The record that ends on the last day on, before a day off: a cancelled one, the later start,
+    the last mode."""
+    for day in reversed(days):
+        if any_in_service(records, day) and not any_in_service(records, day + ONE_DAY):
+            over = [record for record in records if record.end == day]
+            cancelled = [record for record in over if record.status == CANCELLED]
+            return max(
+                cancelled or over,
+                key=lambda record: (record.start, MODE_ON_TIE.index(record.mode)),
+            )
+    return None
+
+
 def count(services: Iterable[Service], product: str, year: int, month: int) -> Figures:
     services = list(services)
     categories = list(counted_users(services, product, year, month).values())

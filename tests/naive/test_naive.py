@@ -22,6 +22,7 @@ from .counting import (
     EXPIRED,
     FULL_PRICE,
     INTERNAL_FREE,
+    MOVEMENTS,
     REGULATORY,
     TERMINAL,
     TRIAL,
@@ -32,6 +33,7 @@ from .counting import (
     counted_users,
     counting_record,
     monthly_line,
+    moving_record,
 )
 from .strategies import (
     ADDRESSES,
@@ -360,6 +362,50 @@ def test_cancelled_is_decided_by_the_last_end_day() -> None:
     ) == (1, 0)
 
 
+def moving(movement: str, *services: Service) -> list[Service]:
+    return list(moving_record(services, P, 2024, 2, movement).values())
+
+
+def test_the_line_that_begins_a_service() -> None:
+    """**New** in M: the user has a day d in M on which it is in service and was not on the day
+    before d."""
+    first = service("0205", "0206", mode=TERMINAL)
+    assert moving("NEW", first) == [first]
+    # Of several beginnings the earliest, and there the first mode, however they are ordered.
+    later = service("0210", None)
+    same_day = service("0205", None, TRIAL, mode=DATAFEED)
+    assert moving("NEW", later, same_day, first) == [first]
+    # An earlier start in M that begins nothing is passed over.
+    running = service("0101", "0206", mode=DATAFEED)
+    assert moving("NEW", running, first, later) == [later]
+    assert moving("NEW", running, service("0207", None)) == []
+    # It begins on the first of M, or not: the day before is in another month.
+    assert moving("NEW", service("0201", None)) == [service("0201", None)]
+    assert moving("NEW", service("0131", "0131"), service("0201", None)) == []
+
+
+def test_the_line_that_ends_a_service() -> None:
+    """**Ended** in M: the user has a day d in M on which it is in service and is not on the day
+    after d."""
+    last = service("0105", "0220", status=CANCELLED)
+    assert moving("ENDED", last) == moving("CANCELLED", last) == [last]
+    assert moving("EXPIRED", last) == []
+    # Of several ends the latest; there one reported cancelled, then the later start, then mode.
+    earlier = service("0101", "0210", mode=TERMINAL, status=CANCELLED)
+    expired = service("0110", "0220", mode=DATAFEED, status=EXPIRED)
+    assert moving("ENDED", earlier, expired, last) == [last]
+    assert moving("ENDED", earlier, expired) == moving("EXPIRED", earlier, expired) == [expired]
+    assert moving("CANCELLED", earlier, expired) == []
+    other = service("0110", "0220", mode=TERMINAL)
+    assert moving("ENDED", other, expired, service("0109", "0220")) == [expired]
+    # A later end in M that ends nothing is passed over.
+    nested = service("0222", "0225", mode=TERMINAL, status=CANCELLED)
+    assert moving("ENDED", last, nested, service("0222", None)) == [last]
+    # It ends on the last of M, or not: the day after is in another month.
+    assert moving("ENDED", service("0101", "0229")) == [service("0101", "0229")]
+    assert moving("ENDED", service("0101", "0229"), service("0301", "0301")) == []
+
+
 def test_fee() -> None:
     """**Fee** of M = (number counted FULL_PRICE) x (price of P in force on m0), exact decimals.
     No proration."""
@@ -491,6 +537,11 @@ def check_figures(roster: list[Service], shuffled: list[Service], month: tuple[i
     assert sum(by_category.values()) == len(users)
     assert figures.cancelled <= figures.ended <= len(users)
     assert figures.new <= len(users)
+    lists = [moving_record(roster, P, *month, movement) for movement in MOVEMENTS]
+    ended, cancelled = figures.ended, figures.cancelled
+    assert [*map(len, lists)] == [figures.new, ended, cancelled, ended - cancelled]
+    for movement, records in zip(MOVEMENTS, lists, strict=True):
+        assert moving_record(shuffled, P, *month, movement) == records
     deciding = counting_record(roster, P, *month)
     assert count(shuffled, P, *month) == figures
     assert counting_record(shuffled, P, *month) == deciding

@@ -15,7 +15,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
 from market import ENHANCED, PRICE, PRODUCTS, found, load, operator
-from naive.counting import ACTIVE, CANCELLED, EXPIRED, Figures, Service, count, counting_record
+from naive.counting import (
+    ACTIVE,
+    CANCELLED,
+    EXPIRED,
+    MOVEMENTS,
+    Figures,
+    Service,
+    count,
+    counting_record,
+    moving_record,
+)
 from naive.strategies import (
     ADDRESSES,
     CATEGORIES,
@@ -36,6 +46,7 @@ from gateway.db.embedded import EmbeddedPostgres
 from gateway.intake.run import Mode
 from gateway.records.filters import UserFilter
 from gateway.records.keyset import Page
+from gateway.records.movements import Movement
 from gateway.records.users import Fields, UserList
 from gateway.records.users import page as user_page
 from gateway.regulation.codes import FeeCategory, UsageMode
@@ -49,12 +60,13 @@ Roster = list[Service]
 Key = tuple[str, str, str, date]
 Months = Sequence[tuple[int, int]]
 Shown = dict[tuple[str, int, int], tuple[Figures, Decimal | None]]
-Lists = dict[tuple[str, int, int, str | None], list[Key]]
+Lists = dict[tuple[str, int, int, str | None, str | None], list[Key]]
 
 TODAY = today()
 WINDOW = Window.ending(TODAY)
 ROSTERS = rosters(TODAY, PRODUCTS).filter(bool)
-CHOICES = (None, *FeeCategory)
+CHOICES = tuple(itertools.product((None, *Movement), (None, *FeeCategory)))
+BY_FILTER = tuple(one for one in CHOICES if None in one)
 IDENTITY = Fields(frozenset({"user_id", "product_name", "usage_mode", "start_date"}))
 WHOLE = Page(first=1000)
 _numbers = itertools.count()
@@ -134,14 +146,36 @@ def listed(page: dict[str, Any]) -> list[Key]:
 async def lists_by_filter(
     session: ScopedSession, products: Iterable[str], wanted: Months, as_of: datetime | None = None
 ) -> Lists:
-    """The user list filtered by countedIn and countedAs."""
+    """The user list filtered by countedIn and countedAs, or by newIn, endedIn and the others."""
     found_lists: Lists = {}
-    for product, month, category in itertools.product(products, wanted, CHOICES):
-        condition = UserFilter(products=(product,), counted_in=Month(*month), counted_as=category)
+    for product, month, choice in itertools.product(products, wanted, BY_FILTER):
+        condition = filter_of(product, Month(*month), *choice)
         users = UserList(session.scope, TODAY, condition, as_of=as_of)
         page = await session.scalar(select(user_page(users, IDENTITY, WHOLE, total=True)))
-        found_lists[product, *month, category and category.text] = listed(page)
+        found_lists[product, *month, *named(*choice)] = listed(page)
     return found_lists
+
+
+def filter_of(
+    product: str, month: Month, movement: Movement | None, category: FeeCategory | None
+) -> UserFilter:
+    products = (product,)
+    match movement:
+        case None:
+            return UserFilter(products=products, counted_in=month, counted_as=category)
+        case Movement.NEW:
+            moving = UserFilter(products=products, new_in=month)
+        case Movement.ENDED:
+            moving = UserFilter(products=products, ended_in=month)
+        case Movement.CANCELLED:
+            moving = UserFilter(products=products, cancelled_in=month)
+        case Movement.EXPIRED:
+            moving = UserFilter(products=products, expired_in=month)
+    return moving
+
+
+def named(movement: Movement | None, category: FeeCategory | None) -> tuple[str | None, str | None]:
+    return movement and movement.name, category and category.text
 
 
 async def lists_by_figure(
@@ -150,15 +184,18 @@ async def lists_by_figure(
     """The lists nested in the rows of figures."""
     stats = stat_list(session, wanted, as_of)
     nested = {
-        str(category): DrillDown(IDENTITY, WHOLE, total=True, category=category)
-        for category in CHOICES
+        str(named(*choice)): DrillDown(
+            IDENTITY, WHOLE, total=True, movement=choice[0], category=choice[1]
+        )
+        for choice in CHOICES
     }
     page = await session.scalar(select(stat_page(stats, nested, WHOLE, total=False)))
     found_lists: Lists = {}
-    for row, category in itertools.product(page["rows"], CHOICES):
+    for row in page["rows"]:
         month = date.fromisoformat(row["month"])
-        place = (row["product_name"], month.year, month.month, category and category.text)
-        found_lists[place] = listed(row[f"users:{category}"])
+        for choice, users in zip(CHOICES, row["users"], strict=True):
+            place = (row["product_name"], month.year, month.month, *named(*choice))
+            found_lists[place] = listed(users)
     return found_lists
 
 
@@ -178,16 +215,23 @@ def counted(roster: Roster, products: Iterable[str], wanted: Months) -> Shown:
     return result
 
 
-def counted_lists(roster: Roster, products: Iterable[str], wanted: Months) -> Lists:
+def counted_lists(
+    roster: Roster, products: Iterable[str], wanted: Months, *, by_filter: bool = False
+) -> Lists:
     """The records behind each count, in the order of the user list."""
     lists: Lists = {}
     for product, month in itertools.product(products, wanted):
-        records = counting_record(roster, product, *month)
-        in_order = [records[user] for user in sorted(records)]
-        for category in (None, *CATEGORIES):
-            lists[product, *month, category] = [
-                record.key() for record in in_order if category in (None, record.category)
-            ]
+        for movement in (None, *MOVEMENTS):
+            records = (
+                moving_record(roster, product, *month, movement)
+                if movement
+                else counting_record(roster, product, *month)
+            )
+            in_order = [records[user] for user in sorted(records)]
+            for category in (None,) if movement and by_filter else (None, *CATEGORIES):
+                lists[product, *month, movement, category] = [
+                    record.key() for record in in_order if category in (None, record.category)
+                ]
     return lists
 
 
@@ -326,7 +370,7 @@ async def test_figures_and_lists_as_of_each_batch(
             then = await shown(session, wanted, instant)
             lists = await lists_by_filter(session, model.products, newest, instant)
         assert then == counted(roster, model.products, wanted)
-        assert lists == counted_lists(roster, model.products, newest)
+        assert lists == counted_lists(roster, model.products, newest, by_filter=True)
 
 
 @examples(25)
@@ -337,7 +381,7 @@ async def test_the_lists_filtered_by_a_count(house: House, tmp_path: Path, roste
     wanted = eventful_months(roster, TODAY)[:4]
     async with reading(house, vendor) as session:
         lists = await lists_by_filter(session, products, wanted)
-    assert lists == counted_lists(roster, products, wanted)
+    assert lists == counted_lists(roster, products, wanted, by_filter=True)
 
 
 @examples(25)
@@ -394,8 +438,11 @@ async def test_a_nested_list_is_that_of_its_own_month(house: House, tmp_path: Pa
     )
     async with reading(house, vendor) as session:
         lists = await lists_by_figure(session, [(2025, 1), (2025, 2)])
-    assert lists[ENHANCED, 2025, 1, None] == [("u1", ENHANCED, "Web", date(2025, 1, 10))]
-    assert lists[ENHANCED, 2025, 2, None] == [("u1", ENHANCED, "Web", date(2025, 2, 10))]
+    for movement in (None, "NEW", "ENDED", "EXPIRED"):
+        for month in (1, 2):
+            record = ("u1", ENHANCED, "Web", date(2025, month, 10))
+            assert lists[ENHANCED, 2025, month, movement, None] == [record]
+            assert lists[ENHANCED, 2025, month, "CANCELLED", None] == []
 
 
 async def test_three_thousand_users_over_the_whole_window(house: House, tmp_path: Path) -> None:

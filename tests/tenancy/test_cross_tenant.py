@@ -185,6 +185,8 @@ NAMED = {
     "users, with an own one": 'users(vendors: ["VENDALPHA", "{vendor}"]) { totalCount }',
     "filter": 'users(filter: {products: ["{product}"]}) { totalCount }',
     "monthlyStats": 'monthlyStats(vendors: ["{vendor}"]) { totalCount }',
+    "totals": 'monthlyStats(vendors: ["{vendor}"]) { totals(by: [VENDOR]) { newCount } }',
+    "totals, product": 'monthlyStats(products: ["{product}"]) { totals(by: []) { newCount } }',
     "monthlyStats, product": 'monthlyStats(products: ["{product}"]) { totalCount }',
     "drill-down": 'monthlyStats { nodes { users(filter: {products: ["{product}"]}) '
     "{ totalCount } } }",

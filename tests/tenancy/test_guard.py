@@ -80,6 +80,7 @@ from gateway.records.catalogue_lists import product_page, vendor_page
 from gateway.records.filters import UserFilter
 from gateway.records.keyset import Page
 from gateway.records.models import ImportBatch, ServiceRecord, ServiceRecordVersion
+from gateway.records.movements import Movement
 from gateway.records.users import Fields, UserList, page
 from gateway.regulation.codes import FeeCategory
 from gateway.regulation.months import Month
@@ -87,6 +88,7 @@ from gateway.resolvers.fields import _COLUMNS
 from gateway.statistics.figures import StatList, months_between
 from gateway.statistics.models import MonthlyDelta
 from gateway.statistics.stats import DrillDown, stat_page
+from gateway.statistics.totals import TotalKey
 from gateway.tenancy.guard import check
 from gateway.tenancy.models import ApiKey
 from gateway.tenancy.principal import Principal, Role
@@ -790,16 +792,25 @@ def _users(scope: Scope, **options: Any) -> Any:
     return select(page(listed, EVERYTHING, Page(first=100), total=True))
 
 
-def _stats(scope: Scope, **options: Any) -> Any:
+def _stats(scope: Scope, movement: Movement | None = None, **options: Any) -> Any:
     listed = StatList(scope, today(), MONTHS, **options)
-    drill_down = DrillDown(EVERYTHING, Page(first=100), total=True, category=FeeCategory.TRIAL)
+    drill_down = DrillDown(EVERYTHING, Page(first=100), True, FeeCategory.TRIAL, movement)
     # with a total and asOf, a changed statement would have two different CTEs of one name
     total = "as_of" not in options
-    return select(stat_page(listed, {"users": drill_down}, Page(first=100), total=total))
+    return select(
+        stat_page(listed, {"users": drill_down}, Page(first=100), total=total, distances=(1, 12))
+    )
+
+
+def _totals(scope: Scope, as_of: datetime | None = None) -> Any:
+    listed = StatList(scope, today(), MONTHS, as_of=as_of)
+    summed = {"by none": [], "by all": list(TotalKey)}
+    return select(stat_page(listed, {}, Page(first=5), total=True, summed=summed, distances=(1,)))
 
 
 MONTHS = months_between(date(2024, 4, 1), Month(2024, 1), None, None)
 COUNTED = UserFilter(counted_in=Month(2024, 2), counted_as=FeeCategory.TRIAL)
+MOVED = UserFilter(new_in=Month(2024, 1), expired_in=Month(2024, 4))
 BUILT: dict[str, Callable[[Scope], Any]] = {
     "users": _users,
     "users counted in": lambda scope: _users(scope, filter=COUNTED),
@@ -813,8 +824,14 @@ BUILT: dict[str, Callable[[Scope], Any]] = {
             total=False,
         )
     ),
+    "users new and ended in": lambda scope: _users(scope, filter=MOVED),
+    "users new and ended in, as of": lambda scope: _users(scope, filter=MOVED, as_of=THEN),
     "stats": _stats,
+    "stats, the new": lambda scope: _stats(scope, Movement.NEW),
+    "stats, the cancelled, as of": lambda scope: _stats(scope, Movement.CANCELLED, as_of=THEN),
     "stats as of": lambda scope: _stats(scope, as_of=THEN),
+    "totals": _totals,
+    "totals as of": lambda scope: _totals(scope, THEN),
     "vendors": lambda scope: select(vendor_page(scope, "vend", Page(first=5), total=True)),
     "products": lambda scope: select(product_page(scope, None, Page(first=5), total=True)),
     "export of users": lambda scope: user_lines(UserList(scope, today(), COUNTED)),

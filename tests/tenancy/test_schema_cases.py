@@ -15,9 +15,11 @@ import graphql
 import pytest
 from worlds import BETWEEN, PRINCIPALS, Principal, World, masked, revealed, sealed
 
+from gateway.records.movements import Movement
 from gateway.records.order import UserOrderField
 from gateway.resolvers.query import build_schema
 from gateway.statistics.figures import MonthlyStatOrderField
+from gateway.statistics.totals import TotalKey
 
 SCHEMA: graphql.GraphQLSchema = build_schema()._schema
 PAGE = "pageInfo { hasNextPage hasPreviousPage startCursor endCursor }"
@@ -42,6 +44,18 @@ STAT = f"""
     internalFreeCount trialCount newCount endedCount cancelledCount expiredCount price fee
     provisional rulePack
 """
+COUNTS = (
+    "fullPriceCount regulatoryCount internalFreeCount trialCount newCount endedCount "
+    "cancelledCount expiredCount"
+)
+CHANGES = " ".join(f"{name} {{ before change percent }}" for name in [*COUNTS.split(), "fee"])
+COMPARISONS = " ".join(
+    f"{name} {{ month label {CHANGES} }}" for name in ("previousMonth", "sameMonthLastYear")
+)
+TOTAL = (
+    f"year month label vendor {{ {VENDOR} }} product {{ {PRODUCT} }} {COUNTS} fee unpriced "
+    "provisional"
+)
 STATS = f"totalCount delimited {PAGE} edges {{ cursor node {{ {STAT} }} }} nodes {{ {STAT} }}"
 MONTHS = 'from: "2024-01", to: "2024-06"'
 FEW_MONTHS = 'from: "2024-04", to: "2024-05"'
@@ -65,6 +79,10 @@ FILTERS = (
     'endFrom: "2024-04-01", endTo: "2024-04-30"',
     'countedIn: "2024-02"',
     'countedIn: "2024-05", countedAs: TRIAL',
+    'newIn: "2024-01"',
+    'endedIn: "2024-04"',
+    'cancelledIn: "2024-04"',
+    'expiredIn: "2024-04", feeCategories: [FULL_PRICE]',
 )
 EXPORTS = (
     "download { url expiresAt }",
@@ -147,17 +165,40 @@ CASES: dict[str, list[str]] = {
             for field, direction in zip(FIGURES, cycle(("ASC", "DESC")), strict=False)
         ),
         f'{{ monthlyStats({MONTHS}, asOf: "{BETWEEN}") {{ {STATS} }} }}',
+        f"{{ monthlyStats({MONTHS}) {{ nodes {{ {COMPARISONS} }} }} }}",
+        f'{{ monthlyStats({FEW_MONTHS}, asOf: "{BETWEEN}") {{ nodes {{ vendor {{ code }} '
+        f"{COMPARISONS} }} }} }}",
     ],
     "MonthlyStat.users": [
         f"{{ monthlyStats({FEW_MONTHS}) {{ nodes {{ {DRILL_DOWN} }} }} }}",
         f'{{ monthlyStats({FEW_MONTHS}, asOf: "{BETWEEN}") {{ nodes {{ {DRILL_DOWN} }} }} }}',
         f"{{ monthlyStats({FEW_MONTHS}) {{ edges {{ node {{ users {{ {USERS} }} }} }} }} }}",
+        *(
+            f"{{ monthlyStats({MONTHS}{instant}) {{ nodes {{ users(movement: {movement}) "
+            f"{{ {FEW} download {{ url expiresAt }} }} }} }} }}"
+            for movement, instant in zip(
+                Movement.__members__, cycle(("", f', asOf: "{BETWEEN}"')), strict=False
+            )
+        ),
+        f"{{ monthlyStats({MONTHS}) {{ nodes {{ users(movement: NEW, category: TRIAL) "
+        f"{{ {FEW} download {{ url expiresAt }} }} }} }} }}",
         f"query({CURSORS}) {{ monthlyStats({FEW_MONTHS}) {{ nodes {{ users(first: 1, after: $after, "
         'category: TRIAL, filter: {search: "szse"}, orderBy: [{field: USER_NAME}]) '
         f"{{ totalCount {PAGE} nodes {{ {SHORT} }} }} }} }} }}",
     ],
     "MonthlyStatConnection.edges": [f"{{ monthlyStats({MONTHS}) {{ {STATS} }} }}"],
     "MonthlyStatConnection.nodes": [f"{{ monthlyStats({MONTHS}) {{ {STATS} }} }}"],
+    "MonthlyStatConnection.totals": [
+        f"{{ monthlyStats({MONTHS}, first: 1) {{ totals {{ {TOTAL} }} }} }}",
+        f"{{ monthlyStats({MONTHS}) {{ totals(by: []) {{ {TOTAL} }} }} }}",
+        *(
+            f"{{ monthlyStats({MONTHS}{instant}) {{ totals(by: [{key}]) {{ {TOTAL} }} }} }}"
+            for key in TotalKey.__members__
+            for instant in ("", f', asOf: "{BETWEEN}"')
+        ),
+        f'{{ monthlyStats({MONTHS}, vendors: ["VENDOR"], products: ["PRODUCT"]) '
+        f"{{ totals(by: [PRODUCT, VENDOR, MONTH, YEAR]) {{ {TOTAL} }} }} }}",
+    ],
     "MonthlyStatConnection.download": [
         *(f"{{ monthlyStats({MONTHS}) {{ {export} }} }}" for export in EXPORTS),
         f'{{ monthlyStats({MONTHS}, asOf: "{BETWEEN}") {{ {EXPORTS[0]} }} }}',

@@ -482,6 +482,9 @@ QUERIES = (
     '{ monthlyStats(from: "2024-01", to: "2024-06", first: 100) { totalCount delimited nodes { '
     "vendor { name } product { name } fullPriceCount trialCount newCount endedCount price fee "
     "users { totalCount nodes { userName } } } } }",
+    '{ monthlyStats(from: "2024-01", to: "2024-06", first: 100) { totals(by: [VENDOR, PRODUCT]) { '
+    "vendor { name } product { name } newCount fee } nodes { previousMonth { newCount { change } } "
+    "users(movement: NEW) { totalCount nodes { userName } } } } }",
     "{ vendors { totalCount nodes { name } } products { totalCount nodes { name } } }",
 )
 

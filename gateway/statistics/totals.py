@@ -1,0 +1,77 @@
+"""Sums over monthly figures, by year, month, vendor or product."""
+
+from collections.abc import Sequence
+from enum import Enum
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Date,
+    DateTime,
+    FromClause,
+    ScalarSelect,
+    Text,
+    cast,
+    func,
+    literal_column,
+    select,
+)
+from sqlalchemy.dialects.postgresql import aggregate_order_by
+
+from gateway.catalogue.licensors import licensor_text
+from gateway.statistics.figures import SHOWN
+
+_YEAR: ColumnElement[str] = literal_column("'year'")
+
+
+class TotalKey(Enum):
+    """What monthly figures are summed by."""
+
+    YEAR = "YEAR"
+    MONTH = "MONTH"
+    VENDOR = "VENDOR"
+    PRODUCT = "PRODUCT"
+
+
+def totals(stat: FromClause, by: Sequence[TotalKey]) -> ScalarSelect[Any]:
+    """Return the sums of the rows of `figures` as a JSON array, sorted by the keys in their order.
+
+    Each has its keys (`year` as the first day of the year), SHOWN, `fee` in yuan as text (null
+    without any price), `unpriced` rows and `last`, its latest month. Without keys: one total.
+    """
+    parts: dict[TotalKey, dict[str, ColumnElement[Any]]] = {
+        TotalKey.YEAR: {"year": _year(stat.c.month)},
+        TotalKey.MONTH: {"month": stat.c.month},
+        TotalKey.VENDOR: {name: stat.c[name] for name in ("vendor_code", "vendor_name")},
+        TotalKey.PRODUCT: {name: stat.c[name] for name in ("product_name", "product_id")},
+    }
+    keys = {name: part for key in dict.fromkeys(by) for name, part in parts[key].items()}
+    unpriced = func.count().filter(stat.c.full_price > 0, stat.c.price.is_(None))
+    total = (
+        select(
+            *(part.label(name) for name, part in keys.items()),
+            *(
+                cast(func.coalesce(func.sum(stat.c[name]), 0), BigInteger).label(name)
+                for name in SHOWN
+            ),
+            cast(func.sum(stat.c.fee), Text).label("fee"),
+            unpriced.label("unpriced"),
+            func.max(stat.c.month).label("last"),
+        )
+        .group_by(*keys.values())
+        .subquery("total")
+    )
+    names = (*keys, *SHOWN, "fee", "unpriced", "last")
+    values: dict[str, Any] = {name: total.c[name] for name in names}
+    if "product_id" in keys:
+        values |= {f"licensor_{name}": licensor_text(total, name) for name in ("code", "name")}
+    document: Any = func.json_build_object(*(part for pair in values.items() for part in pair))
+    if keys:
+        document = aggregate_order_by(document, *(total.c[name] for name in keys))
+    return select(func.coalesce(func.json_agg(document), func.json_build_array())).scalar_subquery()
+
+
+def _year(month: ColumnElement[Any]) -> ColumnElement[Any]:
+    """Return the first day of a month's year. No time zone takes part."""
+    return cast(func.date_trunc(_YEAR, cast(month, DateTime(timezone=False))), Date)
