@@ -40,6 +40,7 @@ NUMBERS = """query ($after: String) { users(first: 1000, after: $after) {
 class World:
     """Who can ask, and what is known since which instant, oldest first."""
 
+    house: House
     company: Caller
     vendors: dict[str, Caller]
     known: list[tuple[datetime, list[Row]]]
@@ -80,7 +81,7 @@ async def settle(
             roster = files_so_far[-1].after if files_so_far else []
             rows += await numbered(caller, order.index(code), roster)
         known.append((datetime.now(UTC), rows))
-    return World(company, vendors, known, order)
+    return World(house, company, vendors, known, order)
 
 
 async def take(house: House, vendor: str, one: Import, place: Path) -> None:

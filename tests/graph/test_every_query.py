@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from graphing import TODAY, Caller, order_by
+from graphing import TODAY, Caller, order_by, statements
 from houses import fresh_database, opened
 from naive.corners import some_filter, some_order
 from naive.querying import Condition, Order, Row, Shown, in_order, matching, page
@@ -157,3 +157,15 @@ async def test_a_hundred_random_queries(world: World, block: int) -> None:
             error.add_note(f"block {block}, question {number}: {question.variables}")
             raise
     assert telling > QUESTIONS / 2, "the questions are too alike to tell anything"
+
+
+async def test_a_total_that_is_not_selected_is_not_counted(world: World) -> None:
+    """One statement for each page, with a count in it only where `totalCount` is selected."""
+    rng = random.Random("totals")
+    for _ in range(30):
+        question = draw(rng, world)
+        for total in (True, False):
+            with statements(world.house) as seen:
+                await check(question, total=total, first=3)
+            (statement,) = seen
+            assert ("count(" in statement.lower()) is total, question.variables
