@@ -1,22 +1,18 @@
 """One embedded PostgreSQL per test process; one database, cloned from a template, per test."""
 
-import itertools
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import anyio
-import asyncpg
 import pytest
+from houses import fresh_database, opened
 
-from gateway.app.house import House, open_house
+from gateway.app.house import House
 from gateway.app.migrate import migrate
-from gateway.config.settings import Settings
 from gateway.db.embedded import OWNER, SERVICE, EmbeddedPostgres
 from gateway.db.engine import Addresses
-
-_numbers = itertools.count()
 
 
 @pytest.fixture(scope="session")
@@ -45,25 +41,12 @@ def server() -> Iterator[EmbeddedPostgres]:
 @pytest.fixture
 async def database(server: EmbeddedPostgres) -> AsyncIterator[str]:
     """A fresh, migrated database's name."""
-    name = f"test_{next(_numbers)}"
-    maker = await asyncpg.connect(server.url("postgres", "postgres"))
-    try:
-        await maker.execute(f'CREATE DATABASE "{name}" TEMPLATE gateway OWNER {OWNER}')
-        await maker.execute(f'GRANT TEMPORARY ON DATABASE "{name}" TO {SERVICE}')
+    async with fresh_database(server) as name:
         yield name
-        await maker.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
-    finally:
-        await maker.close()
 
 
 @pytest.fixture
 async def house(server: EmbeddedPostgres, database: str, tmp_path: Path) -> AsyncIterator[House]:
     """An open gateway on a fresh database."""
-    config = Settings(
-        database_url=server.url(SERVICE, database),
-        migrate_url=server.url(OWNER, database),
-        data_dir=tmp_path / "data",
-        pool_size=4,
-    )
-    async with open_house(config) as opened:
-        yield opened
+    async with opened(server, database, tmp_path) as one:
+        yield one

@@ -1,15 +1,15 @@
 """The graph: its root fields, and the schema built of them."""
 
 import strawberry
-from graphql import GraphQLError, Undefined
+from graphql import ASTValidationRule, GraphQLError, Undefined
 from strawberry.extensions import (
     AddValidationRules,
-    MaxAliasesLimiter,
     MaxTokensLimiter,
     ParserCache,
     ValidationCache,
+    max_aliases,
+    query_depth_limiter,
 )
-from strawberry.extensions.query_depth_limiter import create_validator
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext
 
@@ -27,7 +27,10 @@ from gateway.schema.user import User, UserConnection
 from gateway.schema.vendor import Vendor, VendorConnection
 from gateway.schema.viewer import Viewer
 
-_DEPTH_LIMIT = create_validator(15, None, None)
+_LIMITS: list[type[ASTValidationRule]] = [
+    query_depth_limiter.create_validator(15, None, None),
+    max_aliases.create_validator(50),
+]
 """Built once: a rule made anew for each request would defeat the validation cache."""
 
 
@@ -72,9 +75,8 @@ def build_schema() -> strawberry.Schema:
         extensions=[
             lambda: ParserCache(maxsize=1000),
             lambda: ValidationCache(maxsize=1000),
-            lambda: AddValidationRules([_DEPTH_LIMIT]),
+            lambda: AddValidationRules(_LIMITS),
             lambda: MaxTokensLimiter(max_token_count=5000),
-            lambda: MaxAliasesLimiter(max_alias_count=50),
         ],
     )
     _leave_out_null_defaults(built)
