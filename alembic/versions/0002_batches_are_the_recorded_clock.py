@@ -21,12 +21,16 @@ def upgrade() -> None:
     )
     op.create_index("ix_service_record_versions_natural_key", VERSIONS, NATURAL_KEY)
     op.create_index(
+        "ix_service_record_versions_batch", VERSIONS, ["vendor_id", "batch_no", "record_id"]
+    )
+    op.create_index(
         "ix_service_record_versions_closed", VERSIONS, ["vendor_id", "closed_by", "record_id"]
     )
 
 
 def downgrade() -> None:
     op.drop_index("ix_service_record_versions_closed", VERSIONS)
+    op.drop_index("ix_service_record_versions_batch", VERSIONS)
     op.drop_index("ix_service_record_versions_natural_key", VERSIONS)
     op.drop_constraint("pk_service_record_versions", VERSIONS)
     _instant("service_records", "recorded_from", "batch_no")

@@ -27,7 +27,7 @@ from sqlalchemy.dialects import postgresql
 from gateway.catalogue.models import VendorProduct
 from gateway.intake import staging
 from gateway.records.known import CURRENT, VERSIONS
-from gateway.records.models import COLUMNS
+from gateway.records.models import COLUMNS, CONTENT, KEY
 from gateway.statistics.upkeep import add_deltas, tidy
 from gateway.tenancy.session import ScopedSession
 
@@ -66,7 +66,7 @@ class Merge:
         here = self._session.scope.covers(CURRENT)
         self._fresh = not await self._session.scalar(select(exists().where(here)))
         typed = staging.typed(self._lines, self._session.scope).cte("typed")
-        columns = [*staging.KEY, *staging.CONTENT]
+        columns = [*KEY, *CONTENT]
         if self._fresh:
             never = literal(value=False, type_=Boolean)
             await self._session.execute(
@@ -89,10 +89,8 @@ class Merge:
     async def _compare_with_present(
         self, typed: Any, columns: list[str], here: ColumnElement[bool], *, snapshot: bool
     ) -> None:
-        same = and_(*(CURRENT.c[name] == typed.c[name] for name in staging.KEY))
-        differs = or_(
-            *(CURRENT.c[name].is_distinct_from(typed.c[name]) for name in staging.CONTENT)
-        )
+        same = and_(*(CURRENT.c[name] == typed.c[name] for name in KEY))
+        differs = or_(*(CURRENT.c[name].is_distinct_from(typed.c[name]) for name in CONTENT))
         number = func.coalesce(CURRENT.c.record_id, self._former_number(typed))
         await self._session.execute(
             insert(self._difference).from_select(
@@ -136,7 +134,7 @@ class Merge:
             select(func.max(VERSIONS.c.record_id))
             .where(
                 self._session.scope.covers(VERSIONS),
-                *(VERSIONS.c[name] == typed.c[name] for name in staging.KEY),
+                *(VERSIONS.c[name] == typed.c[name] for name in KEY),
             )
             .correlate(typed)
             .scalar_subquery()
@@ -161,7 +159,7 @@ class Merge:
         """Return the staged lines as if they were records: what the first import counts."""
         return select(
             literal(self._vendor, Integer).label("vendor_id"),
-            *(self._difference.c[name] for name in (*staging.KEY, *staging.CONTENT)),
+            *(self._difference.c[name] for name in (*KEY, *CONTENT)),
         ).subquery("r")
 
     async def _count(self, *, sign: int) -> None:
@@ -200,9 +198,7 @@ class Merge:
         here = self._session.scope.covers(CURRENT)
         await self._session.execute(
             update(CURRENT)
-            .values(
-                {name: self._difference.c[name] for name in staging.CONTENT} | {"batch_no": batch}
-            )
+            .values({name: self._difference.c[name] for name in CONTENT} | {"batch_no": batch})
             .where(
                 here,
                 CURRENT.c.record_id == self._difference.c.record_id,
@@ -216,13 +212,13 @@ class Merge:
     async def _add(self, batch: int, last_record: int) -> None:
         """Insert and number in the order of the key, whose index then grows at its end."""
         table = self._difference
-        order = [table.c[name] for name in staging.KEY]
+        order = [table.c[name] for name in KEY]
         number = func.coalesce(
             table.c.record_id,
             last_record
             + func.row_number().over(partition_by=table.c.record_id.is_(None), order_by=order),
         )
-        columns = [*staging.KEY, *staging.CONTENT]
+        columns = [*KEY, *CONTENT]
         await self._session.execute(
             insert(CURRENT).from_select(
                 ["vendor_id", "record_id", "batch_no", *columns],

@@ -26,18 +26,6 @@ from gateway.regulation.layouts import MISSING, OPEN_ENDS, Layout
 from gateway.tenancy.scope import Scope
 
 _SORTABLE = Text(collation="C")
-KEY = ("user_id", "product_id", "usage_mode", "start_date")
-CONTENT = (
-    "user_name",
-    "user_type",
-    "fee_category",
-    "end_date",
-    "address",
-    "contact",
-    "phone",
-    "service_status",
-)
-"""What may change while a record stays the same record."""
 
 
 def _temporary(name: str, *columns: Column[Any]) -> Table:

@@ -96,6 +96,7 @@ class ServiceRecordVersion(_Record, Base):
             "ix_service_record_versions_natural_key",
             *("vendor_id", "user_id", "product_id", "usage_mode", "start_date"),
         ),
+        Index("ix_service_record_versions_batch", "vendor_id", "batch_no", "record_id"),
         Index("ix_service_record_versions_closed", "vendor_id", "closed_by", "record_id"),
         {"info": {SCOPED: True}},
     )
@@ -104,6 +105,19 @@ class ServiceRecordVersion(_Record, Base):
     closed_by: Mapped[int] = mapped_column(sort_order=1)
 
 
+KEY = ("user_id", "product_id", "usage_mode", "start_date")
+"""What a record is known by within its vendor."""
+CONTENT = (
+    "user_name",
+    "user_type",
+    "fee_category",
+    "end_date",
+    "address",
+    "contact",
+    "phone",
+    "service_status",
+)
+"""What may change while a record stays the same record."""
 COLUMNS = tuple(ServiceRecord.table().columns.keys())
 """The columns that both tables share: a version has `closed_by` besides."""
 

@@ -15,10 +15,12 @@ from strawberry.types import ExecutionContext
 
 from gateway.regulation.months import Month
 from gateway.resolvers.catalogue import products, vendor, vendors
+from gateway.resolvers.changes import changes
 from gateway.resolvers.monthly_stats import monthly_stats
 from gateway.resolvers.node import node
 from gateway.resolvers.users import users
 from gateway.resolvers.viewer import viewer
+from gateway.schema.change import ChangeConnection
 from gateway.schema.monthly_stat import MonthlyStatConnection
 from gateway.schema.node import Node
 from gateway.schema.product import Product, ProductConnection
@@ -50,6 +52,11 @@ class Query:
         resolver=monthly_stats,
         description="Monthly figures (一、2 每月用户统计信息), by month range or by year; "
         "by default the three-year window. Future months are not shown.",
+    )
+    changes: ChangeConnection = strawberry.field(
+        resolver=changes,
+        description="What a vendor's imports added, changed and superseded, recorded after `from` "
+        "and not after `to` (by default now), in the order of recording.",
     )
     products: ProductConnection = strawberry.field(
         resolver=products, description="The products in scope."

@@ -4,6 +4,7 @@ import strawberry
 
 from gateway.delimited.encoding import TextEncoding
 from gateway.delimited.writer import LineEnd
+from gateway.records.changes import ChangeKind
 from gateway.records.filters import DateJoin
 from gateway.records.keyset import Direction
 from gateway.records.movements import Movement
@@ -22,6 +23,11 @@ _described(UserType, "用户类型")
 _described(FeeCategory, "优惠标记")
 _described(ServiceStatus, "服务状态")
 _described(UsageMode, "信息使用方式")
+strawberry.enum(
+    ChangeKind,
+    description="What an import did to a line: ADDED it, CHANGED what it says, or SUPERSEDED it: "
+    "a snapshot lacked it.",
+)
 strawberry.enum(DateJoin, description="How startBefore and endAfter combine.")
 strawberry.enum(Direction, description="Sort direction.")
 strawberry.enum(
@@ -36,6 +42,7 @@ strawberry.enum(TextEncoding, description="Encoding of a file.")
 strawberry.enum(LineEnd, description="Line end of a file.")
 
 __all__ = [
+    "ChangeKind",
     "DateJoin",
     "Direction",
     "FeeCategory",

@@ -25,8 +25,8 @@ MONTH: ScalarDefinition = strawberry.scalar(
 )
 
 
-def past_instant(value: datetime | None) -> datetime | None:
-    """Return an `asOf` instant; BadInput for one without an offset or in the future."""
+def past_instant(value: datetime | None, argument: str = "asOf") -> datetime | None:
+    """Return an argument's instant; BadInput for one without an offset or in the future."""
     if value is None:
         return None
     try:
@@ -37,7 +37,7 @@ def past_instant(value: datetime | None) -> datetime | None:
         raise BadInput(
             f"{value.isoformat()} is not a past instant",
             f"{value.isoformat()}不是过去的时刻",
-            argument="asOf",
+            argument=argument,
             accepted="a past date and time with its offset, such as 2026-11-21T16:00:00+08:00",
         )
     return value

@@ -7,7 +7,7 @@ import strawberry
 
 from gateway.delimited.writer import lines
 from gateway.exports.requests import UserExport
-from gateway.regulation.layouts import DOWNLOAD, QUERY
+from gateway.regulation.layouts import DOWNLOAD
 from gateway.schema.context import Info
 from gateway.schema.download import Download, link
 from gateway.schema.enums import (
@@ -23,20 +23,13 @@ from gateway.schema.node import Node
 from gateway.schema.pages import PageInfo, Slice
 from gateway.schema.product import Product
 from gateway.schema.selection import response_path
+from gateway.schema.user_state import HEADINGS, UserState, day_of
 from gateway.schema.vendor import Vendor
-
-_HEADINGS = {field.name: f"{field.heading}." for field in QUERY.fields}
-
-
-def _day(text: str | None) -> date | None:
-    return None if text is None else date.fromisoformat(text)
 
 
 @strawberry.type(description="What was recorded of a user's service in one recorded interval.")
-class UserVersion:
+class UserVersion(UserState):
     """A version; `row` is its JSON."""
-
-    row: strawberry.Private[dict[str, Any]]
 
     @strawberry.field(description="Since when the gateway knew it.")
     def recorded_from(self) -> datetime:
@@ -53,47 +46,6 @@ class UserVersion:
     def batch(self) -> int:
         """Return the import batch's number within the vendor."""
         return int(self.row["batch_no"])
-
-    @strawberry.field(description=_HEADINGS["user_name"])
-    def user_name(self) -> str:
-        """Return the registered name."""
-        return str(self.row["user_name"])
-
-    @strawberry.field(description=_HEADINGS["user_type"])
-    def user_type(self) -> UserType:
-        """Return the user type."""
-        return UserType(self.row["user_type"])
-
-    @strawberry.field(description=_HEADINGS["end_date"])
-    def end_date(self) -> date | None:
-        """Return the end date, null where open."""
-        return _day(self.row["end_date"])
-
-    @strawberry.field(description=_HEADINGS["contact"])
-    def contact(self) -> str | None:
-        """Return the contact."""
-        return self.row["contact"]  # type: ignore[no-any-return]
-
-    @strawberry.field(description=_HEADINGS["address"])
-    def address(self) -> str | None:
-        """Return the address."""
-        return self.row["address"]  # type: ignore[no-any-return]
-
-    @strawberry.field(description=_HEADINGS["phone"])
-    def phone(self) -> str | None:
-        """Return the phone number."""
-        return self.row["phone"]  # type: ignore[no-any-return]
-
-    @strawberry.field(description=_HEADINGS["fee_category"])
-    def fee_category(self) -> FeeCategory:
-        """Return the fee category."""
-        return FeeCategory(self.row["fee_category"])
-
-    @strawberry.field(description="服务状态 as reported; null where it was left to the dates.")
-    def service_status(self) -> ServiceStatus | None:
-        """Return the reported status."""
-        status = self.row["service_status"]
-        return None if status is None else ServiceStatus(status)
 
 
 @strawberry.type(
@@ -116,32 +68,32 @@ class User(Node):
         """Return whose user it is."""
         return Vendor(row=self.row)
 
-    @strawberry.field(description=_HEADINGS["user_id"])
+    @strawberry.field(description=HEADINGS["user_id"])
     def user_id(self) -> str:
         """Return the login ID."""
         return str(self.row["user_id"])
 
-    @strawberry.field(description=_HEADINGS["user_name"])
+    @strawberry.field(description=HEADINGS["user_name"])
     def user_name(self) -> str:
         """Return the registered name."""
         return str(self.row["user_name"])
 
-    @strawberry.field(description=_HEADINGS["user_type"])
+    @strawberry.field(description=HEADINGS["user_type"])
     def user_type(self) -> UserType:
         """Return the user type."""
         return UserType(self.row["user_type"])
 
-    @strawberry.field(description=_HEADINGS["start_date"])
+    @strawberry.field(description=HEADINGS["start_date"])
     def start_date(self) -> date:
         """Return the start date."""
         return date.fromisoformat(self.row["start_date"])
 
-    @strawberry.field(description=f"{_HEADINGS['end_date']} Null where open.")
+    @strawberry.field(description=f"{HEADINGS['end_date']} Null where open.")
     def end_date(self) -> date | None:
         """Return the end date, null where open."""
-        return _day(self.row["end_date"])
+        return day_of(self.row["end_date"])
 
-    @strawberry.field(description=_HEADINGS["product"])
+    @strawberry.field(description=HEADINGS["product"])
     def product(self) -> Product:
         """Return the product."""
         return Product(row=self.row)
@@ -151,22 +103,22 @@ class User(Node):
         """Return the usage mode."""
         return UsageMode(self.row["usage_mode"])
 
-    @strawberry.field(description=_HEADINGS["contact"])
+    @strawberry.field(description=HEADINGS["contact"])
     def contact(self) -> str | None:
         """Return the contact."""
         return self.row["contact"]  # type: ignore[no-any-return]
 
-    @strawberry.field(description=_HEADINGS["address"])
+    @strawberry.field(description=HEADINGS["address"])
     def address(self) -> str | None:
         """Return the address."""
         return self.row["address"]  # type: ignore[no-any-return]
 
-    @strawberry.field(description=_HEADINGS["phone"])
+    @strawberry.field(description=HEADINGS["phone"])
     def phone(self) -> str | None:
         """Return the phone number."""
         return self.row["phone"]  # type: ignore[no-any-return]
 
-    @strawberry.field(description=_HEADINGS["fee_category"])
+    @strawberry.field(description=HEADINGS["fee_category"])
     def fee_category(self) -> FeeCategory:
         """Return the fee category."""
         return FeeCategory(self.row["fee_category"])

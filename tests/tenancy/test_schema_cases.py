@@ -57,6 +57,16 @@ TOTAL = (
     "provisional"
 )
 STATS = f"totalCount delimited {PAGE} edges {{ cursor node {{ {STAT} }} }} nodes {{ {STAT} }}"
+STATE = "userName userType endDate contact address phone feeCategory serviceStatus"
+CHANGE = f"""
+    kind vendor {{ {VENDOR} }} userId product {{ {PRODUCT} }} usageMode startDate
+    batch {{ number recordedAt actor source mode }} before {{ {STATE} }} after {{ {STATE} }}
+    fields {{ field heading before after }}
+"""
+LOG = f"""
+    totalCount counts {{ added changed superseded }} {PAGE} edges {{ cursor node {{ {CHANGE} }} }}
+    nodes {{ {CHANGE} }}
+"""
 MONTHS = 'from: "2024-01", to: "2024-06"'
 FEW_MONTHS = 'from: "2024-04", to: "2024-05"'
 CURSORS = "$after: String"
@@ -204,6 +214,19 @@ CASES: dict[str, list[str]] = {
         f'{{ monthlyStats({MONTHS}, asOf: "{BETWEEN}") {{ {EXPORTS[0]} }} }}',
         f'{{ monthlyStats(products: ["PRODUCT"], orderBy: [{{field: FEE}}]) {{ {EXPORTS[0]} }} }}',
     ],
+    "Query.changes": [
+        f'{{ changes(vendor: "VENDOR", from: "2024-01-01T00:00:00Z") {{ {LOG} }} }}',
+        f'{{ changes(vendor: "VENDOR", from: "{BETWEEN}", products: ["PRODUCT"]) {{ {LOG} }} }}',
+        f'{{ changes(vendor: "VENDOR", from: "2024-06-01T00:30:00Z", to: "{BETWEEN}", '
+        f"kinds: [CHANGED, SUPERSEDED]) {{ {LOG} }} }}",
+        f'query({CURSORS}) {{ changes(vendor: "VENDOR", from: "2024-01-01T00:00:00Z", first: 3, '
+        f"after: $after) {{ {PAGE} nodes {{ {CHANGE} }} }} }}",
+        f'query($before: String) {{ changes(vendor: "VENDOR", from: "2024-01-01T00:00:00Z", last: 3, '
+        f"before: $before) {{ {PAGE} nodes {{ kind userId }} }} }}",
+    ],
+    "Change.fields": [f'{{ changes(vendor: "VENDOR", from: "{BETWEEN}") {{ {LOG} }} }}'],
+    "ChangeConnection.edges": [f'{{ changes(vendor: "VENDOR", from: "{BETWEEN}") {{ {LOG} }} }}'],
+    "ChangeConnection.nodes": [f'{{ changes(vendor: "VENDOR", from: "{BETWEEN}") {{ {LOG} }} }}'],
     "Query.node": [
         f'{{ node(id: "{node}") {{ id __typename ... on User {{ {USER} }} '
         f"... on Vendor {{ {VENDOR} }} ... on Product {{ {PRODUCT} }} }} }}"

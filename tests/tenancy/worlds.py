@@ -387,7 +387,11 @@ def revealed(text: str) -> str:
 
 def masked(text: str) -> str:
     """Return a text with ids and cursors decoded, and record and batch numbers left out."""
-    text = re.sub(r"'content-length', '\d+'|\"batch\":\d+", "", revealed(text))
+    text = re.sub(
+        r"'content-length', '\d+'|\"(?:batch|number)\":\d+|(?<=\"ID ASC\"\], )\[\d+, \d+\]",
+        "",
+        revealed(text),
+    )
     text = re.sub(r'(\["User", "\w+"), \d+\]', r"\1]", text)
     return re.sub(r'("ID (?:ASC|DESC)"\], \[.*?), \d+\]\]', r"\1]]", text)
 

@@ -1,0 +1,238 @@
+"""What a vendor's imports changed between two instants, in the order of the recorded clock."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import IntEnum
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    FromClause,
+    Integer,
+    ScalarSelect,
+    Select,
+    and_,
+    case,
+    exists,
+    func,
+    literal,
+    null,
+    select,
+    union_all,
+)
+from sqlalchemy.dialects.postgresql import aggregate_order_by
+
+from gateway.catalogue.licensors import licensor_text
+from gateway.catalogue.models import Product, Vendor
+from gateway.records.keyset import Direction, Key, Page, beyond, bounds, ordering, place
+from gateway.records.known import BATCHES, CURRENT, OPEN_END, VERSIONS
+from gateway.records.models import CONTENT, KEY
+from gateway.tenancy.scope import Scope
+
+_PROVENANCE = ("recorded_at", "actor", "source", "mode")
+
+
+class ChangeKind(IntEnum):
+    """What happened to a record."""
+
+    ADDED = 1
+    CHANGED = 2
+    SUPERSEDED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeList:
+    """Which changes: of the one vendor in scope, recorded after `since` and not after `until`."""
+
+    scope: Scope
+    since: datetime
+    until: datetime | None = None
+    kinds: Sequence[ChangeKind] = tuple(ChangeKind)
+
+
+def change_keys(rows: FromClause) -> list[Key]:
+    """Return the order: by batch, then by record; a batch changes a record once."""
+    return [
+        Key("BATCH", rows.c.batch_no, Integer, Direction.ASC),
+        Key("ID", rows.c.record_id, BigInteger, Direction.ASC),
+    ]
+
+
+def change_page(changes: ChangeList, paging: Page, *, counted: bool) -> ScalarSelect[Any]:
+    """Return one page as JSON: `{"numbers": {kind: n} or null, "rows": [{"place": [...], ...}]}`.
+
+    Each row has `kind`, the key, `before` and `after` (null where there is none) and its batch.
+    Rows are one more than the page has, where the list goes on.
+    """
+    parts = [part.subquery() for part in _parts(changes)]
+    keys = change_keys(parts[0])
+    places = bounds(keys, paging, changes.scope)
+    cut = [
+        select(*part.c)
+        .where(*beyond(change_keys(part), places))
+        .order_by(*ordering(change_keys(part), backward=paging.backward))
+        .limit(paging.size + 1)
+        for part in parts
+    ]
+    found = union_all(*cut).subquery("found")
+    inner = (
+        select(*found.c)
+        .order_by(*ordering(change_keys(found), backward=paging.backward))
+        .limit(paging.size + 1)
+        .subquery("page")
+    )
+    shown = change_keys(inner)
+    vendor, product = Vendor.table(), Product.table()
+    batch = BATCHES.alias("batch")
+    document = func.json_build_object(
+        *("place", place(shown, None, vendor.c.code)),
+        *("kind", inner.c.kind),
+        *("vendor_code", vendor.c.code, "vendor_name", vendor.c.name),
+        *("product_name", product.c.name, "product_id", inner.c.product_id),
+        *("licensor_code", licensor_text(inner, "code")),
+        *("licensor_name", licensor_text(inner, "name")),
+        *(part for name in KEY if name != "product_id" for part in (name, inner.c[name])),
+        *("before", _content(inner, "before")),
+        *("after", _content(inner, "after")),
+        *("batch_no", inner.c.batch_no),
+        *(part for name in _PROVENANCE for part in (name, batch.c[name])),
+    )
+    listed = (
+        select(
+            func.coalesce(
+                func.json_agg(aggregate_order_by(document, *ordering(shown))),
+                func.json_build_array(),
+            )
+        )
+        .select_from(inner)
+        .where(
+            changes.scope.covers(vendor),
+            vendor.c.vendor_id == inner.c.vendor_id,
+            changes.scope.covers(product),
+            product.c.product_id == inner.c.product_id,
+            changes.scope.covers(batch),
+            batch.c.vendor_id == inner.c.vendor_id,
+            batch.c.batch_no == inner.c.batch_no,
+        )
+    )
+    numbers: Any = _numbers(changes) if counted else null()
+    return select(
+        func.json_build_object("numbers", numbers, "rows", listed.scalar_subquery())
+    ).scalar_subquery()
+
+
+def _content(rows: FromClause, when: str) -> ColumnElement[Any]:
+    values: dict[str, Any] = {name: rows.c[f"{when}_{name}"] for name in CONTENT}
+    end = values["end_date"]
+    values["end_date"] = func.nullif(end, OPEN_END)
+    document = func.json_build_object(*(part for pair in values.items() for part in pair))
+    return case((end.is_not(None), document))
+
+
+def _numbers(changes: ChangeList) -> ScalarSelect[Any]:
+    """Return how many changes there are of each kind, under the kinds' names."""
+    every = union_all(
+        *(select(part.c.kind) for part in (part.subquery() for part in _parts(changes)))
+    ).subquery("every")
+    return select(
+        func.json_build_object(
+            *(
+                part
+                for kind in ChangeKind
+                for part in (kind.name, func.count().filter(every.c.kind == int(kind)))
+            )
+        )
+    ).scalar_subquery()
+
+
+def _parts(changes: ChangeList) -> Iterator[Select[*tuple[Any, ...]]]:
+    """Yield the selects of the versions that began, and of those that ended for good."""
+    kinds = changes.kinds
+    if ChangeKind.ADDED in kinds or ChangeKind.CHANGED in kinds:
+        for table, name in ((CURRENT, "now"), (VERSIONS, "then")):
+            yield _begun(changes, table.alias(name), VERSIONS.alias(f"before_{name}"))
+    if ChangeKind.SUPERSEDED in kinds:
+        yield _gone(changes)
+
+
+def _begun(changes: ChangeList, rows: FromClause, old: FromClause) -> Select[*tuple[Any, ...]]:
+    """Select versions with what their records said before, if they were there."""
+    scope = changes.scope
+    is_new = old.c.record_id.is_(None)
+    kinds = [
+        condition
+        for kind, condition in ((ChangeKind.ADDED, is_new), (ChangeKind.CHANGED, ~is_new))
+        if kind in changes.kinds
+    ]
+    return (
+        select(
+            *(rows.c[name] for name in ("vendor_id", "batch_no", "record_id", *KEY)),
+            case((is_new, int(ChangeKind.ADDED)), else_=int(ChangeKind.CHANGED)).label("kind"),
+            *(old.c[name].label(f"before_{name}") for name in CONTENT),
+            *(rows.c[name].label(f"after_{name}") for name in CONTENT),
+        )
+        .select_from(
+            rows.outerjoin(
+                old,
+                and_(
+                    scope.covers(old),
+                    old.c.vendor_id == rows.c.vendor_id,
+                    old.c.record_id == rows.c.record_id,
+                    old.c.closed_by == rows.c.batch_no,
+                ),
+            )
+        )
+        .where(
+            scope.covers(rows),
+            *_between(changes, rows.c.batch_no),
+            *(kinds if len(kinds) == 1 else ()),
+        )
+    )
+
+
+def _gone(changes: ChangeList) -> Select[*tuple[Any, ...]]:
+    """Select versions that no version of their records follows at once."""
+    rows = VERSIONS.alias("gone")
+    went_on = []
+    for table, name in ((CURRENT, "next_now"), (VERSIONS, "next_then")):
+        following = table.alias(name)
+        went_on.append(
+            exists()
+            .where(
+                changes.scope.covers(following),
+                following.c.vendor_id == rows.c.vendor_id,
+                following.c.record_id == rows.c.record_id,
+                following.c.batch_no == rows.c.closed_by,
+            )
+            .correlate(rows)
+        )
+    return select(
+        rows.c.vendor_id,
+        rows.c.closed_by.label("batch_no"),
+        rows.c.record_id,
+        *(rows.c[name] for name in KEY),
+        literal(int(ChangeKind.SUPERSEDED), Integer).label("kind"),
+        *(rows.c[name].label(f"before_{name}") for name in CONTENT),
+        *(literal(None, rows.c[name].type).label(f"after_{name}") for name in CONTENT),
+    ).where(
+        changes.scope.covers(rows),
+        *_between(changes, rows.c.closed_by),
+        *(~one for one in went_on),
+    )
+
+
+def _between(changes: ChangeList, batch: ColumnElement[int]) -> Iterator[ColumnElement[bool]]:
+    yield batch > _last_batch(changes.scope, changes.since)
+    if changes.until is not None:
+        yield batch <= _last_batch(changes.scope, changes.until)
+
+
+def _last_batch(scope: Scope, at: datetime) -> ScalarSelect[Any]:
+    """Return the number of the vendor's last batch at an instant; 0 before the first."""
+    return (
+        select(func.coalesce(func.max(BATCHES.c.batch_no), 0))
+        .where(scope.covers(BATCHES), BATCHES.c.recorded_at <= at)
+        .scalar_subquery()
+    )
