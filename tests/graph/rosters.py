@@ -84,13 +84,14 @@ async def settle(
     return World(house, company, vendors, known, order)
 
 
-async def take(house: House, vendor: str, one: Import, place: Path) -> None:
-    """Import a file, in twelve columns if its lines have a status."""
+async def take(house: House, vendor: str, one: Import, place: Path) -> int | None:
+    """Import a file, in twelve columns if its lines have a status; return the batch's number."""
     lines = [
         line.line() if line.status is None else f"{line.line()}||{line.status}"
         for line in one.lines
     ]
-    await load(house, vendor, lines, place, Mode.SNAPSHOT if one.snapshot else Mode.DELTA)
+    mode = Mode.SNAPSHOT if one.snapshot else Mode.DELTA
+    return (await load(house, vendor, lines, place, mode)).batch
 
 
 async def numbered(caller: Caller, vendor: int, roster: Sequence[Service]) -> list[Row]:

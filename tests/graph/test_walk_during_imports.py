@@ -126,7 +126,7 @@ async def test_rows_that_stay_come_once_and_in_order(
         async def follow(name: str, backward: bool) -> None:
             seen: list[tuple[str, Key]] = []
             caller = own if name == "vendor" else company
-            size = 9 if name == "vendor" else 16
+            size = 13 if name == "vendor" else 30
             async for nodes in walk(
                 caller, size, backward, orderBy=order_by(order), filter=condition
             ):
