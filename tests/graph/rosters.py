@@ -84,23 +84,31 @@ async def settle(
     return World(house, company, vendors, known, order)
 
 
-async def take(house: House, vendor: str, one: Import, place: Path) -> None:
-    """Import a file, in twelve columns if its lines have a status."""
+async def take(house: House, vendor: str, one: Import, place: Path) -> int | None:
+    """Import a file, in twelve columns if its lines have a status; return the batch's number."""
     lines = [
         line.line() if line.status is None else f"{line.line()}||{line.status}"
         for line in one.lines
     ]
-    await load(house, vendor, lines, place, Mode.SNAPSHOT if one.snapshot else Mode.DELTA)
+    mode = Mode.SNAPSHOT if one.snapshot else Mode.DELTA
+    return (await load(house, vendor, lines, place, mode)).batch
 
 
 async def numbered(caller: Caller, vendor: int, roster: Sequence[Service]) -> list[Row]:
-    """The roster's rows with the numbers that the gateway gave: ties are broken by them.
+    """The rows of the whole roster, with the numbers that the gateway gave."""
+    given = await numbers(caller)
+    assert given.keys() == {line.key() for line in roster}
+    return [Row(vendor, given[line.key()], line) for line in roster]
+
+
+async def numbers(caller: Caller) -> dict[tuple[str, str, str, date], int]:
+    """A vendor's records' numbers, by which ties are broken.
 
     The one place where tests look into an id: the record's number stands last in it.
     """
     shown = (await caller.ask(NUMBERS))["users"]
     assert not shown["pageInfo"]["hasNextPage"]
-    numbers = {}
+    given = {}
     for node in shown["nodes"]:
         key = (
             node["userId"],
@@ -108,9 +116,8 @@ async def numbered(caller: Caller, vendor: int, roster: Sequence[Service]) -> li
             USAGE_MODES[node["usageMode"]],
             date.fromisoformat(node["startDate"]),
         )
-        numbers[key] = json.loads(base64.urlsafe_b64decode(node["id"] + "=="))[-1]
-    assert numbers.keys() == {line.key() for line in roster}
-    return [Row(vendor, numbers[line.key()], line) for line in roster]
+        given[key] = json.loads(base64.urlsafe_b64decode(node["id"] + "=="))[-1]
+    return given
 
 
 def shown_as(row: Row, vendor: str, today: date) -> dict[str, Any]:

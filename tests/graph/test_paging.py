@@ -1,9 +1,8 @@
-"""Keyset pages: forwards, backwards, in any order, and while the list changes under way."""
+"""Keyset pages: forwards, backwards, in any order. Walks during imports: test_walk_during_imports."""
 
 import base64
 import json
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +15,10 @@ from graphing import (
     keys,
     listed,
     order_by,
-    record_key,
     reported,
     small_roster,
     sort,
     with_status,
-    without_status,
 )
 from market import found, load
 
@@ -117,41 +114,6 @@ async def test_pages_over_several_vendors(
                 assert shown == whole
         two = await walk(caller, 7, orderBy=order_by(order), vendors=["C", "A"])
         assert two == [row for row in whole if row[0] != "B"]
-
-
-@pytest.mark.parametrize("backward", [False, True], ids=["forward", "backward"])
-@pytest.mark.parametrize("order", ORDERS[:4], ids=str)
-async def test_a_walk_while_imports_change_the_list(
-    house: House, tmp_path: Path, order: list[tuple[str, str]], backward: bool
-) -> None:
-    """Rows that were there all along come exactly once, in order, whatever comes and goes."""
-    roster = [replace(one, status=None) for one in small_roster(users=14)]
-    steady, others = roster[::2], roster[1::2]
-    passing = [
-        replace(one, user_id=f"{one.user_id}{i}"[-31:]) for i, one in enumerate(others)
-    ]  # fmt: skip
-    states = [
-        others,
-        passing,
-        [replace(one, end=None, user_name="改名") for one in others[::3]] + passing[1::3],
-        [],
-        others[1::2] + passing[::2],
-    ]
-    await found(house, "A")
-    await load(house, "A", without_status(steady + states[0]), tmp_path)
-    shown: list[Row] = []
-    async with calling(house, vendor="A") as caller:
-        turn = 0
-        walking = pages(caller, 4, backward=backward, orderBy=order_by(order))
-        async for page in walking:
-            shown = [*rows(page), *shown] if backward else [*shown, *rows(page)]
-            turn += 1
-            now = states[turn % len(states)]
-            await load(house, "A", without_status(steady + now), tmp_path)
-    assert turn >= len(states)
-    assert len(set(shown)) == len(shown)
-    there = {record_key(one) for one in steady}
-    assert [key for _, key in shown if key in there] == keys(sort(steady, order))
 
 
 async def test_a_page_between_two_cursors(house: House, tmp_path: Path) -> None:
