@@ -18,29 +18,38 @@ VENDORS = 100
 PRODUCTS = ("深交所网络版增强行情", "深交所基本行情", "深交所指数行情", "深交所期权行情")
 FREQUENT, RARE = "证券", "龘靐"
 
-_SURNAMES = "王李张刘陈杨黄赵吴周徐孙马朱胡郭何高林罗郑梁谢宋唐许韩冯邓曹彭曾肖田董潘袁蔡蒋余于杜叶程苏魏吕丁"
-_GIVEN = (
-    "伟芳娜秀英敏静丽强磊军洋勇艳杰娟涛明超兰霞平刚桂华建国文辉力永健世广志义兴良海山仁波宁贵福生龙元全"
-    "胜学祥才发武新利清飞彬富顺信子成康星光天达安岩中茂进林有坚和彪博诚先敬震振壮会思群豪心邦承乐绍功松"
-    "善厚庆民友裕河哲江亮政谦亨奇固之轮翰朗伯宏言若鸣朋斌梁栋维启克伦翔旭鹏泽晨辰士以家致树炎德行时泰盛"
+_SURNAMES = (
+    "王李张刘陈杨黄赵吴周徐孙马朱胡郭何高林罗郑梁谢宋唐许韩冯邓曹"
+    "彭曾肖田董潘袁蔡蒋余于杜叶程苏魏吕丁"
 )
-_CITIES = "深圳 上海 北京 广州 杭州 南京 成都 武汉 西安 厦门 长沙 青岛 大连 宁波 福州".split()
-_WORDS = "南山 恒信 鼎盛 金石 华创 中联 瑞丰 天元 博时 长盛 海通 国泰 广达 兴业 万里".split()
-_KINDS = "证券有限公司 基金管理公司 资产管理公司 投资咨询公司 信息技术公司 期货有限公司 保险公司 银行分行 大学 研究所".split()
+_GIVEN = (
+    "伟芳娜秀英敏静丽强磊军洋勇艳杰娟涛明超兰霞平刚桂华建国文辉力永健世广志义兴良海山"
+    "仁波宁贵福生龙元全胜学祥才发武新利清飞彬富顺信子成康星光天达安岩中茂进林有坚和彪"
+    "博诚先敬震振壮会思群豪心邦承乐绍功松善厚庆民友裕河哲江亮政谦亨奇固之轮翰朗伯宏言"
+    "若鸣朋斌梁栋维启克伦翔旭鹏泽晨辰士以家致树炎德行时泰盛"
+)
+_CITIES = [*("深圳", "上海", "北京", "广州", "杭州", "南京", "成都", "武汉", "西安", "厦门")]
+_WORDS = [*("南山", "恒信", "鼎盛", "金石", "华创", "中联", "瑞丰", "天元", "博时", "长盛")]
+_KINDS = [
+    *("证券有限公司", "基金管理公司", "资产管理公司", "投资咨询公司", "信息技术公司"),
+    *("期货有限公司", "保险公司", "银行分行", "大学", "研究所"),
+]
 
 _FILL = """
 INSERT INTO service_records (vendor_id, record_id, product_id, batch_no, start_date, end_date,
-    user_type, fee_category, usage_mode, service_status, user_id, user_name, address, contact, phone)
+    user_type, fee_category, usage_mode, service_status, user_id, user_name, address, contact,
+    phone)
 SELECT $1, row_number() OVER (ORDER BY user_id, product_id, usage_mode, start_date), product_id, 1,
     start_date,
     CASE WHEN h6 % 100 < 55 THEN 'infinity'::date ELSE start_date + 30 + h6 / 100 % 700 END,
     CASE WHEN institution THEN 2 ELSE 1 END,
     CASE WHEN h7 % 100 < 70 THEN 1 WHEN h7 % 100 < 71 THEN 2 WHEN h7 % 100 < 74 THEN 3 ELSE 4 END,
     usage_mode,
-    CASE WHEN h8 % 100 < 70 THEN NULL WHEN h8 % 100 < 90 THEN 1 WHEN h8 % 100 < 96 THEN 2 ELSE 3 END,
+    CASE WHEN h8 % 100 < 70 THEN NULL WHEN h8 % 100 < 90 THEN 1 WHEN h8 % 100 < 96 THEN 2 ELSE 3
+    END,
     user_id,
     CASE WHEN h9 % 1000003 = 0 THEN $9
-        WHEN institution THEN cities[1 + h1 % 15] || words[1 + h2 % 15] || kinds[1 + h3 % 10]
+        WHEN institution THEN cities[1 + h1 % 10] || words[1 + h2 % 10] || kinds[1 + h3 % 10]
         ELSE surnames[1 + h1 % array_length(surnames, 1)]
             || given[1 + h2 % array_length(given, 1)]
             || CASE WHEN h3 % 10 < 6 THEN given[1 + h3 / 10 % array_length(given, 1)] ELSE '' END
@@ -51,10 +60,11 @@ SELECT $1, row_number() OVER (ORDER BY user_id, product_id, usage_mode, start_da
 FROM (
     SELECT u, k,
         CASE WHEN u % 10 < 4 THEN 'szse' || lpad(u::text, 8, '0')
-            WHEN u % 10 < 7 THEN 'u' || u ELSE '13' || lpad((u::bigint * 7919 % 1000000000)::text, 9, '0') END
-            AS user_id,
+            WHEN u % 10 < 7 THEN 'u' || u
+            ELSE '13' || lpad((u::bigint * 7919 % 1000000000)::text, 9, '0') END AS user_id,
         h1, h2, h3, h4, h1 / 7 % 7 = 0 AS institution,
-        date '2022-01-01' + h4 % 1200 + CASE WHEN k = 0 THEN 0 ELSE 200 + h5 % 300 END AS start_date,
+        date '2022-01-01' + h4 % 1200 + CASE WHEN k = 0 THEN 0 ELSE 200 + h5 % 300 END
+            AS start_date,
         products[CASE WHEN h2 / 5 % 100 < 60 THEN 1 WHEN h2 / 5 % 100 < 80 THEN 2
             WHEN h2 / 5 % 100 < 95 THEN 3 ELSE 4 END] AS product_id,
         CASE WHEN h3 / 7 % 10 < 6 THEN 1 WHEN h3 / 7 % 10 < 9 THEN 2 ELSE 3 END AS usage_mode,

@@ -29,7 +29,6 @@ from gateway.records.order import BY_USER_ID, UserOrder, UserOrderField
 from gateway.records.users import Fields, UserList, page
 from gateway.regulation.codes import FeeCategory, ServiceStatus, UsageMode, UserType
 from gateway.regulation.months import Month
-from gateway.schema.pages import Slice, order_names
 from gateway.tenancy.scope import Scope
 from gateway.tenancy.session import for_driver, settings_of
 
@@ -41,6 +40,7 @@ _FIELDS = Fields(
         }
     )
 )
+_ALL = UserFilter()
 _SIZE = 50
 _RUNS = 15
 _FLOOR = "SELECT * FROM service_records WHERE vendor_id = $1 ORDER BY record_id LIMIT 51"
@@ -52,7 +52,7 @@ class Query:
     """A list to be paged through."""
 
     name: str
-    filter: UserFilter = UserFilter()
+    filter: UserFilter = _ALL
     order: Sequence[UserOrder] = BY_USER_ID
 
 
