@@ -8,12 +8,6 @@ Chinese persons' and, for one user in seven, institutions'; every tenth institut
 from collections.abc import Iterator
 from typing import Any
 
-from gateway.app.house import House
-from gateway.records.known import CURRENT
-from gateway.statistics.upkeep import add_deltas, tidy
-from gateway.tenancy.scope import Scope
-from gateway.tenancy.session import open_session
-
 VENDORS = 100
 PRODUCTS = ("深交所网络版增强行情", "深交所基本行情", "深交所指数行情", "深交所期权行情")
 FREQUENT, RARE = "证券", "龘靐"
@@ -151,18 +145,3 @@ async def fill(postgres: Any, rows: int) -> None:
     for _, definition in indexes:
         await postgres.execute(definition)
     await postgres.execute("VACUUM ANALYZE")
-
-
-async def count(house: House, scope: Scope) -> None:
-    """Write the monthly figures, as the imports would have."""
-    for vendor in scope.vendors.values():
-        mine = scope.narrow(vendors=[vendor])
-        async with open_session(house.service, mine, write=True) as session:
-            await session.tune(statement_timeout="0", work_mem="512MB")
-            rows = CURRENT.alias("r")
-            await add_deltas(session, _within(rows, mine), sign=1)
-            await tidy(session)
-
-
-def _within(rows: Any, scope: Scope) -> Any:
-    return rows.select().where(scope.covers(rows)).subquery("mine")

@@ -42,9 +42,15 @@ DECLARE
     products int[] := nullif(current_setting('gateway.products', true), '')::int[];
 BEGIN
     IF low IS NOT NULL THEN
-        RETURN QUERY SELECT r.* FROM service_records r
-            WHERE r.vendor_id = ANY (vendors) AND r.product_id = ANY (products)
-                AND lower(r.user_id) BETWEEN low AND high
+        -- in the order of the one index that should serve: others bring in too many rows
+        RETURN QUERY SELECT f.*
+            FROM unnest(vendors) v,
+            LATERAL (
+                SELECT r.* FROM service_records r
+                WHERE r.vendor_id = v AND r.product_id = ANY (products)
+                    AND lower(r.user_id) BETWEEN low AND high
+                ORDER BY lower(r.user_id), r.record_id
+                LIMIT most) f
             LIMIT most;
     END IF;
     IF part IS NOT NULL THEN

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, Select, select, union_all
+from sqlalchemy import ColumnElement, FromClause, Select, select, true, union_all
 
 from gateway.records.keyset import Bound, Key, branches, ordering
 from gateway.records.models import COLUMNS
@@ -44,17 +44,19 @@ class Parts:
         return union_all(*(parts or [nothing])).subquery("gathered")
 
     def _searched(self) -> Iterator[Select[*tuple[Any, ...]]]:
-        """Yield, of each search, all that it found if that is little; else the walks."""
-        by_user_id = self.keys[0].name == "USER_ID"
+        """Yield, of each search, all that it found if that is little; else the walks.
+
+        IDs in the order of IDs stand together: a short one's need not be found first.
+        """
         for search in self.searches:
-            found = search.records(self.scope, most=MOST)
-            yield self._select(found, few(found), search.condition(found))
-            many = (~few(found), search.condition(self.rows))
-            if by_user_id and not search.in_name:
-                for inside in search.ranges(self.rows):
-                    yield from self._walk(*many, inside)
-            else:
-                yield from self._walk(*many)
+            together = self.keys[0].name == "USER_ID" and not search.in_name
+            also = [search.condition(self.rows)]
+            if not (together and search.is_short):
+                found = search.records(self.scope, most=MOST)
+                yield self._select(found, few(found), search.condition(found))
+                also.append(~few(found))
+            for inside in search.ranges(self.rows) if together else (true(),):
+                yield from self._walk(*also, inside)
 
     def _walk(self, *also: ColumnElement[bool]) -> Iterator[Select[*tuple[Any, ...]]]:
         """Yield the first rows of each branch of the order."""

@@ -35,6 +35,7 @@ MOST: Final = 4000
 """Found records up to which they are sorted themselves; for more, the order is walked."""
 _CASED: Final = 2
 """Letters of a prefix whose cases are told apart in ranges: at most two to the power of so many."""
+_SHORT: Final = 6
 _LAST: Final = chr(0x10FFFF) * 32
 
 
@@ -50,6 +51,11 @@ class Search:
     in_name: bool
     whole: bool = False
     besides: str | None = None
+
+    @property
+    def is_short(self) -> bool:
+        """Whether the text is likely to be found often."""
+        return len(self.text) < _SHORT
 
     def condition(self, rows: FromClause) -> ColumnElement[bool]:
         """Return whether a row is found."""
@@ -85,7 +91,7 @@ class Search:
             upper = "".join(c.upper() if c.isascii() else c for c in rest)
             yield and_(
                 rows.c.user_id >= literal(begin + upper, Text),
-                rows.c.user_id <= literal(begin + rest + _LAST, Text),
+                rows.c.user_id <= literal(begin + rest + ("" if self.whole else _LAST), Text),
             )
 
 
