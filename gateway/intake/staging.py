@@ -20,7 +20,6 @@ from sqlalchemy import (
     select,
 )
 
-from gateway.catalogue.models import Product
 from gateway.regulation.codes import Code, FeeCategory, ServiceStatus, UsageMode, UserType
 from gateway.regulation.layouts import MISSING, OPEN_ENDS, Layout
 from gateway.tenancy.scope import Scope
@@ -98,13 +97,17 @@ def touched() -> Table:
 
 
 def typed(table: Table, scope: Scope) -> Select[*tuple[Any, ...]]:
-    """Return the incoming lines with the columns of `service_records` (KEY and CONTENT)."""
-    product = Product.table().alias("product")
+    """Return the incoming lines with the columns of `service_records` (KEY and CONTENT).
+
+    Products are numbered by the scope, not by a join: of that the planner expects too few rows, and
+    then compares each with each.
+    """
+    products = {name: literal(number, Integer) for number, name in scope.products.items()}
     has_status = "service_status" in table.c
     end = table.c.end_date
     return select(
         table.c.user_id,
-        product.c.product_id,
+        case(products, value=table.c.product).label("product_id"),
         _code(table.c.usage_mode, UsageMode).label("usage_mode"),
         table.c.start_date,
         table.c.user_name,
@@ -120,7 +123,7 @@ def typed(table: Table, scope: Scope) -> Select[*tuple[Any, ...]]:
             if has_status
             else literal(None, SmallInteger)
         ).label("service_status"),
-    ).where(scope.covers(product), product.c.name == table.c.product)
+    )
 
 
 def _code(column: Column[Any], codes: type[Code]) -> Any:
