@@ -19,7 +19,7 @@ from rosters import LINE, VENDORS, World, random_files, settle, shown_as
 
 from gateway.db.embedded import EmbeddedPostgres
 
-BLOCKS, QUESTIONS = 21, 100
+BLOCKS, QUESTIONS = 20, 100
 SIZES = (1, 2, 3, 4, 5, 6, 7, 50)
 QUERY = f"""
 query ($vendors: [String!], $filter: UserFilter, $orderBy: [UserOrder!], $asOf: DateTime,
@@ -160,10 +160,10 @@ async def test_a_hundred_random_queries(
         question = draw(rng, world)
         telling += 0 < len(question.listed) < len(question.places)
         try:
-            await walk(rng, question, pages=20 if number % 20 == 0 else rng.choice((1, 1, 2)))
-            if number % 10 == 0:
+            await walk(rng, question, pages=12 if number % 25 == 0 else rng.choice((1, 1, 1, 2)))
+            if number % 12 == 0:
                 await learn(question)
-            if number % 2 == 0:
+            if number % 3 == 0:
                 await jump(rng, question)
         except AssertionError as error:
             error.add_note(f"block {block}, question {number}: {question.variables}")
