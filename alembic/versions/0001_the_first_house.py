@@ -360,9 +360,9 @@ def _walls() -> Iterator[str]:
             f"CREATE FUNCTION {signature} RETURNS jsonb LANGUAGE sql STABLE SECURITY DEFINER "
             f"SET search_path = pg_catalog, public, pg_temp AS $${body}$$"
         )
-        yield f"ALTER FUNCTION {name} OWNER TO gateway_operator"
         yield f"REVOKE ALL ON FUNCTION {name} FROM PUBLIC"
         yield f"GRANT EXECUTE ON FUNCTION {name} TO {caller}"
+        yield f"ALTER FUNCTION {name} OWNER TO gateway_operator"
     yield "REVOKE CREATE ON SCHEMA public FROM gateway_operator"
     yield ANALYZE
     yield "REVOKE ALL ON FUNCTION gateway_analyze FROM PUBLIC"

@@ -128,6 +128,15 @@ def check(
         raise typer.Exit(1)
 
 
+def _is_there(path: Path) -> bool:
+    """Say whether something has this path; nothing has one that is too long."""
+    try:
+        path.stat()
+    except OSError:
+        return False
+    return True
+
+
 class _ErrorFile:
     """Collects rejected lines beside the import; appears under its name when all are there.
 
@@ -136,10 +145,11 @@ class _ErrorFile:
 
     def __init__(self, path: Path, source: Path, encoding: Callable[[], TextEncoding]) -> None:
         self.path, self._encoding = path, encoding
-        self._direct = path.exists() and not path.is_file()
-        if path.is_dir() or (path.exists() and source.exists() and path.samefile(source)):
-            reason = "Is a directory" if path.is_dir() else "Is the file to import"
-            raise self._unwritable(reason)
+        self._direct = _is_there(path) and not path.is_file()
+        if _is_there(path) and path.is_dir():
+            raise self._unwritable("Is a directory")
+        if _is_there(path) and _is_there(source) and path.samefile(source):
+            raise self._unwritable("Is the file to import")
         beside = Path(tempfile.gettempdir()) / "rejected" if self._direct else path
         self._part = Path(f"{beside}.{os.getpid()}.part")
         self._file: BinaryIO | None = None
@@ -165,10 +175,11 @@ class _ErrorFile:
                 self._file.close()
                 if keep:
                     self._keep()
-            elif keep and not self._direct:
-                self.path.unlink(missing_ok=True)
+            elif keep and not self._direct and _is_there(self.path):
+                self.path.unlink()
         finally:
-            self._part.unlink(missing_ok=True)
+            if self._file is not None:
+                self._part.unlink(missing_ok=True)
 
     def _keep(self) -> None:
         # only now is it certain which encoding the file itself has

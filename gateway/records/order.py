@@ -19,6 +19,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeEngine
 
+from gateway.catalogue.models import Product
 from gateway.records.filters import status_of
 from gateway.records.keyset import Choice, Direction, Key
 from gateway.records.known import calendar_day
@@ -90,12 +91,10 @@ def user_keys(
 
 
 def name_of(rows: FromClause, products: Mapping[int, str]) -> ColumnElement[str]:
-    """Return the name of a row's product, of those in scope."""
-    if not products:
-        return literal("", Text)
-    return case(
-        {number: literal(name, Text) for number, name in products.items()}, value=rows.c.product_id
-    )
+    """Return the name of a row's product, of those in scope; it sorts by code point as they do."""
+    kind = Product.table().c.name.type
+    names = {number: literal(name, kind) for number, name in products.items()}
+    return case(names, value=rows.c.product_id) if names else literal("", kind)
 
 
 def _choices(

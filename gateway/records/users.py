@@ -164,7 +164,13 @@ def _found(users: UserList, paging: Page, figure: CountedBy | None) -> FromClaus
         return select(*columns).where(*where).correlate(*_outer(figure)).subquery("found")
     rows, reachable = known(users.scope, users.as_of, "r")
     products = users.scope.products
-    keys = user_keys(users.order, rows, name_of(rows, products), users.today, products)
+    keys = user_keys(
+        users.order,
+        rows,
+        name_of(rows, products),
+        users.today,
+        products if users.as_of is None else None,  # no index serves what was known before
+    )
     return Parts(
         users.scope,
         rows,
@@ -225,11 +231,13 @@ def _document(users: UserList, wanted: Fields, row: FromClause, vendor: FromClau
     found: list[Any] = []
     for name in sorted(wanted.scalars):
         found += [name, values[name]]
+    nested: list[Any] = []
     for key, fields in wanted.other_services.items():
-        found += [f"other_services:{key}", _others(users, fields, row, vendor)]
+        nested += [f"other_services:{key}", _others(users, fields, row, vendor)]
     for key in wanted.history:
-        found += [f"history:{key}", _history(users, row)]
-    return found
+        nested += [f"history:{key}", _history(users, row)]
+    # in an object of their own: a function of PostgreSQL's takes a hundred arguments at the most
+    return [*found, "nested", func.json_build_object(*nested)] if nested else found
 
 
 def _others(

@@ -27,6 +27,7 @@ from gateway.statistics.comparisons import PREVIOUS_MONTH, SAME_MONTH_LAST_YEAR
 from gateway.statistics.figures import NEWEST_FIRST, StatList, figures, months_between, stat_keys
 from gateway.statistics.stats import DrillDown, stat_page
 from gateway.tenancy.principal import Right
+from gateway.tenancy.scope import Scope
 
 _DISTANCES = {"previousMonth": PREVIOUS_MONTH, "sameMonthLastYear": SAME_MONTH_LAST_YEAR}
 
@@ -55,7 +56,9 @@ async def monthly_stats(
     paging = Page(first, after)
     selection = selected(info)
     of_rows = [*selection.under("nodes"), *selection.under("edges", "node")]
-    drill_downs = {one.path: _drill_down(one) for one in of_rows if one.name == "users"}
+    drill_downs = {
+        one.path: _drill_down(one, context.scope, scope) for one in of_rows if one.name == "users"
+    }
     summed = {one.path: one.arguments["by"] for one in selection.all("totals")}
     found = await context.ask(
         stat_page(
@@ -97,7 +100,7 @@ async def monthly_stats(
     )
 
 
-def _drill_down(field: Selected) -> DrillDown:
+def _drill_down(field: Selected, whole: Scope, listed: Scope) -> DrillDown:
     arguments = field.arguments
     wanted = arguments.get("filter")
     try:
@@ -116,6 +119,11 @@ def _drill_down(field: Selected) -> DrillDown:
                 argument=f"users.filter.{name}",
                 accepted=f"a filter without {name}",
             )
+    if read.products is not None:
+        # known to the caller, and perhaps none of those that the figures are of
+        named = whole.narrow(products=read.products, argument="users.filter.").products
+        mine = tuple(name for number, name in named.items() if number in listed.products)
+        read = replace(read, products=mine)
     return DrillDown(
         fields=list_fields(field),
         paging=Page(arguments.get("first"), arguments.get("after"), within="users."),

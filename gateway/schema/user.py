@@ -136,14 +136,18 @@ class User(Node):
     )
     def other_services(self, info: Info) -> list["User"]:
         """Return the user's other records."""
-        return [User(row=row) for row in self.row[f"other_services:{response_path(info)}"]]
+        return [
+            User(row=row) for row in self.row["nested"][f"other_services:{response_path(info)}"]
+        ]
 
     @strawberry.field(
         description="All that was recorded of this line, oldest first; the last is current."
     )
     def history(self, info: Info) -> list[UserVersion]:
         """Return the versions, the current one last."""
-        return [UserVersion(row=row) for row in self.row[f"history:{response_path(info)}"]]
+        return [
+            UserVersion(row=row) for row in self.row["nested"][f"history:{response_path(info)}"]
+        ]
 
 
 @strawberry.type

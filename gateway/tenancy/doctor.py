@@ -31,6 +31,12 @@ _WALLS = text(
 )
 
 
+_OPEN_FUNCTIONS = text(
+    "SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace "
+    "AND has_function_privilege('public', oid, 'EXECUTE')"
+)
+
+
 async def ready(engine: AsyncEngine) -> None:
     """Raise Unavailable unless the database answers."""
     try:
@@ -46,6 +52,7 @@ async def examine(engine: AsyncEngine) -> list[Finding]:
         async with engine.connect() as connection:
             role = (await connection.execute(_ROLE)).one()
             walls = {name: bool(on) for name, on in await connection.execute(_WALLS)}
+            open_functions = list(await connection.scalars(_OPEN_FUNCTIONS))
             version = (await connection.execute(text("SHOW server_version_num"))).scalar_one()
             encoding = (await connection.execute(text("SHOW server_encoding"))).scalar_one()
             drift = (
@@ -79,6 +86,11 @@ async def examine(engine: AsyncEngine) -> list[Finding]:
             "row-level security",
             not open_tables,
             f"forced on {len(scoped)} tables" if not open_tables else f"not on {open_tables}",
+        ),
+        Finding(
+            "functions",
+            not open_functions,
+            "closed to the public" if not open_functions else f"open to all: {open_functions}",
         ),
         Finding("clock", float(drift) < 5, f"{float(drift):.3f} s from the database's"),
     ]

@@ -1,11 +1,20 @@
 """Corners that reviewers found: exact cursors, the calendar's ends, aliases, one failing field."""
 
+import re
+from datetime import date
 from pathlib import Path
 
-from graphing import calling
+from graphing import calling, small_roster
 from market import ENHANCED, found, load
+from sqlalchemy import select
 
 from gateway.app.house import House
+from gateway.records.keyset import Page
+from gateway.records.order import UserOrder, UserOrderField
+from gateway.records.users import Fields, UserList, page
+from gateway.tenancy.principal import Principal, Role
+from gateway.tenancy.scope import mint
+from gateway.tenancy.session import for_driver
 
 LINE = "{}||甲||个人||全价用户||{}||{}||" + ENHANCED + "||Web||0||0||0"
 
@@ -162,3 +171,40 @@ async def test_as_many_lists_as_aliases_are_allowed(house: House, tmp_path: Path
         assert [node[f"u{i}"] for i in range(50)] == [{"totalCount": 1}] * 50
         page = (await caller.ask(query % sums))["monthlyStats"]
         assert [page[f"t{i}"] for i in range(50)] == [[{"fullPriceCount": 1}]] * 50
+
+
+async def test_as_many_histories_as_there_may_be_aliases(house: House, tmp_path: Path) -> None:
+    await found(house, "A")
+    await load(house, "A", [one.line() for one in small_roster(1, 2)], tmp_path)
+    nested = " ".join(
+        f"a{i}: history {{ batch }} b{i}: otherServices {{ userId }}" for i in range(25)
+    )
+    everything = "userId userName userType startDate endDate contact address phone serviceStatus"
+    async with calling(house, vendor="A") as caller:
+        answer = await caller.ask(f"{{ users {{ nodes {{ {everything} {nested} }} }} }}")
+    for node in answer["users"]["nodes"]:
+        assert all(node[f"a{i}"] == [{"batch": 1}] for i in range(25))
+
+
+async def test_a_drill_downs_products(house: House, tmp_path: Path) -> None:
+    """One of the caller's that the figures are not of has no rows; one of nobody is not found."""
+    await found(house, "A")
+    await load(house, "A", [one.line() for one in small_roster(1, 20)], tmp_path)
+    query = """query ($product: String!) { monthlyStats(products: ["增强行情"], first: 1) {
+        nodes { users(filter: {products: [$product]}) { totalCount } } } }"""
+    async with calling(house, vendor="A") as caller:
+        stats = (await caller.ask(query, product="基本行情"))["monthlyStats"]
+        assert stats["nodes"] == [{"users": {"totalCount": 0}}]
+        error = await caller.refused(query, product="nothing")
+        assert error["extensions"]["argument"] == "users.filter.products"
+
+
+async def test_product_names_sort_by_code_point_in_any_database() -> None:
+    """The database's own collation has no part in it: a page would lose rows."""
+    scope = mint(Principal("test", Role.VENDOR_OPERATOR), {1: "A"}, {1: "a2", 2: "B1"})
+    order = (UserOrder(UserOrderField.USER_ID), UserOrder(UserOrderField.PRODUCT))
+    listed = UserList(scope, date(2026, 1, 1), order=order)
+    text, _ = for_driver(select(page(listed, Fields(frozenset()), Page(first=1), total=False)))
+    names = re.findall(r"WHEN \$\d+::INTEGER THEN \$\d+::VARCHAR( COLLATE \"C\")?", text)
+    assert names
+    assert all(names)

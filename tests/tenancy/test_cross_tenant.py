@@ -433,7 +433,7 @@ async def test_without_the_right_there_is_no_link(own: World) -> None:
         holder = Holder(vendor_id=await registry.vendor_id(session, "VENDALPHA"))
         portal, _ = await issue(session, holder, Role.VENDOR_PORTAL, days=None)
     token, _ = own.house.links.seal(portal.prefix, UserExport(), Form())
-    async with own.unchanged():
+    async with own.unchanged("audit_events"):
         for part in ("users", "monthlyStats"):
             answer = await own.ask(portal.text, f"{{ {part} {{ download {{ url }} totalCount }} }}")
             (error,) = answer.json()["errors"]
@@ -449,7 +449,7 @@ async def _refused(world: World, who: Principal, product: str, place: Path) -> l
     path = place / "users.txt"
     path.write_text(f"u||n||个人||全价用户||20240101||0||{product}||Web||a||b||c\n")
     bad: list[BadLine] = []
-    async with world.unchanged():
+    async with world.unchanged("audit_events"):
         with pytest.raises(Refused):
             await import_users(
                 world.house.service,

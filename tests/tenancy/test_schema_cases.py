@@ -224,9 +224,13 @@ CASES: dict[str, list[str]] = {
         f'query($before: String) {{ changes(vendor: "VENDOR", from: "2024-01-01T00:00:00Z", last: 3, '
         f"before: $before) {{ {PAGE} nodes {{ kind userId }} }} }}",
     ],
-    "Change.fields": [f'{{ changes(vendor: "VENDOR", from: "{BETWEEN}") {{ {LOG} }} }}'],
-    "ChangeConnection.edges": [f'{{ changes(vendor: "VENDOR", from: "{BETWEEN}") {{ {LOG} }} }}'],
-    "ChangeConnection.nodes": [f'{{ changes(vendor: "VENDOR", from: "{BETWEEN}") {{ {LOG} }} }}'],
+    "Change.fields": [f'{{ changes(vendor: "VENDOR", from: "2024-01-01T00:00:00Z") {{ {LOG} }} }}'],
+    "ChangeConnection.edges": [
+        f'{{ changes(vendor: "VENDOR", from: "2024-01-01T00:00:00Z") {{ {LOG} }} }}'
+    ],
+    "ChangeConnection.nodes": [
+        f'{{ changes(vendor: "VENDOR", from: "2024-01-01T00:00:00Z") {{ {LOG} }} }}'
+    ],
     "Query.node": [
         f'{{ node(id: "{node}") {{ id __typename ... on User {{ {USER} }} '
         f"... on Vendor {{ {VENDOR} }} ... on Product {{ {PRODUCT} }} }} }}"
