@@ -1,15 +1,17 @@
 """Vendors and products in scope as one SQL statement each, in JSON, like `records.users.page`."""
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from sqlalchemy import FromClause, ScalarSelect, Text, func, null, or_, select
-from sqlalchemy.dialects.postgresql import aggregate_order_by
+from sqlalchemy import ColumnElement, FromClause, ScalarSelect, Text, func, null, or_, select
 
 from gateway.catalogue.licensors import licensor_text
 from gateway.catalogue.models import Product, Vendor
+from gateway.recording import decide, derive, param
 from gateway.records.filters import ascii_lower
 from gateway.records.keyset import Direction, Key, Page, beyond, bounds, ordering, place
-from gateway.tenancy.scope import Scope
+from gateway.records.rows import Rows, json_array
+from gateway.tenancy.scope import AnyScope
 
 
 def vendor_keys(rows: FromClause) -> list[Key]:
@@ -23,62 +25,95 @@ def product_keys(rows: FromClause) -> list[Key]:
 
 
 def vendor_page(
-    scope: Scope, search: str | None, paging: Page, *, total: bool
+    scope: AnyScope, search: str | None, paging: Page, *, total: bool
 ) -> ScalarSelect[Any]:
     """Return the vendors whose code begins with the text or whose name contains it."""
-    return _page(Vendor.table(), vendor_keys, scope, search, paging, total=total)
+    return _page(vendor_rows(scope, search, paging), vendor_total(scope, search) if total else None)
 
 
 def product_page(
-    scope: Scope, search: str | None, paging: Page, *, total: bool
+    scope: AnyScope, search: str | None, paging: Page, *, total: bool
 ) -> ScalarSelect[Any]:
     """Return the products whose name contains the text."""
-    return _page(Product.table(), product_keys, scope, search, paging, total=total)
-
-
-def _page(
-    table: FromClause,
-    keys_of: Any,
-    scope: Scope,
-    search: str | None,
-    paging: Page,
-    *,
-    total: bool,
-) -> ScalarSelect[Any]:
-    where = [scope.covers(table)]
-    if search:
-        term = ascii_lower(search)
-        matches = [func.strpos(func.lower(table.c.name), term) > 0]
-        if "code" in table.c:
-            matches.append(func.starts_with(func.lower(table.c.code), term))
-        where.append(or_(*matches))
-    keys = keys_of(table)
-    inner = (
-        select(*table.c)
-        .where(*where, *beyond(keys, bounds(keys, paging, scope)))
-        .order_by(*ordering(keys, backward=paging.backward))
-        .limit(paging.size + 1)
-        .subquery("page")
+    return _page(
+        product_rows(scope, search, paging), product_total(scope, search) if total else None
     )
-    shown = keys_of(inner)
-    values: dict[str, Any] = {"place": place(shown, None, inner.c.name)}
-    if "code" in table.c:
-        values |= {"vendor_code": inner.c.code, "vendor_name": inner.c.name}
-    else:
-        values |= {
-            "product_name": inner.c.name,
-            "licensor_code": licensor_text(inner, "code"),
-            "licensor_name": licensor_text(inner, "name"),
-        }
+
+
+def vendor_rows(scope: AnyScope, search: str | None, paging: Page) -> Rows:
+    """Return a page's vendors."""
+    return _rows(Vendor.table(), vendor_keys, scope, search, paging)
+
+
+def product_rows(scope: AnyScope, search: str | None, paging: Page) -> Rows:
+    """Return a page's products."""
+    return _rows(Product.table(), product_keys, scope, search, paging)
+
+
+def vendor_total(scope: AnyScope, search: str | None) -> ScalarSelect[int]:
+    """Return how many vendors there are."""
+    return _total(Vendor.table(), scope, search)
+
+
+def product_total(scope: AnyScope, search: str | None) -> ScalarSelect[int]:
+    """Return how many products there are."""
+    return _total(Product.table(), scope, search)
+
+
+def _page(rows: Rows, total: ScalarSelect[int] | None) -> ScalarSelect[Any]:
+    values = rows.values(rows.page)
     document = func.json_build_object(*(part for pair in values.items() for part in pair))
-    listed = select(
-        func.coalesce(
-            func.json_agg(aggregate_order_by(document, *ordering(shown))), func.json_build_array()
-        )
-    ).select_from(inner)
-    number: Any = null()
-    if total:
-        number = select(func.count()).select_from(table).where(*where).scalar_subquery()
+    listed = rows.select(rows.page, json_array(document, *ordering(rows.keys(rows.page))))
+    number = null() if total is None else total
     return select(
         func.json_build_object("total", number, "rows", listed.scalar_subquery())
     ).scalar_subquery()
+
+
+def _rows(
+    table: FromClause,
+    keys_of: Callable[[FromClause], list[Key]],
+    scope: AnyScope,
+    search: str | None,
+    paging: Page,
+) -> Rows:
+    keys = keys_of(table)
+    inner = (
+        select(*table.c)
+        .where(
+            *_conditions(table, scope, search),
+            *beyond(keys, bounds(keys, paging, scope)),
+        )
+        .order_by(*ordering(keys, backward=paging.backward))
+        .limit(paging.limit)
+        .subquery("page")
+    )
+
+    def values(row: FromClause) -> dict[str, ColumnElement[Any]]:
+        found: dict[str, ColumnElement[Any]] = {"place": place(keys_of(row), None, row.c.name)}
+        if "code" in table.c:
+            return found | {"vendor_code": row.c.code, "vendor_name": row.c.name}
+        return found | {
+            "product_name": row.c.name,
+            "licensor_code": licensor_text(row, "code"),
+            "licensor_name": licensor_text(row, "name"),
+        }
+
+    return Rows(inner, paging, keys_of, values)
+
+
+def _total(table: FromClause, scope: AnyScope, search: str | None) -> ScalarSelect[int]:
+    where = _conditions(table, scope, search)
+    return select(func.count()).select_from(table).where(*where).scalar_subquery()
+
+
+def _conditions(
+    table: FromClause, scope: AnyScope, search: str | None
+) -> Iterator[ColumnElement[bool]]:
+    yield scope.covers(table)
+    if search is not None and decide(bool, search):
+        term = param(derive(ascii_lower, search), Text)
+        matches = [func.strpos(func.lower(table.c.name), term) > 0]
+        if "code" in table.c:
+            matches.append(func.starts_with(func.lower(table.c.code), term))
+        yield or_(*matches)

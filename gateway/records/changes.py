@@ -22,14 +22,14 @@ from sqlalchemy import (
     select,
     union_all,
 )
-from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from gateway.catalogue.licensors import licensor_text
 from gateway.catalogue.models import Product, Vendor
 from gateway.records.keyset import Direction, Key, Page, beyond, bounds, ordering, place
-from gateway.records.known import BATCHES, CURRENT, OPEN_END, VERSIONS
+from gateway.records.known import BATCHES, CURRENT, OPEN_END, VERSIONS, instant
 from gateway.records.models import CONTENT, KEY
-from gateway.tenancy.scope import Scope
+from gateway.records.rows import Rows, json_array
+from gateway.tenancy.scope import AnyScope
 
 _PROVENANCE = ("recorded_at", "actor", "source", "mode")
 
@@ -46,7 +46,7 @@ class ChangeKind(IntEnum):
 class ChangeList:
     """Which changes: of the one vendor in scope, recorded after `since` and not after `until`."""
 
-    scope: Scope
+    scope: AnyScope
     since: datetime
     until: datetime | None = None
     kinds: Sequence[ChangeKind] = tuple(ChangeKind)
@@ -60,12 +60,8 @@ def change_keys(rows: FromClause) -> list[Key]:
     ]
 
 
-def change_page(changes: ChangeList, paging: Page, *, counted: bool) -> ScalarSelect[Any]:
-    """Return one page as JSON: `{"numbers": {kind: n} or null, "rows": [{"place": [...], ...}]}`.
-
-    Each row has `kind`, the key, `before` and `after` (null where there is none) and its batch.
-    Rows are one more than the page has, where the list goes on.
-    """
+def change_rows(changes: ChangeList, paging: Page) -> Rows:
+    """Return a page's changes: kind, key, what was said before and after, and the batch."""
     parts = [part.subquery() for part in _parts(changes)]
     keys = change_keys(parts[0])
     places = bounds(keys, paging, changes.scope)
@@ -73,78 +69,112 @@ def change_page(changes: ChangeList, paging: Page, *, counted: bool) -> ScalarSe
         select(*part.c)
         .where(*beyond(change_keys(part), places))
         .order_by(*ordering(change_keys(part), backward=paging.backward))
-        .limit(paging.size + 1)
+        .limit(paging.limit)
         for part in parts
     ]
     found = union_all(*cut).subquery("found")
-    inner = (
+    first = (
         select(*found.c)
         .order_by(*ordering(change_keys(found), backward=paging.backward))
-        .limit(paging.size + 1)
-        .subquery("page")
+        .limit(paging.limit)
+        .subquery("first")
     )
-    shown = change_keys(inner)
     vendor, product = Vendor.table(), Product.table()
     batch = BATCHES.alias("batch")
-    document = func.json_build_object(
-        *("place", place(shown, None, vendor.c.code)),
-        *("kind", inner.c.kind),
-        *("vendor_code", vendor.c.code, "vendor_name", vendor.c.name),
-        *("product_name", product.c.name, "product_id", inner.c.product_id),
-        *("licensor_code", licensor_text(inner, "code")),
-        *("licensor_name", licensor_text(inner, "name")),
-        *(part for name in KEY if name != "product_id" for part in (name, inner.c[name])),
-        *("before", _content(inner, "before")),
-        *("after", _content(inner, "after")),
-        *("batch_no", inner.c.batch_no),
-        *(part for name in _PROVENANCE for part in (name, batch.c[name])),
-    )
-    listed = (
+    inner = (
         select(
-            func.coalesce(
-                func.json_agg(aggregate_order_by(document, *ordering(shown))),
-                func.json_build_array(),
-            )
+            *first.c,
+            vendor.c.code.label("vendor_code"),
+            vendor.c.name.label("vendor_name"),
+            product.c.name.label("product_name"),
+            *(batch.c[name] for name in _PROVENANCE),
         )
-        .select_from(inner)
         .where(
             changes.scope.covers(vendor),
-            vendor.c.vendor_id == inner.c.vendor_id,
+            vendor.c.vendor_id == first.c.vendor_id,
             changes.scope.covers(product),
-            product.c.product_id == inner.c.product_id,
+            product.c.product_id == first.c.product_id,
             changes.scope.covers(batch),
-            batch.c.vendor_id == inner.c.vendor_id,
-            batch.c.batch_no == inner.c.batch_no,
+            batch.c.vendor_id == first.c.vendor_id,
+            batch.c.batch_no == first.c.batch_no,
         )
+        .subquery("page")
     )
-    numbers: Any = _numbers(changes) if counted else null()
+
+    def values(row: FromClause) -> dict[str, ColumnElement[Any]]:
+        names = ("kind", "vendor_code", "vendor_name", "product_name", *KEY, "batch_no")
+        return {
+            "place": place(change_keys(row), None, row.c.vendor_code),
+            **{name: row.c[name] for name in (*names, *_PROVENANCE)},
+            "licensor_code": licensor_text(row, "code"),
+            "licensor_name": licensor_text(row, "name"),
+        }
+
+    return Rows(inner, paging, change_keys, values)
+
+
+def change_page(changes: ChangeList, paging: Page, *, counted: bool) -> ScalarSelect[Any]:
+    """Return one page as JSON: `{"numbers": {kind: n} or null, "rows": [{"place": [...], ...}]}`.
+
+    Each row has `kind`, the key, `before` and `after` (null where there is none) and its batch.
+    Rows are one more than the page has, where the list goes on.
+    """
+    rows = change_rows(changes, paging)
+    row = rows.page
+    document = func.json_build_object(
+        *(part for pair in rows.values(row).items() for part in pair),
+        *("before", _document(row, "before")),
+        *("after", _document(row, "after")),
+    )
+    listed = rows.select(row, json_array(document, *ordering(rows.keys(row))))
+    numbers: Any = null()
+    if counted:
+        every = numbers_of(changes)
+        numbers = every.select(
+            func.json_build_object(
+                *(part for kind in ChangeKind for part in (kind.name, every.values[kind]))
+            )
+        )
     return select(
         func.json_build_object("numbers", numbers, "rows", listed.scalar_subquery())
     ).scalar_subquery()
 
 
-def _content(rows: FromClause, when: str) -> ColumnElement[Any]:
+def state(rows: FromClause, when: str) -> tuple[ColumnElement[bool], dict[str, ColumnElement[Any]]]:
+    """Return whether a change's line was there `before` or `after`, and what it said, by name."""
     values: dict[str, Any] = {name: rows.c[f"{when}_{name}"] for name in CONTENT}
     end = values["end_date"]
     values["end_date"] = func.nullif(end, OPEN_END)
+    return end.is_not(None), values
+
+
+def _document(rows: FromClause, when: str) -> ColumnElement[Any]:
+    there, values = state(rows, when)
     document = func.json_build_object(*(part for pair in values.items() for part in pair))
-    return case((end.is_not(None), document))
+    return case((there, document))
 
 
-def _numbers(changes: ChangeList) -> ScalarSelect[Any]:
-    """Return how many changes there are of each kind, under the kinds' names."""
-    every = union_all(
-        *(select(part.c.kind) for part in (part.subquery() for part in _parts(changes)))
-    ).subquery("every")
-    return select(
-        func.json_build_object(
-            *(
-                part
-                for kind in ChangeKind
-                for part in (kind.name, func.count().filter(every.c.kind == int(kind)))
-            )
-        )
-    ).scalar_subquery()
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """How many changes there are in the whole list: aggregates over all of them."""
+
+    every: FromClause
+
+    @property
+    def values(self) -> dict[ChangeKind, ColumnElement[int]]:
+        """The number of each kind."""
+        kinds = self.every.c.kind
+        return {kind: func.count().filter(kinds == int(kind)) for kind in ChangeKind}
+
+    def select(self, aggregate: ColumnElement[Any]) -> ScalarSelect[Any]:
+        """Return an aggregate over the list."""
+        return select(aggregate).select_from(self.every).scalar_subquery()
+
+
+def numbers_of(changes: ChangeList) -> Numbers:
+    """Return the numbers of the list's changes."""
+    parts = (part.subquery() for part in _parts(changes))
+    return Numbers(union_all(*(select(part.c.kind) for part in parts)).subquery("every"))
 
 
 def _parts(changes: ChangeList) -> Iterator[Select[*tuple[Any, ...]]]:
@@ -229,10 +259,10 @@ def _between(changes: ChangeList, batch: ColumnElement[int]) -> Iterator[ColumnE
         yield batch <= _last_batch(changes.scope, changes.until)
 
 
-def _last_batch(scope: Scope, at: datetime) -> ScalarSelect[Any]:
+def _last_batch(scope: AnyScope, at: datetime) -> ScalarSelect[Any]:
     """Return the number of the vendor's last batch at an instant; 0 before the first."""
     return (
         select(func.coalesce(func.max(BATCHES.c.batch_no), 0))
-        .where(scope.covers(BATCHES), BATCHES.c.recorded_at <= at)
+        .where(scope.covers(BATCHES), BATCHES.c.recorded_at <= instant(at))
         .scalar_subquery()
     )

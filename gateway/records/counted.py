@@ -5,9 +5,10 @@ from typing import Any
 
 from sqlalchemy import ColumnClause, ColumnElement, FromClause, and_, case, exists, tuple_
 
+from gateway.recording import Known
 from gateway.records.known import known
 from gateway.regulation.codes import FeeCategory
-from gateway.tenancy.scope import Scope
+from gateway.tenancy.scope import AnyScope
 
 
 def rank(rows: FromClause) -> tuple[ColumnElement[Any], ...]:
@@ -28,8 +29,8 @@ def counted(
     rows: FromClause,
     first: ColumnElement[date],
     last: ColumnElement[date],
-    scope: Scope,
-    as_of: datetime | None,
+    scope: AnyScope,
+    as_of: Known[datetime] | None,
 ) -> ColumnElement[bool]:
     """Return whether a record is the one by which its user counts in the month `first`..`last`.
 

@@ -1,31 +1,35 @@
 """UserFilter: the regulation's query conditions (一、1), all combined by AND."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import date, datetime
 from enum import Enum
+from operator import attrgetter
 from typing import Any, Self
 
 from sqlalchemy import (
     ARRAY,
+    BigInteger,
     ColumnElement,
+    Date,
     FromClause,
     Integer,
+    Text,
     and_,
     any_,
-    bindparam,
     case,
     func,
     or_,
 )
 
 from gateway.errors import BadInput
+from gateway.recording import Given, decide, derive, param
 from gateway.records.counted import counted
 from gateway.records.known import calendar_day
 from gateway.records.movements import Movement, moved
 from gateway.regulation.codes import FeeCategory, ServiceStatus, UsageMode, UserType
 from gateway.regulation.months import Month
-from gateway.tenancy.scope import Scope
+from gateway.tenancy.scope import AnyScope
 
 
 class DateJoin(Enum):
@@ -48,7 +52,8 @@ class TextMatch:
 class UserFilter:
     """The conditions of contract.md's UserFilter; None means no condition.
 
-    `record_id` picks one record by its number within its vendor: what `node` asks.
+    `record_id` picks one record by its number within its vendor: what `node` asks. Of a filter that
+    is not known yet, `spread` makes one whose conditions are given values.
     """
 
     search: str | None = None
@@ -83,6 +88,11 @@ class UserFilter:
                 accepted="countedIn: a month, beside countedAs",
             )
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether every row passes."""
+        return all(getattr(self, name) is None for name in _CONDITIONS)
+
     def moved_in(self, movement: Movement) -> Month | None:
         """Return the month in which the user moves so, None for any."""
         month: Month | None = getattr(self, movement.condition)
@@ -94,6 +104,34 @@ class UserFilter:
         return replace(self, **condition)
 
 
+_CONDITIONS = tuple(one.name for one in fields(UserFilter) if one.name != "date_join")
+_MATCHES = tuple(one.name for one in fields(TextMatch))
+
+
+def spread(wanted: Any) -> UserFilter:
+    """Return a filter whose conditions can be looked at one by one, known or given as they are."""
+    if not isinstance(wanted, Given):
+        found: UserFilter = wanted
+        return found
+    there, date_join = decide(lambda one: (tuple(_there(one, _CONDITIONS)), one.date_join), wanted)
+    conditions: dict[str, Any] = {
+        name: derive(attrgetter(name), wanted) for name in there if name not in _TEXTS
+    }
+    for name in _TEXTS.intersection(there):
+        match = derive(attrgetter(name), wanted)
+        given = decide(lambda one: tuple(_there(one, _MATCHES)), match)
+        parts: dict[str, Any] = {part: derive(attrgetter(part), match) for part in given}
+        conditions[name] = TextMatch(**parts)
+    return UserFilter(date_join=date_join, **conditions)
+
+
+_TEXTS = frozenset({"user_id", "user_name"})
+
+
+def _there(one: object, names: Iterable[str]) -> Iterator[str]:
+    return (name for name in names if getattr(one, name) is not None)
+
+
 def ascii_lower(text: str) -> str:
     """Lower ASCII letters only, as PostgreSQL's lower() does under the "C" collation."""
     return "".join(c.lower() if c.isascii() else c for c in text)
@@ -102,17 +140,18 @@ def ascii_lower(text: str) -> str:
 def status_of(rows: FromClause, today: date) -> ColumnElement[int]:
     """Return the service status: as reported, or derived from the end date when read."""
     derived = case(
-        (rows.c.end_date < today, int(ServiceStatus.EXPIRED)), else_=int(ServiceStatus.ACTIVE)
+        (rows.c.end_date < param(today, Date), int(ServiceStatus.EXPIRED)),
+        else_=int(ServiceStatus.ACTIVE),
     )
     return func.coalesce(rows.c.service_status, derived, type_=Integer)
 
 
 def conditions(
-    wanted: UserFilter, rows: FromClause, scope: Scope, today: date, as_of: datetime | None
+    wanted: UserFilter, rows: FromClause, scope: AnyScope, today: date, as_of: datetime | None
 ) -> Iterator[ColumnElement[bool]]:
     """Yield the conditions on `rows`, which has the columns of `service_records`."""
-    if wanted.search:
-        term = ascii_lower(wanted.search)
+    if wanted.search is not None and decide(bool, wanted.search):
+        term = _lowered(wanted.search)
         yield or_(
             func.starts_with(func.lower(rows.c.user_id), term),
             func.strpos(func.lower(rows.c.user_name), term) > 0,
@@ -130,33 +169,37 @@ def conditions(
         yield _one_of(status_of(rows, today), wanted.service_statuses)
     if wanted.products is not None:
         held = scope.narrow(products=wanted.products, argument="filter.")
-        yield _one_of(rows.c.product_id, held.products)
+        yield _one_of(rows.c.product_id, held.ids("product_id"))
     yield from _dates(wanted, rows)
     yield from _months(wanted, rows, scope, as_of)
     if wanted.record_id is not None:
-        yield rows.c.record_id == wanted.record_id
+        yield rows.c.record_id == param(wanted.record_id, BigInteger)
 
 
 def _months(
-    wanted: UserFilter, rows: FromClause, scope: Scope, as_of: datetime | None
+    wanted: UserFilter, rows: FromClause, scope: AnyScope, as_of: datetime | None
 ) -> Iterator[ColumnElement[bool]]:
     if wanted.counted_in is not None:
         yield counted(rows, *_days(wanted.counted_in), scope, as_of)
     if wanted.counted_as is not None:
-        yield rows.c.fee_category == wanted.counted_as
+        yield rows.c.fee_category == param(derive(int, wanted.counted_as), Integer)
     for movement in Movement:
         if (month := wanted.moved_in(movement)) is not None:
             yield moved(movement, rows, *_days(month), scope, as_of)
 
 
 def _days(month: Month) -> tuple[ColumnElement[date], ColumnElement[date]]:
-    return calendar_day(month.first), calendar_day(month.last)
+    first, last = (derive(attrgetter(name), month) for name in ("first", "last"))
+    return calendar_day(first), calendar_day(last)
 
 
 def _one_of(column: ColumnElement[Any], numbers: Iterable[int]) -> ColumnElement[bool]:
     """Compare with a list in one parameter: the statement is the same for any number of values."""
-    values = [int(number) for number in numbers]
-    return column == any_(bindparam(None, values, ARRAY(Integer), unique=True))
+    return column == any_(param(derive(_whole, numbers), ARRAY(Integer)))
+
+
+def _whole(numbers: Iterable[int]) -> list[int]:
+    return [int(number) for number in numbers]
 
 
 def _text(match: TextMatch | None, column: ColumnElement[str]) -> Iterator[ColumnElement[bool]]:
@@ -164,11 +207,15 @@ def _text(match: TextMatch | None, column: ColumnElement[str]) -> Iterator[Colum
         return
     lowered = func.lower(column)
     if match.equals is not None:
-        yield lowered == ascii_lower(match.equals)
+        yield lowered == _lowered(match.equals)
     if match.starts_with is not None:
-        yield func.starts_with(lowered, ascii_lower(match.starts_with))
+        yield func.starts_with(lowered, _lowered(match.starts_with))
     if match.contains is not None:
-        yield func.strpos(lowered, ascii_lower(match.contains)) > 0
+        yield func.strpos(lowered, _lowered(match.contains)) > 0
+
+
+def _lowered(text: str) -> ColumnElement[str]:
+    return param(derive(ascii_lower, text), Text)
 
 
 def _dates(wanted: UserFilter, rows: FromClause) -> Iterator[ColumnElement[bool]]:

@@ -4,12 +4,14 @@ Pages therefore neither repeat nor skip a row while data changes.
 """
 
 import base64
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from enum import Enum
+from functools import partial
 from itertools import product
+from operator import itemgetter
 from typing import Any, Final
 
 import orjson
@@ -21,7 +23,6 @@ from sqlalchemy import (
     Numeric,
     Text,
     and_,
-    bindparam,
     cast,
     func,
     or_,
@@ -30,7 +31,8 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeEngine
 
 from gateway.errors import BadInput, NotFound
-from gateway.tenancy.scope import Scope
+from gateway.recording import decide, derive, param
+from gateway.tenancy.scope import AnyScope, Scope
 
 MAX_PAGE: Final = 1000
 MAX_BRANCHES: Final = 32
@@ -86,16 +88,25 @@ class Page:
         return self.last is not None
 
     @property
+    def limit(self) -> ColumnElement[int]:
+        """How many rows to ask for: one more than the page has, to see whether the list goes on."""
+        return param(derive(_and_one, self.size), Integer)
+
+    @property
     def size(self) -> int:
         """Rows on the page, 50 unless asked otherwise; BadInput for sizes out of range."""
-        if self.first is not None and self.last is not None:
+        size: int = derive(self._size, self.first, self.last)
+        return size
+
+    def _size(self, first: int | None, last: int | None) -> int:
+        if first is not None and last is not None:
             raise BadInput(
                 "first and last exclude each other",
                 "first与last不能同时使用",
                 argument=f"{self.within}last",
                 accepted="either first or last",
             )
-        name, size = ("last", self.last) if self.backward else ("first", self.first)
+        name, size = ("first", first) if last is None else ("last", last)
         if size is None:
             return 50
         if not 0 <= size <= MAX_PAGE:
@@ -106,6 +117,10 @@ class Page:
                 accepted=f"0 to {MAX_PAGE}",
             )
         return size
+
+
+def _and_one(size: int) -> int:
+    return size + 1
 
 
 def encode(order: Sequence[str], values: Sequence[Any]) -> str:
@@ -122,17 +137,20 @@ class Bound:
 
 
 def bounds(
-    keys: Sequence[Key], page: Page, scope: Scope, vendor_at: int | None = None
+    keys: Sequence[Key], page: Page, scope: AnyScope, vendor_at: int | None = None
 ) -> list[Bound]:
     """Read the page's cursors.
 
     `vendor_at` is the place of the key that is a vendor's number, which cursors carry as its code.
     """
-    return [
-        Bound(_decode(keys, cursor, f"{page.within}{name}", scope, vendor_at), forward)
-        for name, cursor, forward in (("after", page.after, True), ("before", page.before, False))
-        if cursor is not None
-    ]
+    form = [(key.name, key.direction, key.type) for key in keys]
+    found = []
+    for name, cursor, forward in (("after", page.after, True), ("before", page.before, False)):
+        if cursor is not None:
+            read = partial(_decode, form, f"{page.within}{name}", vendor_at)
+            values = scope.read(read, cursor)
+            found.append(Bound([derive(itemgetter(i), values) for i in range(len(keys))], forward))
+    return found
 
 
 def beyond(keys: Sequence[Key], places: Sequence[Bound]) -> list[ColumnElement[bool]]:
@@ -157,22 +175,40 @@ def branches(
             break
         leading.append(key)
     rest = keys[len(leading) :]
+    sides = [
+        [_sides(key, value) for key, value in zip(leading, one.values, strict=False)]
+        for one in places
+    ]
     for picked in product(*(key.choices for key in leading)):
-        inside = [_inside(leading, picked, rest, one) for one in places]
+        inside = [
+            _inside(leading, picked, rest, one, side)
+            for one, side in zip(places, sides, strict=True)
+        ]
         if not any(conditions is None for conditions in inside):
             given = [choice.condition for choice in picked]
             yield [*given, *(one for some in inside for one in some or ())], rest
 
 
 def _inside(
-    leading: Sequence[Key], picked: Sequence[Choice], rest: Sequence[Key], bound: Bound
+    leading: Sequence[Key],
+    picked: Sequence[Choice],
+    rest: Sequence[Key],
+    bound: Bound,
+    sides: Sequence[Mapping[Any, int]],
 ) -> list[ColumnElement[bool]] | None:
     """Return what the bound asks of a part's rows; None where it leaves none of them."""
-    for key, choice, value in zip(leading, picked, bound.values, strict=False):
-        if choice.value != value:
+    for key, choice, side in zip(leading, picked, sides, strict=True):
+        if side[choice.value] != 0:
             upward = (key.direction is Direction.ASC) is bound.forward
-            return [] if (choice.value > value) is upward else None
+            return [] if (side[choice.value] > 0) is upward else None
     return [_past(rest, bound.values[len(leading) :], forward=bound.forward)]
+
+
+def _sides(key: Key, value: Any) -> Mapping[Any, int]:
+    """Return on which side of a value each choice lies: -1 before, 0 the same, 1 behind."""
+    choices = [choice.value for choice in key.choices]
+    sides = decide(lambda here: tuple((one > here) - (one < here) for one in choices), value)
+    return dict(zip(choices, sides, strict=True))
 
 
 def _past(keys: Sequence[Key], values: Sequence[Any], *, forward: bool) -> ColumnElement[bool]:
@@ -200,17 +236,21 @@ def _bound(key: Key, value: Any) -> ColumnElement[Any]:
     asyncpg would send the first and last dates of the calendar as PostgreSQL's infinities.
     """
     if key.type in {Date, Numeric}:
-        return cast(bindparam(None, value, Text(), unique=True), key.type)
-    return bindparam(None, value, key.type(), unique=True)
+        return cast(param(value, Text), key.type)
+    return param(value, key.type)
+
+
+Form = tuple[str, Direction, type[TypeEngine[Any]]]
+"""A key's name, direction and type: all that a cursor is read by."""
 
 
 def _decode(
-    keys: Sequence[Key], cursor: str, name: str, scope: Scope, vendor_at: int | None
+    keys: Sequence[Form], name: str, vendor_at: int | None, scope: Scope, cursor: str
 ) -> list[Any]:
     try:
         padded = cursor.encode() + b"=" * (-len(cursor) % 4)
         order, values = orjson.loads(base64.b64decode(padded, b"-_", validate=True))
-        if order != [f"{key.name} {key.direction.value}" for key in keys]:
+        if order != [f"{key} {direction.value}" for key, direction, _ in keys]:
             raise BadInput(
                 f"{name}: the cursor belongs to another order",
                 f"{name}：该游标属于另一种排序",
@@ -221,21 +261,21 @@ def _decode(
             raise _bad(name)
         if vendor_at is not None:
             values[vendor_at] = scope.vendor_number(values[vendor_at])
-        return [_read(key, value, name) for key, value in zip(keys, values, strict=True)]
+        return [_read(kind, value, name) for (_, _, kind), value in zip(keys, values, strict=True)]
     except (NotFound, UnicodeError, ValueError, TypeError, InvalidOperation) as error:
         raise _bad(name) from error
 
 
-def _read(key: Key, value: Any, name: str) -> Any:
-    if key.type is Date:
+def _read(kind: type[TypeEngine[Any]], value: Any, name: str) -> Any:
+    if kind is Date:
         return value if value == "infinity" else date.fromisoformat(value).isoformat()
-    if key.type in _WHOLE:
-        if type(value) is int and abs(value) < _WHOLE[key.type]:
+    if kind in _WHOLE:
+        if type(value) is int and abs(value) < _WHOLE[kind]:
             return value
     elif (
         isinstance(value, str)
         and "\0" not in value
-        and (key.type is Text or Decimal(value).is_finite())
+        and (kind is Text or Decimal(value).is_finite())
     ):
         return value
     raise _bad(name)

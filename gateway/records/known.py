@@ -6,30 +6,36 @@ from sqlalchemy import (
     CTE,
     ColumnElement,
     Date,
+    DateTime,
     FromClause,
     Text,
     cast,
     func,
-    literal,
     literal_column,
     select,
     true,
     union_all,
 )
 
+from gateway.recording import Known, derive, param
 from gateway.records.models import COLUMNS, ImportBatch, ServiceRecord, ServiceRecordVersion
-from gateway.tenancy.scope import Scope
+from gateway.tenancy.scope import AnyScope
 
 OPEN_END = literal_column("'infinity'::date", Date)
 """How an open end is stored: later than every date."""
 
 
-def calendar_day(day: date) -> ColumnElement[date]:
+def calendar_day(day: Known[date]) -> ColumnElement[date]:
     """Return a date as a parameter.
 
     It goes as text: asyncpg would send the calendar's first and last dates as infinities.
     """
-    return cast(literal(day.isoformat(), Text), Date)
+    return cast(param(derive(date.isoformat, day), Text), Date)
+
+
+def instant(at: Known[datetime]) -> ColumnElement[datetime]:
+    """Return an instant as a parameter."""
+    return param(at, DateTime(timezone=True))
 
 
 CURRENT = ServiceRecord.table()
@@ -37,18 +43,18 @@ VERSIONS = ServiceRecordVersion.table()
 BATCHES = ImportBatch.table()
 
 
-def horizon(scope: Scope, as_of: datetime) -> CTE:
+def horizon(scope: AnyScope, as_of: Known[datetime]) -> CTE:
     """Return the last batch that each vendor had had recorded at an instant, where there is one."""
     return (
         select(BATCHES.c.vendor_id, func.max(BATCHES.c.batch_no).label("batch_no"))
-        .where(scope.covers(BATCHES), BATCHES.c.recorded_at <= as_of)
+        .where(scope.covers(BATCHES), BATCHES.c.recorded_at <= instant(as_of))
         .group_by(BATCHES.c.vendor_id)
         .cte()
     )
 
 
 def known(
-    scope: Scope, as_of: datetime | None = None, name: str = "r"
+    scope: AnyScope, as_of: Known[datetime] | None = None, name: str = "r"
 ) -> tuple[FromClause, ColumnElement[bool]]:
     """Return the rows known at an instant (default now), and the condition to select them by.
 

@@ -15,10 +15,11 @@ from sqlalchemy import (
     tuple_,
 )
 
+from gateway.recording import Known
 from gateway.records.counted import enclosing, same_user
 from gateway.records.known import known
 from gateway.regulation.codes import ServiceStatus
-from gateway.tenancy.scope import Scope
+from gateway.tenancy.scope import AnyScope
 
 _ONE_DAY = literal_column("1", Integer)
 
@@ -47,8 +48,8 @@ def moved(
     rows: FromClause,
     first: ColumnElement[date],
     last: ColumnElement[date],
-    scope: Scope,
-    as_of: datetime | None,
+    scope: AnyScope,
+    as_of: Known[datetime] | None,
 ) -> ColumnElement[bool]:
     """Return whether a record is the one by which its user moves in the month `first`..`last`.
 
@@ -79,8 +80,8 @@ def _begins(
     rows: FromClause,
     first: ColumnElement[date],
     last: ColumnElement[date],
-    scope: Scope,
-    as_of: datetime | None,
+    scope: AnyScope,
+    as_of: Known[datetime] | None,
 ) -> ColumnElement[bool]:
     """Return whether a record starts in the month, after a day without service."""
     other, reachable = known(scope, as_of, "before")
@@ -98,8 +99,8 @@ def _ends(
     rows: FromClause,
     first: ColumnElement[date],
     last: ColumnElement[date],
-    scope: Scope,
-    as_of: datetime | None,
+    scope: AnyScope,
+    as_of: Known[datetime] | None,
 ) -> ColumnElement[bool]:
     """Return whether a record ends in the month, before a day without service."""
     other, reachable = known(scope, as_of, "after")

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, FromClause, Select, select, true, union_al
 from gateway.records.keyset import Bound, Key, branches, ordering
 from gateway.records.models import COLUMNS
 from gateway.records.searches import MOST, Search, few
-from gateway.tenancy.scope import Scope
+from gateway.tenancy.scope import AnyScope
 
 Conditions = Callable[[FromClause], Sequence[ColumnElement[bool]]]
 """What makes a list, written for any rows that have the columns of service records."""
@@ -22,7 +22,7 @@ class Parts:
     `rows`, sorted by `keys`, are current records wherever something is searched for.
     """
 
-    scope: Scope
+    scope: AnyScope
     rows: FromClause
     reachable: ColumnElement[bool]
     conditions: Conditions
@@ -30,7 +30,7 @@ class Parts:
     keys: Sequence[Key]
     places: Sequence[Bound]
     backward: bool
-    size: int
+    size: ColumnElement[int]
 
     def gathered(self) -> FromClause:
         """Return rows of the list among which the wanted ones are.

@@ -8,6 +8,7 @@ more, a walk along the sort order meets the first page's rows soon.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from typing import Final
 
@@ -20,16 +21,16 @@ from sqlalchemy import (
     Integer,
     Text,
     and_,
-    bindparam,
     column,
     func,
     literal,
     select,
 )
 
+from gateway.recording import decide, derive, param
 from gateway.records.filters import TextMatch, UserFilter, ascii_lower
 from gateway.records.known import CURRENT
-from gateway.tenancy.scope import Scope
+from gateway.tenancy.scope import AnyScope
 
 MOST: Final = 4000
 """Found records up to which they are sorted themselves; for more, the order is walked."""
@@ -55,24 +56,24 @@ class Search:
     @property
     def is_short(self) -> bool:
         """Whether the text is likely to be found often."""
-        return len(self.text) < _SHORT
+        return decide(_is_short, self.text)
 
     def condition(self, rows: FromClause) -> ColumnElement[bool]:
         """Return whether a row is found."""
         user_id = func.lower(rows.c.user_id)
         if not self.in_name:
-            return func.starts_with(user_id, self.text)
-        found = func.strpos(func.lower(rows.c.user_name), self.text) > 0
+            return func.starts_with(user_id, param(self.text, Text))
+        found = func.strpos(func.lower(rows.c.user_name), param(self.text, Text)) > 0
         if self.besides is None:
             return found
-        return and_(found, ~func.starts_with(user_id, self.besides))
+        return and_(found, ~func.starts_with(user_id, param(self.besides, Text)))
 
-    def records(self, scope: Scope, *, most: int | None) -> CTE:
+    def records(self, scope: AnyScope, *, most: int | None) -> CTE:
         """Return the found current records; of more than `most`, one more than that."""
-        text, nothing = literal(self.text, Text), literal(None, Text)
-        last = text if self.whole else literal(self.text + _LAST, Text)
+        text, nothing = param(self.text, Text), literal(None, Text)
+        last = text if self.whole else param(derive(_end, self.text), Text)
         found = func.gateway_find(
-            bindparam(None, scope.ids("vendor_id"), ARRAY(Integer), unique=True),
+            param(scope.ids("vendor_id"), ARRAY(Integer)),
             *((nothing, nothing, text) if self.in_name else (text, last, nothing)),
             literal(None if most is None else most + 1, BigInteger),
         ).table_valued(*(column(one.name, one.type) for one in CURRENT.c))
@@ -84,15 +85,10 @@ class Search:
         IDs sort by code point, capitals first, so that each way to write the first letters in
         capitals and small letters is a range of its own.
         """
-        head = _head(self.text)
-        rest = self.text[len(head) :]
-        for written in product(*(sorted({c.upper(), c}) if c.isascii() else (c,) for c in head)):
-            begin = "".join(written)
-            upper = "".join(c.upper() if c.isascii() else c for c in rest)
-            yield and_(
-                rows.c.user_id >= literal(begin + upper, Text),
-                rows.c.user_id <= literal(begin + rest + ("" if self.whole else _LAST), Text),
-            )
+        ranges = derive(_whole_ranges if self.whole else _ranges, self.text)
+        for i in range(decide(len, ranges)):
+            first, last = (derive(partial(_at, i, end), ranges) for end in (0, 1))
+            yield and_(rows.c.user_id >= param(first, Text), rows.c.user_id <= param(last, Text))
 
 
 def searches(wanted: UserFilter) -> Sequence[Search]:
@@ -101,22 +97,51 @@ def searches(wanted: UserFilter) -> Sequence[Search]:
     Of several conditions on texts, the one with the longest text is likely the narrowest.
     """
     asked: list[tuple[Search, ...]] = []
-    if wanted.search:
-        text = ascii_lower(wanted.search)
+    if wanted.search is not None and decide(bool, wanted.search):
+        text = derive(ascii_lower, wanted.search)
         asked.append((Search(text, in_name=False), Search(text, in_name=True, besides=text)))
     for match, in_name in ((wanted.user_id, False), (wanted.user_name, True)):
         asked += [(one,) for one in _of(match, in_name=in_name)]
-    return max(asked, key=lambda some: len(some[0].text), default=())
+    return asked[decide(_longest, *(some[0].text for some in asked))] if asked else ()
+
+
+def _longest(*texts: str) -> int:
+    return max(range(len(texts)), key=lambda i: len(texts[i]))
 
 
 def _of(match: TextMatch | None, *, in_name: bool) -> Iterator[Search]:
     if match is None:
         return
-    if match.equals:
-        yield Search(ascii_lower(match.equals), in_name, whole=not in_name)
+    if match.equals is not None and decide(bool, match.equals):
+        yield Search(derive(ascii_lower, match.equals), in_name, whole=not in_name)
     for text in (match.starts_with, match.contains if in_name else None):
-        if text:
-            yield Search(ascii_lower(text), in_name)
+        if text is not None and decide(bool, text):
+            yield Search(derive(ascii_lower, text), in_name)
+
+
+def _is_short(text: str) -> bool:
+    return len(text) < _SHORT
+
+
+def _end(text: str) -> str:
+    """Return what no text that begins so comes after."""
+    return text + _LAST
+
+
+def _at(i: int, end: int, ranges: Sequence[tuple[str, str]]) -> str:
+    return ranges[i][end]
+
+
+def _ranges(text: str, last: str = _LAST) -> list[tuple[str, str]]:
+    head = _head(text)
+    rest = text[len(head) :]
+    upper = "".join(c.upper() if c.isascii() else c for c in rest)
+    begins = product(*(sorted({c.upper(), c}) if c.isascii() else (c,) for c in head))
+    return [(begin + upper, begin + rest + last) for begin in map("".join, begins)]
+
+
+def _whole_ranges(text: str) -> list[tuple[str, str]]:
+    return _ranges(text, "")
 
 
 def _head(text: str) -> str:

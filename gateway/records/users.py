@@ -1,6 +1,6 @@
 """The user list as one SQL statement: filtered, sorted, paged, nested parts and all, in JSON."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import reduce
@@ -20,21 +20,22 @@ from sqlalchemy import (
     null,
     select,
 )
-from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from gateway.catalogue.licensors import licensor_text
 from gateway.catalogue.models import Product, Vendor
+from gateway.recording import derive, param
 from gateway.records.counted import counted
 from gateway.records.filters import UserFilter, conditions, status_of
-from gateway.records.keyset import Page, beyond, bounds, ordering, place
-from gateway.records.known import BATCHES, CURRENT, OPEN_END, VERSIONS, known
+from gateway.records.keyset import Key, Page, beyond, bounds, ordering, place
+from gateway.records.known import BATCHES, CURRENT, OPEN_END, VERSIONS, instant, known
 from gateway.records.models import COLUMNS
 from gateway.records.movements import Movement, moved
 from gateway.records.order import BY_USER_ID, UserOrder, name_of, user_keys
 from gateway.records.parts import Parts
+from gateway.records.rows import Rows, json_array
 from gateway.records.searches import Search, searches
 from gateway.regulation.codes import FeeCategory
-from gateway.tenancy.scope import Scope
+from gateway.tenancy.scope import AnyScope
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ class Fields:
 class UserList:
     """Which users, in which order. `today` decides derived statuses."""
 
-    scope: Scope
+    scope: AnyScope
     today: date
     filter: UserFilter = field(default_factory=UserFilter)
     order: Sequence[UserOrder] = BY_USER_ID
@@ -79,10 +80,11 @@ class CountedBy:
         month = (rows, self.first, self.last, users.scope, users.as_of)
         yield counted(*month) if self.movement is None else moved(self.movement, *month)
         if self.category is not None:
-            yield rows.c.fee_category == self.category
+            yield rows.c.fee_category == param(derive(int, self.category), Integer)
 
 
-_VENDOR = Vendor.table()
+VENDOR = Vendor.table().alias("vendor")
+"""The vendor of a list's rows."""
 _PRODUCT = Product.table()
 
 
@@ -106,14 +108,8 @@ def _searches(users: UserList, figure: CountedBy | None) -> Sequence[Search]:
     return searches(users.filter) if users.as_of is None and figure is None else ()
 
 
-def page(
-    users: UserList, wanted: Fields, paging: Page, *, total: bool, figure: CountedBy | None = None
-) -> ScalarSelect[Any]:
-    """Return one page as JSON: `{"total": n or null, "rows": [{"place": [...], ...}, ...]}`.
-
-    One row more than the page's size is given where there is one, so that the caller sees whether
-    the list goes on. Rows stand in list order, also on a page that is counted from its end.
-    """
+def rows_of(users: UserList, paging: Page, figure: CountedBy | None = None) -> Rows:
+    """Return the rows of one page."""
     found = _found(users, paging, figure)
     keys = user_keys(users.order, found, _PRODUCT.c.name, users.today)
     vendor_at = len(keys) - 2
@@ -125,30 +121,38 @@ def page(
             *beyond(keys, bounds(keys, paging, users.scope, vendor_at)),
         )
         .order_by(*ordering(keys, backward=paging.backward))
-        .limit(paging.size + 1)
+        .limit(paging.limit)
         .correlate(*_outer(figure))
         .subquery("page")
     )
-    shown = user_keys(users.order, inner, inner.c.product_name, users.today)
-    vendor = _VENDOR.alias("vendor")
+
+    def shown(row: FromClause) -> list[Key]:
+        return user_keys(users.order, row, row.c.product_name, users.today)
+
+    def values(row: FromClause) -> dict[str, ColumnElement[Any]]:
+        return {
+            **_values(users, row, VENDOR),
+            "place": place(shown(row), vendor_at, VENDOR.c.code),
+        }
+
+    return Rows(inner, paging, shown, values, VENDOR, _outer(figure))
+
+
+def page(
+    users: UserList, wanted: Fields, paging: Page, *, total: bool, figure: CountedBy | None = None
+) -> ScalarSelect[Any]:
+    """Return one page as JSON: `{"total": n or null, "rows": [{"place": [...], ...}, ...]}`.
+
+    One row more than the page's size is given where there is one, so that the caller sees whether
+    the list goes on. Rows stand in list order, also on a page that is counted from its end.
+    """
+    rows = rows_of(users, paging, figure)
+    row = rows.page
     document = func.json_build_object(
-        "place",
-        place(shown, vendor_at, vendor.c.code),
-        *_document(users, wanted, inner, vendor),
+        "place", rows.values(row)["place"], *_document(users, wanted, row, VENDOR)
     )
-    listed = (
-        select(
-            func.coalesce(
-                func.json_agg(aggregate_order_by(document, *ordering(shown))),
-                func.json_build_array(),
-            )
-        )
-        .select_from(inner, vendor)
-        .where(vendor.c.vendor_id == inner.c.vendor_id)
-        .correlate(*_outer(figure))
-        .scalar_subquery()
-    )
-    number = _total(users, figure) if total else null()
+    listed = rows.select(row, json_array(document, *ordering(rows.keys(row)))).scalar_subquery()
+    number = total_of(users, figure) if total else null()
     return (
         select(func.json_build_object("total", number, "rows", listed))
         .correlate(*_outer(figure))
@@ -180,13 +184,13 @@ def _found(users: UserList, paging: Page, figure: CountedBy | None) -> FromClaus
         keys,
         bounds(keys, paging, users.scope, len(keys) - 2),
         paging.backward,
-        paging.size + 1,
+        paging.limit,
     ).gathered()
 
 
-def _total(users: UserList, figure: CountedBy | None) -> ColumnElement[int]:
+def total_of(users: UserList, figure: CountedBy | None = None) -> ColumnElement[int]:
     """Return the list's length. Unfiltered, a figure's list is as long as its count says."""
-    if figure is not None and figure.count is not None and users.filter == UserFilter():
+    if figure is not None and figure.count is not None and users.filter.is_empty:
         return figure.count
     number = select(func.count())
     asked = _searches(users, figure)
@@ -206,9 +210,9 @@ def _outer(figure: CountedBy | None) -> tuple[FromClause, ...]:
     return () if figure is None else (figure.vendor_id.table,)
 
 
-def _document(users: UserList, wanted: Fields, row: FromClause, vendor: FromClause) -> list[Any]:
-    """Return the alternating names and values of a user's JSON object."""
-    values: dict[str, Any] = {
+def _values(users: UserList, row: FromClause, vendor: FromClause) -> dict[str, ColumnElement[Any]]:
+    """Return what can be said of a user, by name."""
+    return {
         "record_id": row.c.record_id,
         "vendor_code": vendor.c.code,
         "vendor_name": vendor.c.name,
@@ -228,22 +232,61 @@ def _document(users: UserList, wanted: Fields, row: FromClause, vendor: FromClau
         "licensor_code": licensor_text(row, "code"),
         "licensor_name": licensor_text(row, "name"),
     }
+
+
+def _document(users: UserList, wanted: Fields, row: FromClause, vendor: FromClause) -> list[Any]:
+    """Return the alternating names and values of a user's JSON object."""
+    values = _values(users, row, vendor)
     found: list[Any] = []
     for name in sorted(wanted.scalars):
         found += [name, values[name]]
     nested: list[Any] = []
     for key, fields in wanted.other_services.items():
-        nested += [f"other_services:{key}", _others(users, fields, row, vendor)]
+        others = others_of(users, row, vendor)
+        other = func.json_build_object(*_document(others.users, fields, others.rows, vendor))
+        nested += [f"other_services:{key}", others.select(json_array(other, *others.order))]
     for key in wanted.history:
-        nested += [f"history:{key}", _history(users, row)]
+        versions = history_of(users, row)
+        version = func.json_build_object(
+            *(part for pair in versions.values.items() for part in pair)
+        )
+        nested += [f"history:{key}", versions.select(json_array(version, *versions.order))]
     # in an object of their own: a function of PostgreSQL's takes a hundred arguments at the most
     return [*found, "nested", func.json_build_object(*nested)] if nested else found
 
 
-def _others(
-    users: UserList, wanted: Fields, row: FromClause, vendor: FromClause
-) -> ScalarSelect[Any]:
-    """Return the same user's other records, oldest first."""
+@dataclass(frozen=True, slots=True)
+class Others:
+    """The same user's other records, oldest first."""
+
+    users: UserList
+    rows: FromClause
+    row: FromClause
+    vendor: FromClause
+
+    @property
+    def order(self) -> Sequence[ColumnElement[Any]]:
+        """The list's order."""
+        return self.rows.c.start_date, self.rows.c.record_id
+
+    @property
+    def values(self) -> dict[str, ColumnElement[Any]]:
+        """What can be said of each, by name."""
+        return _values(self.users, self.rows, self.vendor)
+
+    def select(self, aggregate: ColumnElement[Any]) -> ScalarSelect[Any]:
+        """Return an aggregate over them, for the row that they belong to."""
+        return (
+            select(aggregate)
+            .select_from(self.rows)
+            .where(self.vendor.c.vendor_id == self.rows.c.vendor_id)
+            .correlate(self.row, self.vendor)
+            .scalar_subquery()
+        )
+
+
+def others_of(users: UserList, row: FromClause, vendor: FromClause) -> Others:
+    """Return the other records of a row's user."""
     plain = UserList(users.scope, users.today, as_of=users.as_of)
     rows, where = _base(plain, "o")
     products = _PRODUCT.alias("o_product")
@@ -260,15 +303,7 @@ def _others(
         .correlate(row)
         .subquery("others")
     )
-    document = func.json_build_object(*_document(plain, wanted, inner, vendor))
-    ordered = aggregate_order_by(document, inner.c.start_date, inner.c.record_id)
-    return (
-        select(func.coalesce(func.json_agg(ordered), func.json_build_array()))
-        .select_from(inner)
-        .where(vendor.c.vendor_id == inner.c.vendor_id)
-        .correlate(row, vendor)
-        .scalar_subquery()
-    )
+    return Others(plain, inner, row, vendor)
 
 
 _VERSIONED = (
@@ -284,8 +319,21 @@ _VERSIONED = (
 )
 
 
-def _history(users: UserList, row: FromClause) -> ScalarSelect[Any]:
-    """Return all that was recorded of the row's record, oldest first; the last one is current."""
+@dataclass(frozen=True, slots=True)
+class History:
+    """All that was recorded of a row's record, oldest first; the last one is current."""
+
+    values: Mapping[str, ColumnElement[Any]]
+    order: Sequence[ColumnElement[Any]]
+    selected: Callable[[ColumnElement[Any]], ScalarSelect[Any]]
+
+    def select(self, aggregate: ColumnElement[Any]) -> ScalarSelect[Any]:
+        """Return an aggregate over the versions, for the row that they belong to."""
+        return self.selected(aggregate)
+
+
+def history_of(users: UserList, row: FromClause) -> History:
+    """Return the versions of a row's record."""
     parts: list[Select[*tuple[Any, ...]]] = []
     for table in (CURRENT, VERSIONS):
         closed_by = table.c.closed_by if table is VERSIONS else literal(None, Integer)
@@ -302,34 +350,39 @@ def _history(users: UserList, row: FromClause) -> ScalarSelect[Any]:
     opened, closed = BATCHES.alias("opened"), BATCHES.alias("closed")
     until: ColumnElement[Any] = closed.c.recorded_at
     if users.as_of is not None:
-        until = case((until <= users.as_of, until))
+        until = case((until <= instant(users.as_of), until))
     values: dict[str, Any] = {name: said.c[name] for name in _VERSIONED}
     values["end_date"] = func.nullif(said.c.end_date, OPEN_END)
     values |= {"recorded_from": opened.c.recorded_at, "recorded_to": until}
-    document = func.json_build_object(*(part for pair in values.items() for part in pair))
-    return (
-        select(func.json_agg(aggregate_order_by(document, said.c.batch_no)))
-        .select_from(
-            said.join(
-                opened,
-                and_(
-                    users.scope.covers(opened),
-                    opened.c.vendor_id == row.c.vendor_id,
-                    opened.c.batch_no == said.c.batch_no,
-                ),
-            ).outerjoin(
-                closed,
-                and_(
-                    users.scope.covers(closed),
-                    closed.c.vendor_id == row.c.vendor_id,
-                    closed.c.batch_no == said.c.closed_by,
-                ),
+
+    def selected(aggregate: ColumnElement[Any]) -> ScalarSelect[Any]:
+        return (
+            select(aggregate)
+            .select_from(
+                said.join(
+                    opened,
+                    and_(
+                        users.scope.covers(opened),
+                        opened.c.vendor_id == row.c.vendor_id,
+                        opened.c.batch_no == said.c.batch_no,
+                    ),
+                ).outerjoin(
+                    closed,
+                    and_(
+                        users.scope.covers(closed),
+                        closed.c.vendor_id == row.c.vendor_id,
+                        closed.c.batch_no == said.c.closed_by,
+                    ),
+                )
             )
+            .where(
+                *([opened.c.recorded_at <= instant(users.as_of)] if users.as_of is not None else [])
+            )
+            .correlate(row)
+            .scalar_subquery()
         )
-        .where(*([opened.c.recorded_at <= users.as_of] if users.as_of is not None else []))
-        .correlate(row)
-        .scalar_subquery()
-    )
+
+    return History(values, (said.c.batch_no,), selected)
 
 
 def whole(users: UserList) -> tuple[dict[str, ColumnElement[Any]], Select[*tuple[Any, ...]]]:

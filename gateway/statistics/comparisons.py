@@ -1,10 +1,13 @@
 """Monthly figures beside those of earlier months."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
+from datetime import date
+from functools import partial
 
 from sqlalchemy import FromClause, Integer, func, literal_column, select
 
+from gateway.recording import derive
 from gateway.records.known import calendar_day
 from gateway.regulation.months import Month
 from gateway.statistics.figures import SHOWN, StatList, figures
@@ -21,11 +24,8 @@ def compared(stats: StatList, distances: Collection[int]) -> FromClause:
     """
     if not distances:
         return figures(stats)
-    first = min(stats.months, default=Month(1, 1))
-    there_are = (first.year - 1) * 12 + first.number - 1
-    earlier = (first.plus(-i) for i in range(min(max(distances), there_are), 0, -1))
     # the grid is dense: so many rows before is so many months before
-    grid = figures(replace(stats, months=(*earlier, *stats.months)))
+    grid = figures(replace(stats, months=derive(partial(_longer, max(distances)), stats.months)))
     beside = select(
         *grid.c,
         *(
@@ -36,5 +36,20 @@ def compared(stats: StatList, distances: Collection[int]) -> FromClause:
             for name in COMPARED
         ),
     ).subquery("beside")
-    asked = beside.c.month >= calendar_day(first.first)
+    asked = beside.c.month >= calendar_day(derive(_first_day, stats.months))
     return select(*beside.c).where(asked).subquery("compared")
+
+
+def _longer(by: int, months: Sequence[Month]) -> tuple[Month, ...]:
+    """Return the months, and before them so many more as the calendar has."""
+    first = _first(months)
+    there_are = (first.year - 1) * 12 + first.number - 1
+    return *(first.plus(-i) for i in range(min(by, there_are), 0, -1)), *months
+
+
+def _first_day(months: Sequence[Month]) -> date:
+    return _first(months).first
+
+
+def _first(months: Sequence[Month]) -> Month:
+    return min(months, default=Month(1, 1))

@@ -1,9 +1,10 @@
 """Monthly figures as the regulation shows them (一、2), for a grid of vendors, products, months."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import Enum
+from functools import partial
 from typing import Any
 
 from sqlalchemy import (
@@ -29,13 +30,14 @@ from sqlalchemy.types import TypeEngine
 
 from gateway.catalogue.models import Price, Product, Vendor, VendorProduct
 from gateway.errors import BadInput
+from gateway.recording import derive, param
 from gateway.records.keyset import Direction, Key
 from gateway.records.known import known
 from gateway.regulation.codes import FeeCategory
 from gateway.regulation.months import WINDOW, Month
 from gateway.statistics.counting import FIGURES, deltas
 from gateway.statistics.models import MonthlyDelta
-from gateway.tenancy.scope import Scope
+from gateway.tenancy.scope import AnyScope
 
 MAX_MONTHS = 600
 SHOWN = (*FIGURES, "expired")
@@ -84,7 +86,7 @@ OLDEST_FIRST = (
 class StatList:
     """Which figures, in which order. Months run from the earliest to the latest, both included."""
 
-    scope: Scope
+    scope: AnyScope
     today: date
     months: tuple[Month, ...]
     order: Sequence[MonthlyStatOrder] = NEWEST_FIRST
@@ -136,8 +138,8 @@ def figures(stats: StatList) -> FromClause:
     held = VendorProduct.table().alias("held")
     days = (
         func.unnest(
-            _days(month.first for month in stats.months),
-            _days(month.last for month in stats.months),
+            _days("first", stats.months),
+            _days("last", stats.months),
         )
         .table_valued("month", "last_day", name="days")
         .render_derived()
@@ -205,9 +207,16 @@ def figures(stats: StatList) -> FromClause:
     ).subquery("stat")
 
 
-def _days(days: Iterable[date]) -> ColumnElement[Any]:
-    """Return dates as one parameter; as text, for asyncpg has its own idea of the last one."""
-    return cast(literal([day.isoformat() for day in days], ARRAY(Text)), ARRAY(Date))
+def _days(end: str, months: Sequence[Month]) -> ColumnElement[Any]:
+    """Return the months' first or last days as one parameter.
+
+    They go as text, for asyncpg has its own idea of the last date.
+    """
+    return cast(param(derive(partial(_texts, end), months), ARRAY(Text)), ARRAY(Date))
+
+
+def _texts(end: str, months: Sequence[Month]) -> list[str]:
+    return [getattr(month, end).isoformat() for month in months]
 
 
 def _changes(stats: StatList) -> FromClause:
@@ -222,7 +231,7 @@ def _changes(stats: StatList) -> FromClause:
     )
 
 
-def _price(row: FromClause, scope: Scope) -> ColumnElement[Any]:
+def _price(row: FromClause, scope: AnyScope) -> ColumnElement[Any]:
     """Return the price in force on the month's first day: the latest begun, unless it is over."""
     price = Price.table().alias("price")
     in_force = case(

@@ -17,13 +17,13 @@ from sqlalchemy import (
     null,
     select,
 )
-from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from gateway.catalogue.licensors import licensor_text
 from gateway.records.filters import UserFilter
-from gateway.records.keyset import Page, beyond, bounds, ordering, place
+from gateway.records.keyset import Key, Page, beyond, bounds, ordering, place
 from gateway.records.movements import Movement
 from gateway.records.order import UserOrder
+from gateway.records.rows import Rows, json_array
 from gateway.records.users import CountedBy, Fields, UserList
 from gateway.records.users import page as user_page
 from gateway.regulation.codes import FeeCategory
@@ -46,6 +46,57 @@ class DrillDown:
     order: Sequence[UserOrder] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """A page's figures, and all those of the list."""
+
+    stats: StatList
+    every: FromClause
+    rows: Rows
+
+    @property
+    def total(self) -> ScalarSelect[int]:
+        """How many rows the whole list has."""
+        return select(func.count()).select_from(self.every).scalar_subquery()
+
+
+def stats_of(
+    stats: StatList, paging: Page, distances: Collection[int] = (), *, summed: bool = False
+) -> Stats:
+    """Return a page's figures, each beside those so many months before.
+
+    `summed` says that more than the page is made of the list: then it is counted only once.
+    """
+    every = compared(stats, distances)
+    if summed:
+        every = select(*every.c).cte("listed")
+    keys = stat_keys(stats.order, every)
+    vendor_at = len(keys) - 1
+    inner = (
+        select(*every.c)
+        .where(*beyond(keys, bounds(keys, paging, stats.scope, vendor_at)))
+        .order_by(*ordering(keys, backward=paging.backward))
+        .limit(paging.limit)
+        .subquery("stats")
+    )
+
+    def shown(row: FromClause) -> list[Key]:
+        return stat_keys(stats.order, row)
+
+    def values(row: FromClause) -> dict[str, ColumnElement[Any]]:
+        names = ("vendor_code", "vendor_name", "product_name", "product_id", "month", *SHOWN)
+        return {
+            "place": place(shown(row), vendor_at, row.c.vendor_code),
+            **{name: row.c[name] for name in names},
+            "price": cast(row.c.price, Text),
+            "fee": cast(row.c.fee, Text),
+            "licensor_code": licensor_text(row, "code"),
+            "licensor_name": licensor_text(row, "name"),
+        }
+
+    return Stats(stats, every, Rows(inner, paging, shown, values))
+
+
 def stat_page(
     stats: StatList,
     drill_downs: Mapping[str, DrillDown],
@@ -62,44 +113,17 @@ def stat_page(
     arrays in that order, for PostgreSQL builds an object of at most fifty pairs. `distances` are
     how many months before each row its figures are compared with.
     """
-    every = compared(stats, distances)
-    if summed:  # counted once for the page and all the totals
-        every = select(*every.c).cte("listed")
-    keys = stat_keys(stats.order, every)
-    vendor_at = len(keys) - 1
-    inner = (
-        select(*every.c)
-        .where(*beyond(keys, bounds(keys, paging, stats.scope, vendor_at)))
-        .order_by(*ordering(keys, backward=paging.backward))
-        .limit(paging.size + 1)
-        .subquery("stats")
-    )
-    shown = stat_keys(stats.order, inner)
-    names = ("vendor_code", "vendor_name", "product_name", "product_id", "month")
+    found = stats_of(stats, paging, distances, summed=bool(summed))
+    rows, every = found.rows, found.every
+    inner = rows.page
     document = func.json_build_object(
-        "place",
-        place(shown, vendor_at, inner.c.vendor_code),
-        *(part for name in (*names, *SHOWN) for part in (name, inner.c[name])),
-        "price",
-        cast(inner.c.price, Text),
-        "fee",
-        cast(inner.c.fee, Text),
-        "licensor_code",
-        licensor_text(inner, "code"),
-        "licensor_name",
-        licensor_text(inner, "name"),
+        *(part for pair in rows.values(inner).items() for part in pair),
         *(part for distance in distances for part in _earlier(inner, distance)),
         "users",
         func.json_build_array(*(_users(stats, wanted, inner) for wanted in drill_downs.values())),
     )
-    listed = select(
-        func.coalesce(
-            func.json_agg(aggregate_order_by(document, *ordering(shown))), func.json_build_array()
-        )
-    ).select_from(inner)
-    number: Any = null()
-    if total:
-        number = select(func.count()).select_from(every).scalar_subquery()
+    listed = rows.select(inner, json_array(document, *ordering(rows.keys(inner))))
+    number: Any = found.total if total else null()
     return select(
         func.json_build_object(
             "total",
@@ -121,7 +145,8 @@ def _earlier(row: FromClause, distance: int) -> tuple[str, ColumnElement[Any]]:
     )
 
 
-def _users(stats: StatList, wanted: DrillDown, row: Any) -> ScalarSelect[Any]:
+def drilled(stats: StatList, wanted: DrillDown, row: Any) -> tuple[UserList, CountedBy]:
+    """Return the users behind a row's figure: the list, and the figure that it belongs to."""
     figure = CountedBy(
         row.c.vendor_id,
         row.c.product_id,
@@ -131,7 +156,11 @@ def _users(stats: StatList, wanted: DrillDown, row: Any) -> ScalarSelect[Any]:
         wanted.movement,
         _count(wanted, row),
     )
-    users = UserList(stats.scope, stats.today, wanted.filter, wanted.order, stats.as_of)
+    return UserList(stats.scope, stats.today, wanted.filter, wanted.order, stats.as_of), figure
+
+
+def _users(stats: StatList, wanted: DrillDown, row: Any) -> ScalarSelect[Any]:
+    users, figure = drilled(stats, wanted, row)
     return user_page(users, wanted.fields, wanted.paging, total=wanted.total, figure=figure)
 
 

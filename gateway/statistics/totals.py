@@ -1,6 +1,7 @@
 """Sums over monthly figures, by year, month, vendor or product."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
@@ -17,9 +18,9 @@ from sqlalchemy import (
     literal_column,
     select,
 )
-from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from gateway.catalogue.licensors import licensor_text
+from gateway.records.rows import json_array
 from gateway.statistics.figures import SHOWN
 
 _YEAR: ColumnElement[str] = literal_column("'year'")
@@ -34,11 +35,27 @@ class TotalKey(Enum):
     PRODUCT = "PRODUCT"
 
 
-def totals(stat: FromClause, by: Sequence[TotalKey]) -> ScalarSelect[Any]:
-    """Return the sums of the rows of `figures` as a JSON array, sorted by the keys in their order.
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Sums of figures, sorted by their keys in order; without keys one total."""
+
+    rows: FromClause
+    keys: Sequence[str]
+    values: Mapping[str, ColumnElement[Any]]
+
+    def select(
+        self, document: ColumnElement[Any], aggregate: Callable[..., ColumnElement[Any]]
+    ) -> ScalarSelect[Any]:
+        """Return the totals' documents, gathered in order by an aggregate of document and order."""
+        gathered = aggregate(document, *(self.rows.c[name] for name in self.keys))
+        return select(gathered).select_from(self.rows).scalar_subquery()
+
+
+def totals_of(stat: FromClause, by: Sequence[TotalKey]) -> Totals:
+    """Return the sums of the rows of `figures`.
 
     Each has its keys (`year` as the first day of the year), SHOWN, `fee` in yuan as text (null
-    without any price), `unpriced` rows and `last`, its latest month. Without keys: one total.
+    without any price), `unpriced` rows and `last`, its latest month.
     """
     parts: dict[TotalKey, dict[str, ColumnElement[Any]]] = {
         TotalKey.YEAR: {"year": _year(stat.c.month)},
@@ -63,13 +80,17 @@ def totals(stat: FromClause, by: Sequence[TotalKey]) -> ScalarSelect[Any]:
         .subquery("total")
     )
     names = (*keys, *SHOWN, "fee", "unpriced", "last")
-    values: dict[str, Any] = {name: total.c[name] for name in names}
+    values: dict[str, ColumnElement[Any]] = {name: total.c[name] for name in names}
     if "product_id" in keys:
         values |= {f"licensor_{name}": licensor_text(total, name) for name in ("code", "name")}
-    document: Any = func.json_build_object(*(part for pair in values.items() for part in pair))
-    if keys:
-        document = aggregate_order_by(document, *(total.c[name] for name in keys))
-    return select(func.coalesce(func.json_agg(document), func.json_build_array())).scalar_subquery()
+    return Totals(total, tuple(keys), values)
+
+
+def totals(stat: FromClause, by: Sequence[TotalKey]) -> ScalarSelect[Any]:
+    """Return the totals as a JSON array."""
+    found = totals_of(stat, by)
+    document = func.json_build_object(*(part for pair in found.values.items() for part in pair))
+    return found.select(document, json_array)
 
 
 def _year(month: ColumnElement[Any]) -> ColumnElement[Any]:

@@ -3,15 +3,16 @@
 Everything below the edge takes a scope, never a bare vendor number.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final, NoReturn, Self
+from typing import Any, Final, NoReturn, Self
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import ARRAY, ColumnElement, FromClause, Integer, and_, any_, bindparam
+from sqlalchemy import ARRAY, ColumnElement, FromClause, Integer, and_, any_
 
 from gateway.errors import NotFound, ScopeViolation
+from gateway.recording import Given, Known, decide, derive, param
 from gateway.tenancy.principal import Principal, Right
 
 AXES: Final = ("vendor_id", "product_id")
@@ -73,8 +74,7 @@ class Scope:
 
     def require(self, right: Right) -> None:
         """Raise NotFound unless the role has the right: what one may not do, is not there."""
-        if right not in self.rights:
-            raise NotFound.of("right", "权限", right.value)
+        _require(self.rights, right)
 
     def ids(self, axis: str) -> list[int]:
         """Return the numbers on one axis, sorted."""
@@ -82,7 +82,7 @@ class Scope:
 
     def covers(self, rows: FromClause) -> ColumnElement[bool]:
         """Return the predicate that keeps a vendor-owned table's rows within the scope."""
-        return and_(*(_within(rows.c[axis], self.ids(axis)) for axis in AXES if axis in rows.c))
+        return _covered(rows, self.ids)
 
     def narrow(
         self,
@@ -101,10 +101,108 @@ class Scope:
             _pick(self.products, products, "product", "信息产品", f"{argument}products"),
         )
 
+    def reaches(self, **picked: Sequence[str]) -> bool:
+        """Say whether `narrow` would find all that it is to pick."""
+        return _reaches(self, picked)
+
+    def read(self, function: Callable[..., Any], *values: Any) -> Any:
+        """Return what a function makes of the scope, and of other values."""
+        return function(self, *values)
+
     def vendor_number(self, code: str) -> int:
         """Return a vendor's number, or raise NotFound for one outside the scope."""
         (number,) = self.narrow(vendors=[code]).vendors
         return number
+
+
+class GivenScope:
+    """A scope that is not known yet (see `gateway.recording`), for builders of statements."""
+
+    __slots__ = ("_given", "_ids", "_products")
+
+    def __init__(self, given: Given[Scope]) -> None:
+        """Wrap a given scope."""
+        self._given = given
+        self._ids: dict[str, Given[list[int]]] = {}
+        self._products: Mapping[int, str] | None = None
+
+    @property
+    def products(self) -> Mapping[int, str]:
+        """The products, number -> name: part of what the statement is built by."""
+        if self._products is None:
+            self._products = MappingProxyType(dict(decide(_products, self._given)))
+        return self._products
+
+    @property
+    def rights(self) -> frozenset[Right]:
+        """The rights of the principal's role: part of what the statement is built by."""
+        return decide(_rights, self._given)
+
+    @property
+    def principal(self) -> Given[Principal]:
+        """Who asks."""
+        return derive(_principal, self._given)  # type: ignore[no-any-return]
+
+    def require(self, right: Right) -> None:
+        """Raise NotFound unless the role has the right: what one may not do, is not there."""
+        _require(self.rights, right)
+
+    def ids(self, axis: str) -> Given[list[int]]:
+        """Return the numbers on one axis, sorted."""
+        if axis not in self._ids:
+            self._ids[axis] = derive(lambda scope: scope.ids(axis), self._given)
+        return self._ids[axis]
+
+    def covers(self, rows: FromClause) -> ColumnElement[bool]:
+        """Return the predicate that keeps a vendor-owned table's rows within the scope."""
+        return _covered(rows, self.ids)
+
+    def narrow(
+        self,
+        *,
+        vendors: Known[Sequence[str] | None] = None,
+        products: Known[Sequence[str] | None] = None,
+        argument: str = "",
+    ) -> "GivenScope":
+        """Return the part of the scope that the codes and names pick; NotFound for any other."""
+        return GivenScope(
+            derive(
+                lambda scope, *picked: scope.narrow(
+                    vendors=picked[0], products=picked[1], argument=argument
+                ),
+                self._given,
+                vendors,
+                products,
+            )
+        )
+
+    def reaches(self, **picked: Known[Sequence[str]]) -> bool:
+        """Say whether `narrow` would find all that it is to pick."""
+        axes = tuple(picked)
+        return decide(
+            lambda scope, *values: _reaches(scope, dict(zip(axes, values, strict=True))),
+            self._given,
+            *picked.values(),
+        )
+
+    def read(self, function: Callable[..., Any], *values: Any) -> Any:
+        """Return what a function makes of the scope, and of other values."""
+        return derive(function, self._given, *values)
+
+
+AnyScope = Scope | GivenScope
+
+
+def _products(scope: Scope) -> tuple[tuple[int, str], ...]:
+    return tuple(scope.products.items())
+
+
+def _rights(scope: Scope) -> frozenset[Right]:
+    return scope.rights
+
+
+def _principal(scope: Scope) -> Principal:
+    return scope.principal
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,10 +235,36 @@ def genuine(scope: Scope) -> Scope:
     return scope
 
 
-def _within(column: ColumnElement[int], ids: list[int]) -> ColumnElement[bool]:
-    if len(ids) == 1:
-        return column == ids[0]
-    return column == any_(bindparam(None, ids, ARRAY(Integer), unique=True))
+def _reaches(scope: Scope, picked: Mapping[str, Any]) -> bool:
+    try:
+        scope.narrow(**picked)
+    except NotFound:
+        return False
+    return True
+
+
+def _require(rights: frozenset[Right], right: Right) -> None:
+    if right not in rights:
+        raise NotFound.of("right", "权限", right.value)
+
+
+def _covered(rows: FromClause, ids: Callable[[str], Known[list[int]]]) -> ColumnElement[bool]:
+    return and_(*(_within(rows.c[axis], ids(axis)) for axis in AXES if axis in rows.c))
+
+
+def _within(column: ColumnElement[int], ids: Known[list[int]]) -> ColumnElement[bool]:
+    if decide(_is_single, ids):
+        return column == param(derive(_only, ids), Integer)
+    return column == any_(param(ids, ARRAY(Integer)))
+
+
+def _is_single(ids: Sequence[int]) -> bool:
+    return len(ids) == 1
+
+
+def _only(ids: Sequence[int]) -> int:
+    (number,) = ids
+    return number
 
 
 def _pick(

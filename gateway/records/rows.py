@@ -1,0 +1,41 @@
+"""The rows of a page in a statement, not yet written in any form."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, FromClause, Select, func, select
+from sqlalchemy.dialects.postgresql import aggregate_order_by
+
+from gateway.records.keyset import Key, Page
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """A page, and one row more where the list goes on: written as the executor's JSON or another.
+
+    `keys` and `values` take the page or rows made of it; `values` are what can be said of a row by
+    name, its place in the order among them. The vendor belongs to each row, if there is one.
+    """
+
+    page: FromClause
+    paging: Page
+    keys: Callable[[FromClause], list[Key]]
+    values: Callable[[FromClause], Mapping[str, ColumnElement[Any]]]
+    vendor: FromClause | None = None
+    outer: Sequence[FromClause] = ()
+
+    def select(
+        self, row: FromClause, *columns: ColumnElement[Any], joined: bool = True
+    ) -> Select[*tuple[Any, ...]]:
+        """Select from the page, or rows made of it; the vendor only where `joined`."""
+        found = select(*columns).select_from(row)
+        if joined and self.vendor is not None:
+            found = found.select_from(self.vendor).where(self.vendor.c.vendor_id == row.c.vendor_id)
+        return found.correlate(*self.outer) if self.outer else found
+
+
+def json_array(document: ColumnElement[Any], *order: ColumnElement[Any]) -> ColumnElement[Any]:
+    """Return rows' documents as one JSON array."""
+    ordered = aggregate_order_by(document, *order) if order else document
+    return func.coalesce(func.json_agg(ordered), func.json_build_array())
