@@ -39,7 +39,7 @@ class Given(Generic[T]):
     __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = _refuse
     __add__ = __radd__ = __sub__ = __mul__ = __neg__ = __int__ = __index__ = _refuse
     __str__ = __repr__ = __format__ = __reduce__ = _refuse
-    __hash__ = None
+    __hash__ = None  # type: ignore[assignment]
 
 
 Known: TypeAlias = T | Given[T]
