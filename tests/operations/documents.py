@@ -72,8 +72,8 @@ def vary(
         filling.fill(call)
     variables = {name: value for name, value in filling.drawn.items() if value is not ABSENT}
     name = rng.choice(one.names)
-    if name is not None and len(one.names) == 1 and rng.random() < 0.5:
-        name = None
+    if rng.random() < (0.5 if len(one.names) == 1 else 0.05):
+        name = None  # of several operations the first
     if wrong and rng.random() < 0.1:
         name = rng.choice(("Nothing", "", None))
     return replace(one, operation_name=name, variables=variables, caller=caller)

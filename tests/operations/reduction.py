@@ -12,11 +12,11 @@ from graphql import (
     FieldNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
-    GraphQLError,
     GraphQLSchema,
     InlineFragmentNode,
     ObjectFieldNode,
     OperationDefinitionNode,
+    SelectionSetNode,
     VariableDefinitionNode,
     VariableNode,
     Visitor,
@@ -90,12 +90,16 @@ class _Used(Visitor):
         super().__init__()
         self.variables: set[str] = set()
         self.fragments: set[str] = set()
+        self.empty = False
 
     def enter_variable_definition(self, *_: object) -> Any:
         return False
 
     def enter_variable(self, node: VariableNode, *_: object) -> None:
         self.variables.add(node.name.value)
+
+    def enter_selection_set(self, node: SelectionSetNode, *_: object) -> None:
+        self.empty |= not node.selections
 
     def enter_fragment_spread(self, node: FragmentSpreadNode, *_: object) -> None:
         self.fragments.add(node.name.value)
@@ -115,11 +119,12 @@ class _Sweeper(Visitor):
 
 def _cleaned(document: DocumentNode) -> DocumentNode | None:
     """Take out what is not used any more; None where nothing is left to select."""
-    for _ in range(4):
+    while True:
         used = _Used()
         visit(document, used)
-        document = visit(document, _Sweeper(used))
-    try:
-        return parse(print_ast(document), no_location=True)
-    except GraphQLError:  # an empty selection set is no document
-        return None
+        swept = visit(document, _Sweeper(used))
+        if used.empty or not swept.definitions:
+            return None
+        if len(swept.definitions) == len(document.definitions):
+            return swept
+        document = swept
