@@ -1,93 +1,24 @@
-"""How arguments are written: as literals, as variables, or part of each; and their variables' values.
-
-A field's arguments are kept as parts, so that its variables can be given other values that still go
-with the literals beside them: a cursor with its order, `countedAs` with `countedIn`.
-"""
+"""How a field's arguments are written: as literals, as variables, or part of each."""
 
 import random
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Any
 
 from graphql import (
     GraphQLArgument,
-    GraphQLInputField,
     GraphQLInputObjectType,
     GraphQLList,
-    Undefined,
     get_nullable_type,
     is_non_null_type,
 )
 
 from .literals import literal
-from .values import DEPENDS, Place, Values, ranked
+from .parts import ABSENT, Call, Fields, Fixed, Items, Part, Variable, variables_in
+from .places import DEPENDS, Place, ranked
+from .values import Values
 
-ABSENT: Final = object()
 _SCOPED = {"vendor", "vendors", "after", "before"}
 """Values that go with one caller: as literals they would not hold for another."""
-
-
-@dataclass(frozen=True)
-class Fixed:
-    value: Any
-
-
-@dataclass(frozen=True)
-class Variable:
-    """`kind` is its type as declared; `needed` says whether null and nothing would be refused."""
-
-    name: str
-    kind: str
-    default: Any
-    default_text: str
-    required: bool
-    null_allowed: bool
-
-    def declared(self) -> str:
-        default = "" if self.default is ABSENT else f" = {self.default_text}"
-        return f"${self.name}: {self.kind}{default}"
-
-
-@dataclass(frozen=True)
-class Fields:
-    parts: dict[str, "Part"]
-
-
-@dataclass(frozen=True)
-class Items:
-    parts: tuple["Part", ...]
-
-
-Part = Fixed | Variable | Fields | Items
-Taken = Mapping[str, GraphQLArgument] | Mapping[str, GraphQLInputField]
-
-
-@dataclass
-class Call:
-    """One field's arguments, or a directive's; `outer` are those of the field around."""
-
-    coordinate: str
-    taken: Taken
-    outer: "Call | None"
-    parts: dict[str, Part] = field(default_factory=dict)
-
-    def place(self, name: str, outer: Mapping[str, Any]) -> Place:
-        return Place((self.coordinate, name), self.taken[name].type, outer)
-
-    def variables(self) -> Iterator[Variable]:
-        for part in self.parts.values():
-            yield from variables_in(part)
-
-
-def variables_in(part: Part) -> Iterator[Variable]:
-    if isinstance(part, Variable):
-        yield part
-    elif isinstance(part, Fields):
-        for one in part.parts.values():
-            yield from variables_in(one)
-    elif isinstance(part, Items):
-        for one in part.parts:
-            yield from variables_in(one)
 
 
 class Arguments:
@@ -199,56 +130,3 @@ class Arguments:
         if isinstance(part, Items):
             return f"[{', '.join(self._text(one, place.element()) for one in part.parts)}]"
         return literal(part.value, place.kind, self.rng)
-
-
-def has_default(one: GraphQLArgument | GraphQLInputField) -> bool:
-    return one.default_value is not Undefined and one.default_value is not None
-
-
-class Filling:
-    """Gives the variables of calls their values, each in view of what stands beside it."""
-
-    def __init__(self, values: Values) -> None:
-        self._values = values
-        self.drawn: dict[str, Any] = {}
-        self._known: dict[int, dict[str, Any]] = {}
-
-    def fill(self, call: Call) -> None:
-        outer = self._known.get(id(call.outer), {})
-        given: dict[str, Any] = {}
-        for name, part in call.parts.items():
-            value = self._value(part, call.place(name, outer), given)
-            if value is not ABSENT:
-                given[name] = value
-        self._known[id(call)] = given
-
-    def _value(self, part: Part, place: Place, given: dict[str, Any]) -> Any:
-        if isinstance(part, Fixed):
-            return part.value
-        if isinstance(part, Variable):
-            if part.name not in self.drawn:
-                self.drawn[part.name] = self._draw(part, place, given)
-            drawn = self.drawn[part.name]
-            return part.default if drawn is ABSENT else drawn
-        if isinstance(part, Items):
-            return [self._value(one, place.element(), {}) for one in part.parts]
-        kind = get_nullable_type(place.kind)
-        assert isinstance(kind, GraphQLInputObjectType)
-        found: dict[str, Any] = {}
-        for name, one in part.parts.items():
-            value = self._value(one, place.under(name, kind.fields[name].type), found)
-            if value is not ABSENT:
-                found[name] = value
-        return found
-
-    def _draw(self, variable: Variable, place: Place, given: dict[str, Any]) -> Any:
-        rng = self._values.rng
-        chance = rng.random()
-        unlikely = 0.25 if place.nested and place.name == "first" else 1.0
-        if self._values.wrong and chance < self._values.wrong / 4:
-            return rng.choice((ABSENT, None))
-        if not variable.required and chance < 0.12 * unlikely:
-            return ABSENT
-        if variable.null_allowed and chance < 0.2 * unlikely:
-            return None
-        return self._values.value(place, given)

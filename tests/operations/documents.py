@@ -9,9 +9,12 @@ from graphql import GraphQLSchema
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from .arguments import ABSENT, Arguments, Call, Filling, Variable
+from .arguments import Arguments
+from .filling import Filling
 from .material import Material
-from .selections import Fragment, Measure, Selections
+from .measures import Fragment, Measure
+from .parts import ABSENT, Call, Variable
+from .selections import Selections
 from .values import Values
 
 FIELDS = 60

@@ -6,7 +6,7 @@ one field with the same arguments; on others it needs the same shape only.
 
 from dataclasses import dataclass, field
 
-from .arguments import Call, Variable
+from .parts import Call, Variable
 
 ANY = "Node"
 """The interface: what is selected on it is selected on all types that implement it."""

@@ -1,7 +1,6 @@
 """The walk through the schema: selections with aliases, merged keys, fragments and directives."""
 
 import random
-from dataclasses import dataclass, field
 
 from graphql import (
     GraphQLField,
@@ -11,45 +10,14 @@ from graphql import (
     GraphQLSkipDirective,
     get_named_type,
     is_composite_type,
-    is_non_null_type,
 )
 
-from .arguments import Arguments, Call, Variable, has_default
+from .arguments import Arguments
+from .measures import WEIGHTS, Fragment, Measure, leaves, wanted
+from .parts import Call
 from .scopes import ANY, Entry, Scope
 
 DEEPEST = 13
-_WEIGHTS = {"edges": 3, "nodes": 5, "users": 5, "monthlyStats": 4, "node": 2, "changes": 3,
-            "totals": 2, "otherServices": 1.5, "history": 1.5, "fields": 2, "previousMonth": 2,
-            "sameMonthLastYear": 2, "viewer": 0.6, "vendor": 0.9}  # fmt: skip
-_WANTED = {"first": 0.85, "vendors": 0.25, "search": 0.4, "after": 0.3, "last": 0.15,
-           "before": 0.2, "year": 0.2, "asOf": 0.25, "orderBy": 0.5, "filter": 0.5}  # fmt: skip
-
-
-@dataclass
-class Measure:
-    """How much a part of a document has, fragments counted wherever they are spread."""
-
-    fields: int = 0
-    aliases: int = 0
-    deepest: int = 0
-    variables: dict[str, Variable] = field(default_factory=dict)
-    fragments: dict[str, "Fragment"] = field(default_factory=dict)
-
-    def add(self, other: "Measure", depth: int) -> None:
-        self.fields += other.fields
-        self.aliases += other.aliases
-        self.deepest = max(self.deepest, depth + other.deepest)
-        self.variables |= other.variables
-        self.fragments |= other.fragments
-
-
-@dataclass
-class Fragment:
-    name: str
-    kind: str
-    scope: Scope
-    text: str
-    measure: Measure
 
 
 class Selections:
@@ -87,7 +55,7 @@ class Selections:
             if self._fields > 0 or not found:
                 found.append(self._selection(kind, scope, depth, call))
         if size == 0 and rng.random() < 0.06:
-            found += [self._leaf(kind, scope, name) for name in self._leaves(kind)]
+            found += [self._leaf(kind, scope, name) for name in leaves(kind)]
         found = [one for one in found if one] or [self._typename(kind, scope)]
         return "{ " + " ".join(found) + " }"
 
@@ -127,8 +95,8 @@ class Selections:
         fields = kind.fields  # type: ignore[attr-defined]
         names = list(fields)
         if depth >= self._depth or self._fields <= 0:
-            names = self._leaves(kind)
-        weights = [_WEIGHTS.get(name, 1) for name in names]
+            names = leaves(kind)
+        weights = [WEIGHTS.get(name, 1) for name in names]
         if not names:
             return ""
         name = rng.choices(names, weights)[0]
@@ -137,7 +105,7 @@ class Selections:
         if one.args:
             call = Call(f"{kind.name}.{name}", one.args, outer)
             self.calls.append(call)
-            texts = self._arguments.write(call, self._wanted(one))
+            texts = self._arguments.write(call, wanted(rng, one))
         entry = Entry(
             name,
             texts,
@@ -197,19 +165,6 @@ class Selections:
     def _type_of(self, kind: GraphQLNamedType, name: str) -> GraphQLNamedType:
         return get_named_type(kind.fields[name].type)  # type: ignore[attr-defined]
 
-    def _wanted(self, one: GraphQLField) -> list[str]:
-        """Choose arguments: those that are required, and some of the others."""
-        rng = self._rng
-        by_year = "year" in one.args and rng.random() < 0.3
-        found = []
-        for name, argument in one.args.items():
-            if by_year and name in {"from", "to"}:
-                continue
-            required = is_non_null_type(argument.type) and not has_default(argument)
-            if required or rng.random() < _WANTED.get(name, 0.35):
-                found.append(name)
-        return found
-
     def _key(
         self, kind: GraphQLNamedType, scope: Scope, one: Entry, names: list[str]
     ) -> str | None:
@@ -223,10 +178,6 @@ class Selections:
             if rng.random() < 0.7:
                 keys = [one.name, fresh]
         return next((key for key in keys if scope.admits(kind.name, key, one)), None)
-
-    def _leaves(self, kind: GraphQLNamedType) -> list[str]:
-        fields = kind.fields  # type: ignore[attr-defined]
-        return [n for n, one in fields.items() if not is_composite_type(get_named_type(one.type))]
 
     def _leaf(self, kind: GraphQLNamedType, scope: Scope, name: str) -> str:
         one = kind.fields[name]  # type: ignore[attr-defined]

@@ -1,71 +1,26 @@
 """Values for arguments and input fields: such as the world has, and now and then wrong ones."""
 
 import random
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from typing import Any
 
 from graphql import (
     GraphQLEnumType,
     GraphQLInputObjectType,
-    GraphQLInputType,
     GraphQLList,
     get_nullable_type,
     is_non_null_type,
 )
 
 from .material import NOWHERE, ORDERS, Material, Reach, order_key
+from .places import Given, Place, ranked
 from .wrong import NOTHING, wrong_value
 
-Given = Mapping[str, Any]
 MONTHS_OF_USERS = {"countedIn", "countedAs", "newIn", "endedIn", "cancelledIn", "expiredIn"}
 _OFTEN = {"search", "userId", "userName", "equals", "countedIn"}
-SEQUENCE = ("year", "vendor", "vendors", "from", "to", "countedIn", "orderBy", "first", "last")
-"""Values that later ones depend on come first."""
-DEPENDS = {
-    "from": ("year",),
-    "to": ("from", "year"),
-    "last": ("first",),
-    "after": ("vendors", "orderBy"),
-    "before": ("vendors", "orderBy"),
-    "countedAs": ("countedIn",),
-}
 ODD = ("", "%", "_", "\\", '"', "'", "没有", "\U0001f600", "\U00020bb7", "\t", "\x01", "\x7f",
        'a"b\\c', "\u2028", "\n", "\u200b", "é", "A", "s", "zz" * 70)  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a value stands: in which argument of which field, how deep, and of what type.
-
-    `outer` has the arguments of the field around: of `monthlyStats`, for its `users`.
-    """
-
-    path: tuple[str, ...]
-    kind: GraphQLInputType
-    outer: Given = field(default_factory=dict)
-    in_list: bool = False
-
-    @property
-    def name(self) -> str:
-        return self.path[-1]
-
-    @property
-    def nested(self) -> bool:
-        return self.path[0] == "MonthlyStat.users"
-
-    def under(self, name: str, kind: GraphQLInputType) -> "Place":
-        return replace(self, path=(*self.path, name), kind=kind, in_list=False)
-
-    def element(self) -> "Place":
-        kind = get_nullable_type(self.kind)
-        assert isinstance(kind, GraphQLList)
-        return replace(self, kind=kind.of_type, in_list=True)
-
-
-def ranked(name: str) -> int:
-    return SEQUENCE.index(name) if name in SEQUENCE else len(SEQUENCE) - (name not in DEPENDS)
 
 
 class Values:
