@@ -1,0 +1,1 @@
+"""Operations on the real schema, drawn at random: documents, and several values for each."""
