@@ -105,6 +105,11 @@ def param(value: Any, kind: TypeEngine[Any] | type[TypeEngine[Any]]) -> BindPara
     return bindparam(None, value, kind, unique=True)
 
 
+def place_of(value: Known[Any]) -> Any:
+    """Return the slot of a given value; any other as it is."""
+    return value._slot if isinstance(value, Given) else value  # noqa: SLF001
+
+
 def slot_of(parameter: str) -> int | None:
     """Return which slot a compiled statement's parameter comes from; None if it is a constant."""
     if not parameter.startswith(_MARK):

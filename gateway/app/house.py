@@ -4,11 +4,19 @@ import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.config.settings import Settings
-from gateway.db.engine import OPERATOR_ROLE, SERVICE_ROLE, Addresses, database, make_engine
+from gateway.db.engine import (
+    OPERATOR_ROLE,
+    SERVICE_ROLE,
+    Addresses,
+    database,
+    make_engine,
+    make_pool,
+)
 from gateway.errors import BadInput
 from gateway.exports.links import Links
 
@@ -19,12 +27,14 @@ _SECRET_LENGTH = 32
 class House:
     """What the command line and the server work with.
 
-    Exports last as long as their readers take, and so have connections of their own.
+    Exports last as long as their readers take, and so have connections of their own. `answers` are
+    those of compiled operations.
     """
 
     settings: Settings
     addresses: Addresses
     service: AsyncEngine
+    answers: Any
     exports: AsyncEngine
     operator: AsyncEngine
     links: Links
@@ -48,8 +58,15 @@ async def open_house(config: Settings, *, durable: bool = True) -> AsyncIterator
             pool_size=max(1, config.pool_size // 2),
         )
         operator = make_engine(addresses.owner, role=OPERATOR_ROLE)
+        answers = make_pool(
+            addresses.service,
+            role=SERVICE_ROLE,
+            size=config.pool_size,
+            statement_seconds=config.statement_seconds,
+        )
         try:
-            yield House(config, addresses, service, exports, operator, links)
+            async with answers:
+                yield House(config, addresses, service, answers, exports, operator, links)
         finally:
             await service.dispose()
             await exports.dispose()

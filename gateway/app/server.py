@@ -10,35 +10,56 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.app.house import House
+from gateway.compiled.operations import Operations
 from gateway.config.settings import Settings
 from gateway.config.signals import STOPPING
 from gateway.errors import BadInput, Unavailable
+from gateway.http.compiled import CompiledEndpoint
 from gateway.http.exports import ExportEndpoint
 from gateway.http.graphql import GraphQLEndpoint
 from gateway.http.health import healthz, readyz
+from gateway.http.metrics import metrics
 from gateway.http.trailers import TrailersProtocol
 from gateway.resolvers.query import build_schema
+from gateway.tenancy.admission import Admissions
 from gateway.tenancy.doctor import examine, ready
 
 
-def application(house: House) -> Starlette:
+def application(house: House) -> ASGIApp:
     """Wire the routes of an open house."""
 
     def base_url(request: Request) -> str:
         return (house.settings.public_url or str(request.base_url)).rstrip("/")
 
-    graphql = GraphQLEndpoint(build_schema(), house.service, house.links, base_url)
+    schema = build_schema()
+    executor = GraphQLEndpoint(schema, house.service, house.links, base_url)
     exports = ExportEndpoint(house.exports, house.links)
-    return Starlette(
+    rooms = Starlette(
         routes=[
-            Route("/graphql", graphql, methods=["GET", "POST"]),
+            Route("/graphql", executor, methods=["GET", "POST"]),
             Route("/exports/{token}", exports, methods=["GET", "HEAD"]),
             Route("/healthz", healthz),
             Route("/readyz", readyz(lambda: ready(house.service))),
+            Route("/metrics", metrics),
         ]
     )
+    compiled = CompiledEndpoint(
+        Operations(schema),
+        Admissions(house.service),
+        house.answers,
+        house.links,
+        base_url,
+        rooms,
+    )
+
+    async def entrance(scope: Scope, receive: Receive, send: Send) -> None:
+        front = scope["type"] == "http" and scope["path"] == "/graphql"
+        await (compiled if front else rooms)(scope, receive, send)
+
+    return entrance
 
 
 async def fit_to_serve(house: House) -> None:

@@ -4,7 +4,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import asyncpg
 import orjson
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
@@ -63,6 +65,39 @@ def parse_url(text: str) -> URL:
     return url.set(drivername="postgresql+asyncpg")
 
 
+def make_pool(address: str, *, role: str, size: int, statement_seconds: int) -> Any:
+    """Make a pool of asyncpg's own, for statements that stand alone: to be opened by `async with`.
+
+    Its connections only read, and keep nothing from one statement to the next.
+    """
+    url = parse_url(address).set(drivername="postgresql")
+    return asyncpg.create_pool(
+        url.render_as_string(hide_password=False),
+        min_size=0,
+        max_size=size,
+        reset=_as_it_is,
+        max_cacheable_statement_size=0,
+        max_cached_statement_lifetime=0,
+        server_settings=_settings(role, statement_seconds)
+        | {"default_transaction_read_only": "on"},
+    )
+
+
+async def _as_it_is(_: object) -> None:
+    """Leave a connection as it is: nothing was set but for one transaction."""
+
+
+def _settings(role: str | None, statement_seconds: int) -> dict[str, str]:
+    settings = {
+        "application_name": "compliance-gateway",
+        "statement_timeout": f"{statement_seconds}s",
+        "timezone": "UTC",
+        # a plan made for all values alike serves searches some thirty times slower
+        "plan_cache_mode": "force_custom_plan",
+    }
+    return settings if role is None else settings | {"role": role}
+
+
 def make_engine(
     address: str,
     *,
@@ -76,17 +111,8 @@ def make_engine(
     Statements end after so many seconds; 0 sets no limit. `pre_ping` asks a
     pooled connection whether it still lives, for callers that don't try again themselves.
     """
-    settings = {
-        "application_name": "compliance-gateway",
-        "statement_timeout": f"{statement_seconds}s",
-        "timezone": "UTC",
-        # a plan made for all values alike serves searches some thirty times slower
-        "plan_cache_mode": "force_custom_plan",
-    }
-    if role is not None:
-        settings["role"] = role
     url = parse_url(address)
-    connect: dict[str, object] = {"server_settings": settings}
+    connect: dict[str, object] = {"server_settings": _settings(role, statement_seconds)}
     if "sslmode" in url.query:
         connect["ssl"] = url.query["sslmode"]
         url = url.difference_update_query(["sslmode"])
@@ -113,5 +139,6 @@ __all__ = [
     "Addresses",
     "database",
     "make_engine",
+    "make_pool",
     "parse_url",
 ]

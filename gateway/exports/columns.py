@@ -1,5 +1,6 @@
 """The statutory columns as SQL text, in the layout's order: the database does the formatting."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import (
@@ -32,7 +33,12 @@ def monthly_lines(stats: StatList) -> Select[*tuple[Any, ...]]:
 def _lines(
     layout: Layout, columns: dict[str, ColumnElement[Any]], rows: Select[*tuple[Any, ...]]
 ) -> Select[*tuple[Any, ...]]:
-    return rows.add_columns(*(_text(field, columns[field.name]) for field in layout.fields))
+    return rows.add_columns(*cells(layout, columns))
+
+
+def cells(layout: Layout, columns: Mapping[str, ColumnElement[Any]]) -> list[ColumnElement[str]]:
+    """Return a line's cells as text, of columns named as the layout's fields."""
+    return [_text(field, columns[field.name]) for field in layout.fields]
 
 
 def _text(field: Field, value: ColumnElement[Any]) -> ColumnElement[str]:

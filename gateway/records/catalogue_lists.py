@@ -9,7 +9,7 @@ from gateway.catalogue.licensors import licensor_text
 from gateway.catalogue.models import Product, Vendor
 from gateway.recording import decide, derive, param
 from gateway.records.filters import ascii_lower
-from gateway.records.keyset import Direction, Key, Page, beyond, bounds, ordering, place
+from gateway.records.keyset import Direction, Key, Page, beyond, bounds, ordering, places
 from gateway.records.rows import Rows, json_array
 from gateway.tenancy.scope import AnyScope
 
@@ -61,7 +61,7 @@ def product_total(scope: AnyScope, search: str | None) -> ScalarSelect[int]:
 
 
 def _page(rows: Rows, total: ScalarSelect[int] | None) -> ScalarSelect[Any]:
-    values = rows.values(rows.page)
+    values = {"place": rows.place(rows.page), **rows.values(rows.page)}
     document = func.json_build_object(*(part for pair in values.items() for part in pair))
     listed = rows.select(rows.page, json_array(document, *ordering(rows.keys(rows.page))))
     number = null() if total is None else total
@@ -90,16 +90,15 @@ def _rows(
     )
 
     def values(row: FromClause) -> dict[str, ColumnElement[Any]]:
-        found: dict[str, ColumnElement[Any]] = {"place": place(keys_of(row), None, row.c.name)}
         if "code" in table.c:
-            return found | {"vendor_code": row.c.code, "vendor_name": row.c.name}
-        return found | {
+            return {"vendor_code": row.c.code, "vendor_name": row.c.name}
+        return {
             "product_name": row.c.name,
             "licensor_code": licensor_text(row, "code"),
             "licensor_name": licensor_text(row, "name"),
         }
 
-    return Rows(inner, paging, keys_of, values)
+    return Rows(inner, paging, keys_of, lambda row: places(keys_of(row)), values)
 
 
 def _total(table: FromClause, scope: AnyScope, search: str | None) -> ScalarSelect[int]:

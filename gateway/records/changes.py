@@ -25,7 +25,7 @@ from sqlalchemy import (
 
 from gateway.catalogue.licensors import licensor_text
 from gateway.catalogue.models import Product, Vendor
-from gateway.records.keyset import Direction, Key, Page, beyond, bounds, ordering, place
+from gateway.records.keyset import Direction, Key, Page, beyond, bounds, ordering, places
 from gateway.records.known import BATCHES, CURRENT, OPEN_END, VERSIONS, instant
 from gateway.records.models import CONTENT, KEY
 from gateway.records.rows import Rows, json_array
@@ -64,10 +64,10 @@ def change_rows(changes: ChangeList, paging: Page) -> Rows:
     """Return a page's changes: kind, key, what was said before and after, and the batch."""
     parts = [part.subquery() for part in _parts(changes)]
     keys = change_keys(parts[0])
-    places = bounds(keys, paging, changes.scope)
+    within = bounds(keys, paging, changes.scope)
     cut = [
         select(*part.c)
-        .where(*beyond(change_keys(part), places))
+        .where(*beyond(change_keys(part), within))
         .order_by(*ordering(change_keys(part), backward=paging.backward))
         .limit(paging.limit)
         for part in parts
@@ -104,13 +104,12 @@ def change_rows(changes: ChangeList, paging: Page) -> Rows:
     def values(row: FromClause) -> dict[str, ColumnElement[Any]]:
         names = ("kind", "vendor_code", "vendor_name", "product_name", *KEY, "batch_no")
         return {
-            "place": place(change_keys(row), None, row.c.vendor_code),
             **{name: row.c[name] for name in (*names, *_PROVENANCE)},
             "licensor_code": licensor_text(row, "code"),
             "licensor_name": licensor_text(row, "name"),
         }
 
-    return Rows(inner, paging, change_keys, values)
+    return Rows(inner, paging, change_keys, lambda row: places(change_keys(row)), values)
 
 
 def change_page(changes: ChangeList, paging: Page, *, counted: bool) -> ScalarSelect[Any]:
@@ -122,6 +121,7 @@ def change_page(changes: ChangeList, paging: Page, *, counted: bool) -> ScalarSe
     rows = change_rows(changes, paging)
     row = rows.page
     document = func.json_build_object(
+        *("place", rows.place(row)),
         *(part for pair in rows.values(row).items() for part in pair),
         *("before", _document(row, "before")),
         *("after", _document(row, "after")),
@@ -165,6 +165,11 @@ class Numbers:
         """The number of each kind."""
         kinds = self.every.c.kind
         return {kind: func.count().filter(kinds == int(kind)) for kind in ChangeKind}
+
+    @property
+    def total(self) -> ColumnElement[int]:
+        """The number of all."""
+        return func.count()
 
     def select(self, aggregate: ColumnElement[Any]) -> ScalarSelect[Any]:
         """Return an aggregate over the list."""

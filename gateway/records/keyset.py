@@ -24,14 +24,13 @@ from sqlalchemy import (
     Text,
     and_,
     cast,
-    func,
     or_,
     tuple_,
 )
 from sqlalchemy.types import TypeEngine
 
 from gateway.errors import BadInput, NotFound
-from gateway.recording import decide, derive, param
+from gateway.recording import decide, derive, param, present
 from gateway.tenancy.scope import AnyScope, Scope
 
 MAX_PAGE: Final = 1000
@@ -81,6 +80,20 @@ class Page:
     before: str | None = None
     within: str = ""
     """What goes before an argument's name in errors: `users.` for a list nested in figures."""
+    peeks: bool = True
+    """Whether one row more is asked for, to see whether the list goes on."""
+
+    @classmethod
+    def asked(
+        cls,
+        first: int | None,
+        after: str | None,
+        last: int | None = None,
+        before: str | None = None,
+        within: str = "",
+    ) -> "Page":
+        """Read a page's arguments, known or given."""
+        return cls(present(first), present(after), present(last), present(before), within)
 
     @property
     def backward(self) -> bool:
@@ -89,8 +102,8 @@ class Page:
 
     @property
     def limit(self) -> ColumnElement[int]:
-        """How many rows to ask for: one more than the page has, to see whether the list goes on."""
-        return param(derive(_and_one, self.size), Integer)
+        """How many rows to ask for."""
+        return param(derive(_and_one, self.size) if self.peeks else self.size, Integer)
 
     @property
     def size(self) -> int:
@@ -298,16 +311,14 @@ def ordering(keys: Sequence[Key], *, backward: bool = False) -> list[ColumnEleme
     ]
 
 
-def place(
-    keys: Sequence[Key], vendor_at: int | None, code: ColumnElement[str]
-) -> ColumnElement[Any]:
-    """Return a row's place as JSON: exact numbers as text, the vendor by its code.
+def places(
+    keys: Sequence[Key], vendor_at: int | None = None, code: ColumnElement[str] | None = None
+) -> list[ColumnElement[Any]]:
+    """Return a row's place as cursors carry it: exact numbers as text, the vendor by its code.
 
     A vendor's number never leaves the gateway.
     """
-    return func.json_build_array(
-        *(
-            code if i == vendor_at else cast(key.value, Text) if key.type is Numeric else key.value
-            for i, key in enumerate(keys)
-        )
-    )
+    found = [cast(key.value, Text) if key.type is Numeric else key.value for key in keys]
+    if vendor_at is not None and code is not None:
+        found[vendor_at] = code
+    return found

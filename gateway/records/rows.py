@@ -14,16 +14,22 @@ from gateway.records.keyset import Key, Page
 class Rows:
     """A page, and one row more where the list goes on: written as the executor's JSON or another.
 
-    `keys` and `values` take the page or rows made of it; `values` are what can be said of a row by
-    name, its place in the order among them. The vendor belongs to each row, if there is one.
+    `keys`, `places` and `values` take the page or rows made of it: the order, a row's place in it
+    as cursors carry it, and what can be said of a row by name. Where there is a vendor, it is each
+    row's own.
     """
 
     page: FromClause
     paging: Page
     keys: Callable[[FromClause], list[Key]]
+    places: Callable[[FromClause], list[ColumnElement[Any]]]
     values: Callable[[FromClause], Mapping[str, ColumnElement[Any]]]
     vendor: FromClause | None = None
     outer: Sequence[FromClause] = ()
+
+    def place(self, row: FromClause) -> ColumnElement[Any]:
+        """Return a row's place as JSON."""
+        return func.json_build_array(*self.places(row))
 
     def select(
         self, row: FromClause, *columns: ColumnElement[Any], joined: bool = True

@@ -26,7 +26,7 @@ from gateway.catalogue.models import Product, Vendor
 from gateway.recording import derive, param
 from gateway.records.counted import counted
 from gateway.records.filters import UserFilter, conditions, status_of
-from gateway.records.keyset import Key, Page, beyond, bounds, ordering, place
+from gateway.records.keyset import Key, Page, beyond, bounds, ordering, places
 from gateway.records.known import BATCHES, CURRENT, OPEN_END, VERSIONS, instant, known
 from gateway.records.models import COLUMNS
 from gateway.records.movements import Movement, moved
@@ -130,12 +130,12 @@ def rows_of(users: UserList, paging: Page, figure: CountedBy | None = None) -> R
         return user_keys(users.order, row, row.c.product_name, users.today)
 
     def values(row: FromClause) -> dict[str, ColumnElement[Any]]:
-        return {
-            **_values(users, row, VENDOR),
-            "place": place(shown(row), vendor_at, VENDOR.c.code),
-        }
+        return user_values(users, row, VENDOR)
 
-    return Rows(inner, paging, shown, values, VENDOR, _outer(figure))
+    def placed(row: FromClause) -> list[ColumnElement[Any]]:
+        return places(shown(row), vendor_at, VENDOR.c.code)
+
+    return Rows(inner, paging, shown, placed, values, VENDOR, _outer(figure))
 
 
 def page(
@@ -149,7 +149,7 @@ def page(
     rows = rows_of(users, paging, figure)
     row = rows.page
     document = func.json_build_object(
-        "place", rows.values(row)["place"], *_document(users, wanted, row, VENDOR)
+        "place", rows.place(row), *_document(users, wanted, row, VENDOR)
     )
     listed = rows.select(row, json_array(document, *ordering(rows.keys(row)))).scalar_subquery()
     number = total_of(users, figure) if total else null()
@@ -210,7 +210,9 @@ def _outer(figure: CountedBy | None) -> tuple[FromClause, ...]:
     return () if figure is None else (figure.vendor_id.table,)
 
 
-def _values(users: UserList, row: FromClause, vendor: FromClause) -> dict[str, ColumnElement[Any]]:
+def user_values(
+    users: UserList, row: FromClause, vendor: FromClause
+) -> dict[str, ColumnElement[Any]]:
     """Return what can be said of a user, by name."""
     return {
         "record_id": row.c.record_id,
@@ -236,7 +238,7 @@ def _values(users: UserList, row: FromClause, vendor: FromClause) -> dict[str, C
 
 def _document(users: UserList, wanted: Fields, row: FromClause, vendor: FromClause) -> list[Any]:
     """Return the alternating names and values of a user's JSON object."""
-    values = _values(users, row, vendor)
+    values = user_values(users, row, vendor)
     found: list[Any] = []
     for name in sorted(wanted.scalars):
         found += [name, values[name]]
@@ -272,7 +274,7 @@ class Others:
     @property
     def values(self) -> dict[str, ColumnElement[Any]]:
         """What can be said of each, by name."""
-        return _values(self.users, self.rows, self.vendor)
+        return user_values(self.users, self.rows, self.vendor)
 
     def select(self, aggregate: ColumnElement[Any]) -> ScalarSelect[Any]:
         """Return an aggregate over them, for the row that they belong to."""

@@ -1,11 +1,13 @@
 """`changes`: what a vendor's imports changed between two instants."""
 
 from datetime import datetime
+from functools import partial
 from typing import Annotated
 
 import strawberry
 
-from gateway.errors import BadInput, NotFound
+from gateway.errors import BadInput
+from gateway.recording import decide, derive, present
 from gateway.records.changes import ChangeKind as Kind
 from gateway.records.changes import ChangeList, change_keys, change_page
 from gateway.records.keyset import Page
@@ -17,7 +19,7 @@ from gateway.schema.pages import Slice, order_names
 from gateway.schema.scalars import past_instant
 from gateway.schema.selection import selected
 from gateway.tenancy.principal import Right
-from gateway.tenancy.scope import Scope
+from gateway.tenancy.scope import AnyScope
 
 
 async def changes(
@@ -34,25 +36,9 @@ async def changes(
 ) -> ChangeConnection:
     """Return a page of the changes that were recorded after `from` and not after `to`."""
     context: Context = info.context
-    context.scope.require(Right.READ_USERS)
-    since, until = past_instant(from_, "from"), past_instant(to, "to")
-    if kinds == []:
-        raise BadInput(
-            "no kind of change is asked for",
-            "未指定变更种类",
-            argument="kinds",
-            accepted="ADDED, CHANGED, SUPERSEDED, or no kinds at all for all of them",
-        )
-    if since is None or (until is not None and until < since):
-        raise BadInput(
-            "to is before from",
-            "to早于from",
-            argument="to",
-            accepted="an instant after from, or none: until now",
-        )
-    asked = tuple(Kind) if kinds is None else tuple(kinds)
-    listed = ChangeList(_narrow(context.scope, vendor, products), since, until, asked)
-    paging = Page(first, after, last, before)
+    listed, paging = read_changes(
+        context.scope, vendor, from_, to, products, kinds, first, after, last, before
+    )
     counted = not {"totalCount", "counts"}.isdisjoint(selected(info).names())
     found = await context.ask(change_page(listed, paging, counted=counted))
     order = order_names(change_keys(CURRENT))
@@ -61,10 +47,45 @@ async def changes(
     )
 
 
-def _narrow(scope: Scope, vendor: str, products: list[str] | None) -> Scope:
-    try:
-        mine = scope.narrow(vendors=[vendor])
-    except NotFound as error:
-        error.argument = "vendor"
-        raise
-    return mine.narrow(products=products)
+def read_changes(
+    scope: AnyScope,
+    vendor: str,
+    from_: datetime,
+    to: datetime | None = None,
+    products: list[str] | None = None,
+    kinds: list[Kind] | None = None,
+    first: int | None = None,
+    after: str | None = None,
+    last: int | None = None,
+    before: str | None = None,
+) -> tuple[ChangeList, Page]:
+    """Read the arguments of `changes`, known or given."""
+    scope.require(Right.READ_USERS)
+    since = derive(partial(past_instant, argument="from"), from_)
+    until = present(derive(partial(past_instant, argument="to"), to))
+    asked = decide(_kinds, kinds)
+    since = derive(_in_order, since, until)
+    mine = scope.only(vendor).narrow(products=products)
+    return ChangeList(mine, since, until, asked), Page.asked(first, after, last, before)
+
+
+def _kinds(kinds: list[Kind] | None) -> tuple[Kind, ...]:
+    if kinds == []:
+        raise BadInput(
+            "no kind of change is asked for",
+            "未指定变更种类",
+            argument="kinds",
+            accepted="ADDED, CHANGED, SUPERSEDED, or no kinds at all for all of them",
+        )
+    return tuple(Kind) if kinds is None else tuple(kinds)
+
+
+def _in_order(since: datetime, until: datetime | None) -> datetime:
+    if until is not None and until < since:
+        raise BadInput(
+            "to is before from",
+            "to早于from",
+            argument="to",
+            accepted="an instant after from, or none: until now",
+        )
+    return since

@@ -1,22 +1,28 @@
 """`monthlyStats`: the monthly figures (一、2), with the users behind each count."""
 
-from dataclasses import replace
-from datetime import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from operator import attrgetter
 from typing import Annotated, Any
 
 import strawberry
 
+from gateway.config.clock import today
 from gateway.errors import BadInput
-from gateway.exports.requests import MonthlyExport, UserExport, day
-from gateway.records.filters import UserFilter
+from gateway.exports.requests import MonthlyExport, UserExport
+from gateway.recording import decide, derive, present
+from gateway.records.filters import UserFilter, spread
 from gateway.records.keyset import Page
 from gateway.records.movements import Movement
+from gateway.records.order import UserOrder
 from gateway.records.users import UserList
+from gateway.regulation.codes import FeeCategory
 from gateway.regulation.months import Month
 from gateway.resolvers.fields import list_fields
-from gateway.resolvers.users import connection, read_order
+from gateway.resolvers.users import connection, day_at, read_order
 from gateway.schema.context import Context, Info
-from gateway.schema.inputs import MonthlyStatOrderInput
+from gateway.schema.inputs import MonthlyStatOrderInput, UserFilterInput
 from gateway.schema.monthly_stat import MonthlyStat, MonthlyStatConnection
 from gateway.schema.monthly_total import MonthlyTotal
 from gateway.schema.pages import Slice, order_names
@@ -24,12 +30,19 @@ from gateway.schema.scalars import past_instant
 from gateway.schema.selection import Selected, selected
 from gateway.schema.user import UserConnection
 from gateway.statistics.comparisons import PREVIOUS_MONTH, SAME_MONTH_LAST_YEAR
-from gateway.statistics.figures import NEWEST_FIRST, StatList, figures, months_between, stat_keys
+from gateway.statistics.figures import (
+    NEWEST_FIRST,
+    MonthlyStatOrder,
+    StatList,
+    figures,
+    months_between,
+    stat_keys,
+)
 from gateway.statistics.stats import DrillDown, stat_page
 from gateway.tenancy.principal import Right
-from gateway.tenancy.scope import Scope
+from gateway.tenancy.scope import AnyScope, Scope
 
-_DISTANCES = {"previousMonth": PREVIOUS_MONTH, "sameMonthLastYear": SAME_MONTH_LAST_YEAR}
+DISTANCES = {"previousMonth": PREVIOUS_MONTH, "sameMonthLastYear": SAME_MONTH_LAST_YEAR}
 
 
 async def monthly_stats(
@@ -46,20 +59,19 @@ async def monthly_stats(
 ) -> MonthlyStatConnection:
     """Return a page of the figures in scope, drill-down lists and all, by one statement."""
     context: Context = info.context
-    context.scope.require(Right.READ_STATISTICS)
-    instant = past_instant(as_of)
-    today = day(instant)
-    months = months_between(today, from_, to, year)
-    order = tuple(one.read() for one in order_by) if order_by else NEWEST_FIRST
-    scope = context.scope.narrow(vendors=vendors, products=products)
-    stats = StatList(scope, today, months, order, instant)
-    paging = Page(first, after)
-    selection = selected(info)
+    asked = read_stats(
+        context.scope, today(), vendors, products, from_, to, year, order_by, first, after, as_of
+    )
+    stats, paging, selection = asked.stats, asked.paging, selected(info)
+    order = stats.order
     of_rows = [*selection.under("nodes"), *selection.under("edges", "node")]
     drill_downs = {
-        one.path: _drill_down(one, context.scope, scope) for one in of_rows if one.name == "users"
+        one.path: drill_down(one, context.scope, stats.scope)
+        for one in of_rows
+        if one.name == "users"
     }
     summed = {one.path: one.arguments["by"] for one in selection.all("totals")}
+    current = Month.of(stats.today)
     found = await context.ask(
         stat_page(
             stats,
@@ -67,21 +79,13 @@ async def monthly_stats(
             paging,
             total="totalCount" in selection.names(),
             summed=summed,
-            distances=sorted({_DISTANCES[one.name] for one in of_rows if one.name in _DISTANCES}),
+            distances=sorted({DISTANCES[one.name] for one in of_rows if one.name in DISTANCES}),
         )
     )
     part = Slice.of(found, order_names(stat_keys(order, figures(stats))), paging)
-    export = MonthlyExport(
-        months,
-        None if vendors is None else tuple(vendors),
-        None if products is None else tuple(products),
-        order,
-        instant,
-    )
-    current = Month.of(today)
     return MonthlyStatConnection(
         part=part,
-        export=export,
+        export=asked.export,
         stats=[
             MonthlyStat(
                 row=row,
@@ -100,11 +104,86 @@ async def monthly_stats(
     )
 
 
-def _drill_down(field: Selected, whole: Scope, listed: Scope) -> DrillDown:
+@dataclass(frozen=True, slots=True)
+class AskedStats:
+    """What is asked for: the figures, the page, and the download of all of them."""
+
+    stats: StatList
+    paging: Page
+    export: MonthlyExport
+
+
+def read_stats(
+    scope: AnyScope,
+    day: date,
+    vendors: list[str] | None = None,
+    products: list[str] | None = None,
+    from_: Month | None = None,
+    to: Month | None = None,
+    year: int | None = None,
+    order_by: list[MonthlyStatOrderInput] | None = None,
+    first: int | None = None,
+    after: str | None = None,
+    as_of: datetime | None = None,
+) -> AskedStats:
+    """Read the arguments of `monthlyStats`, known or given; `day` is the current date."""
+    scope.require(Right.READ_STATISTICS)
+    instant = present(derive(past_instant, as_of))
+    current = day_at(instant, day)
+    months = derive(months_between, current, from_, to, year)
+    order = decide(_read_order, order_by)
+    listed = scope.narrow(vendors=vendors, products=products)
+    return AskedStats(
+        StatList(listed, current, months, order, instant),
+        Page.asked(first, after),
+        derive(_export, months, vendors, products, instant, order),
+    )
+
+
+def _read_order(order_by: Sequence[MonthlyStatOrderInput] | None) -> tuple[MonthlyStatOrder, ...]:
+    return tuple(one.read() for one in order_by) if order_by else NEWEST_FIRST
+
+
+def _export(
+    months: tuple[Month, ...],
+    vendors: Sequence[str] | None,
+    products: Sequence[str] | None,
+    instant: datetime | None,
+    order: tuple[MonthlyStatOrder, ...],
+) -> MonthlyExport:
+    return MonthlyExport(
+        months,
+        None if vendors is None else tuple(vendors),
+        None if products is None else tuple(products),
+        order,
+        instant,
+    )
+
+
+def drill_down(field: Selected, whole: AnyScope, listed: AnyScope) -> DrillDown:
+    """Read the arguments of the `users` of figures, known or given.
+
+    `whole` is the caller's scope, `listed` the part that the figures are of.
+    """
     arguments = field.arguments
-    wanted = arguments.get("filter")
+    read = derive(_read_filter, arguments.get("filter"))
+    if present(derive(attrgetter("products"), read)) is not None:
+        read = listed.read(_of_listed, derive(attrgetter("products"), read), read, whole.own)
+    return DrillDown(
+        fields=list_fields(field),
+        paging=Page.asked(arguments.get("first"), arguments.get("after"), within="users."),
+        total="totalCount" in field.names(),
+        category=present(arguments.get("category")),
+        movement=decide(_same, arguments.get("movement")),
+        filter=spread(read),
+        order=decide(read_order, arguments.get("order_by")),
+        whole=read,
+    )
+
+
+def _read_filter(wanted: UserFilterInput | None) -> UserFilter:
     try:
-        read = wanted.read() if wanted else UserFilter()
+        read = UserFilter() if wanted is None else wanted.read()
     except BadInput as error:
         error.argument = f"users.{error.argument}"
         raise
@@ -119,42 +198,62 @@ def _drill_down(field: Selected, whole: Scope, listed: Scope) -> DrillDown:
                 argument=f"users.filter.{name}",
                 accepted=f"a filter without {name}",
             )
-    if read.products is not None:
-        # known to the caller, and perhaps none of those that the figures are of
-        named = whole.narrow(products=read.products, argument="users.filter.").products
-        mine = tuple(name for number, name in named.items() if number in listed.products)
-        read = replace(read, products=mine)
-    return DrillDown(
-        fields=list_fields(field),
-        paging=Page(arguments.get("first"), arguments.get("after"), within="users."),
-        total="totalCount" in field.names(),
-        category=arguments.get("category"),
-        movement=arguments.get("movement"),
-        filter=read,
-        order=read_order(arguments.get("order_by")),
+    return read
+
+
+def _of_listed(listed: Scope, names: tuple[str, ...], read: UserFilter, whole: Scope) -> UserFilter:
+    """Return the filter with those of its products only that the figures are of.
+
+    All of them are known to the caller, and perhaps none is listed.
+    """
+    named = whole.narrow(products=names, argument="users.filter.").products
+    return replace(
+        read, products=tuple(name for number, name in named.items() if number in listed.products)
     )
 
 
+def _same(value: Movement | None) -> Movement | None:
+    return value
+
+
 def _users(row: dict[str, Any], place: int, wanted: DrillDown, stats: StatList) -> UserConnection:
-    month = Month.parse(str(row["month"])[:7])
     listed = UserList(stats.scope, stats.today, wanted.filter, wanted.order, stats.as_of)
-    export = UserExport(
-        (str(row["vendor_code"]),),
-        (str(row["product_name"]),),
-        _alike(wanted, month),
-        tuple(wanted.order),
+    export = behind(
+        wanted.filter,
+        wanted.category,
         stats.as_of,
+        wanted.movement,
+        wanted.order,
+        str(row["vendor_code"]),
+        str(row["product_name"]),
+        str(row["month"]),
     )
     return connection(row["users"][place], listed, wanted.paging, export)
 
 
-def _alike(wanted: DrillDown, month: Month) -> UserFilter:
-    """Return the filter by which a list of its own shows the same users."""
-    category = wanted.category
-    if wanted.movement is None:
-        return replace(wanted.filter, counted_in=month, counted_as=category)
-    moved = wanted.filter.moving(wanted.movement, month)
+def behind(
+    wanted: UserFilter,
+    category: FeeCategory | None,
+    as_of: datetime | None,
+    movement: Movement | None,
+    order: Sequence[UserOrder],
+    vendor: str,
+    product: str,
+    day: str,
+) -> UserExport:
+    """Return the download of the users behind a figure; `day` is its month's first."""
+    filtered = alike(wanted, category, movement, Month.parse(day[:7]))
+    return UserExport((vendor,), (product,), filtered, tuple(order), as_of)
+
+
+def alike(
+    wanted: UserFilter, category: FeeCategory | None, movement: Movement | None, month: Month
+) -> UserFilter:
+    """Return the filter by which a list of its own shows the same users as a figure's list."""
+    if movement is None:
+        return replace(wanted, counted_in=month, counted_as=category)
+    moved = wanted.moving(movement, month)
     if category is None:
         return moved
-    asked = wanted.filter.fee_categories
+    asked = wanted.fee_categories
     return replace(moved, fee_categories=(category,) if asked is None or category in asked else ())

@@ -1,14 +1,12 @@
 """The graph: its root fields, and the schema built of them."""
 
 import strawberry
-from graphql import ASTValidationRule, GraphQLError, Undefined
+from graphql import GraphQLError, Undefined
 from strawberry.extensions import (
     AddValidationRules,
     MaxTokensLimiter,
     ParserCache,
     ValidationCache,
-    max_aliases,
-    query_depth_limiter,
 )
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext
@@ -21,6 +19,7 @@ from gateway.resolvers.node import node
 from gateway.resolvers.users import users
 from gateway.resolvers.viewer import viewer
 from gateway.schema.change import ChangeConnection
+from gateway.schema.documents import LIMITS, MAX_TOKENS
 from gateway.schema.monthly_stat import MonthlyStatConnection
 from gateway.schema.node import Node
 from gateway.schema.product import Product, ProductConnection
@@ -28,12 +27,6 @@ from gateway.schema.scalars import MONTH
 from gateway.schema.user import User, UserConnection
 from gateway.schema.vendor import Vendor, VendorConnection
 from gateway.schema.viewer import Viewer
-
-_LIMITS: list[type[ASTValidationRule]] = [
-    query_depth_limiter.create_validator(15, None, None),
-    max_aliases.create_validator(50),
-]
-"""Built once: a rule made anew for each request would defeat the validation cache."""
 
 
 @strawberry.type(description="All that can be asked. Nothing outside the caller's scope exists.")
@@ -82,8 +75,8 @@ def build_schema() -> strawberry.Schema:
         extensions=[
             lambda: ParserCache(maxsize=1000),
             lambda: ValidationCache(maxsize=1000),
-            lambda: AddValidationRules(_LIMITS),
-            lambda: MaxTokensLimiter(max_token_count=5000),
+            lambda: AddValidationRules(LIMITS),
+            lambda: MaxTokensLimiter(max_token_count=MAX_TOKENS),
         ],
     )
     _leave_out_null_defaults(built)

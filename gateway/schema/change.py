@@ -15,8 +15,8 @@ from gateway.schema.product import Product
 from gateway.schema.user_state import HEADINGS, UserState
 from gateway.schema.vendor import Vendor
 
-_HEADING = {field.name: field.heading for field in QUERY.fields}
-_CODES = {"user_type": UserType, "fee_category": FeeCategory, "service_status": ServiceStatus}
+HEADING = {field.name: field.heading for field in QUERY.fields}
+CODES = {"user_type": UserType, "fee_category": FeeCategory, "service_status": ServiceStatus}
 
 
 @strawberry.type(description="An import that changed something: who brought what, and when.")
@@ -120,8 +120,8 @@ class Change:
             return []
         return [
             FieldChange(
-                field=_camel(name),
-                heading=_HEADING[name],
+                field=camel(name),
+                heading=HEADING[name],
                 before=_text(name, before[name]),
                 after=_text(name, after[name]),
             )
@@ -134,13 +134,14 @@ def _state(row: dict[str, Any] | None) -> UserState | None:
     return None if row is None else UserState(row=row)
 
 
-def _camel(name: str) -> str:
+def camel(name: str) -> str:
+    """Return a column's name as the graph has it."""
     first, *others = name.split("_")
     return first + "".join(map(str.capitalize, others))
 
 
 def _text(name: str, value: Any) -> str | None:
-    codes = _CODES.get(name)
+    codes = CODES.get(name)
     return value if codes is None or value is None else codes(value).name
 
 

@@ -1,6 +1,7 @@
 """What resolvers have at hand: the scope, one read session per operation, links."""
 
 import asyncio
+from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from datetime import datetime
 from typing import Any
@@ -53,17 +54,28 @@ class Context:
 
     def link(self, export: UserExport | MonthlyExport, form: Form) -> tuple[str, datetime]:
         """Return the address of a download and when it expires."""
-        within(self.scope, export)
-        key = self.scope.principal.key
-        if key is None:
-            raise NotFound.of("right", "权限", "EXPORT")
-        token, expires = self._links.seal(key, export, form)
-        return f"{self._base_url}/exports/{token}", expires
+        return sealed_link(self.scope, self._links, lambda: self._base_url, export, form)
 
     async def close(self) -> None:
         """End the operation's session: it has only read, so that nothing is lost with it."""
         with suppress(Unavailable):
             await self._stack.aclose()
+
+
+def sealed_link(
+    scope: Scope,
+    links: Links,
+    base_url: Callable[[], str],
+    export: UserExport | MonthlyExport,
+    form: Form,
+) -> tuple[str, datetime]:
+    """Return the address of a download within a scope, and when it expires."""
+    within(scope, export)
+    key = scope.principal.key
+    if key is None:
+        raise NotFound.of("right", "权限", "EXPORT")
+    token, expires = links.seal(key, export, form)
+    return f"{base_url()}/exports/{token}", expires
 
 
 Info = StrawberryInfo[Context, None]

@@ -27,6 +27,10 @@ def link(
     line_end: LineEnd | None,
 ) -> Download:
     """Seal an export into a link."""
-    form = Form(encoding or TextEncoding.UTF_8, bool(header), line_end or LineEnd.LF)
-    url, expires = info.context.link(export, form)
+    url, expires = info.context.link(export, form_of(encoding, header, line_end))
     return Download(url=url, expires_at=expires)
+
+
+def form_of(encoding: TextEncoding | None, header: bool | None, line_end: LineEnd | None) -> Form:
+    """Return a file's form; null stands for the default."""
+    return Form(encoding or TextEncoding.UTF_8, bool(header), line_end or LineEnd.LF)

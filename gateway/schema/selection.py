@@ -1,31 +1,43 @@
 """What an operation selects below a field, arguments and all: the input of a statement's builder.
 
 Fragments are followed, `@skip` and `@include` obeyed, fields of one response key merged, as the
-executor itself does it (GraphQL specification, 6.3.2 CollectFields).
+executor itself does it (GraphQL specification, 6.3.2 CollectFields). With variables that are given
+(see `gateway.recording`), so are the arguments that depend on them.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from graphql import (
     FieldNode,
+    FragmentDefinitionNode,
     FragmentSpreadNode,
+    GraphQLField,
     GraphQLIncludeDirective,
     GraphQLInterfaceType,
     GraphQLObjectType,
-    GraphQLResolveInfo,
+    GraphQLSchema,
     GraphQLSkipDirective,
     InlineFragmentNode,
+    Node,
     SelectionSetNode,
+    VariableNode,
+    Visitor,
     get_argument_values,
     get_directive_values,
     get_named_type,
+    visit,
 )
 from graphql.execution.values import VariableValues
 from strawberry import Info
 from strawberry.types.arguments import convert_arguments
 from strawberry.types.field import StrawberryField
+
+from gateway.recording import Given, Known, decide, derive
+
+Variables = Mapping[str, Any]
 
 
 @dataclass(slots=True)
@@ -39,6 +51,13 @@ class Selected:
     path: str
     arguments: dict[str, Any] = field(default_factory=dict)
     below: list["Selected"] = field(default_factory=list)
+    as_type: Callable[[str], list["Selected"]] | None = None
+    """Of a field of an interface: what is below if the object is of a type."""
+
+    @property
+    def key(self) -> str:
+        """The response key."""
+        return self.path.rpartition("/")[2]
 
     def all(self, name: str) -> Iterator["Selected"]:
         """Yield the selected fields of a name: several, where aliases are used."""
@@ -60,7 +79,9 @@ def selected(info: Info[Any, Any]) -> Selected:
     """Return the selection of the field that is being resolved."""
     raw = info._raw_info  # noqa: SLF001 (no public way to the AST)
     kind = get_named_type(raw.return_type)
-    return Selected(raw.field_name, "", {}, _below(raw, kind, raw.field_nodes, ""))
+    variables: Any = raw.variable_values
+    selection = Selection(raw.schema, raw.fragments, variables)
+    return Selected(raw.field_name, "", {}, selection.below(kind, raw.field_nodes, ""))
 
 
 def response_path(info: Info[Any, Any]) -> str:
@@ -69,65 +90,141 @@ def response_path(info: Info[Any, Any]) -> str:
     return "/".join(keys)
 
 
-def _below(
-    raw: GraphQLResolveInfo[Any], kind: Any, nodes: Iterable[FieldNode], path: str
-) -> list[Selected]:
-    if not isinstance(kind, GraphQLObjectType | GraphQLInterfaceType):
-        return []
-    grouped: dict[tuple[str, str], list[FieldNode]] = {}
-    for node in nodes:
-        for child in _fields(raw, node.selection_set):
-            key = (child.alias or child.name).value
-            grouped.setdefault((key, child.name.value), []).append(child)
-    found = []
-    for (key, name), children in grouped.items():
-        here = f"{path}/{key}" if path else key
-        for owner in _owners(raw, kind):
-            if name in owner.fields:
-                definition = owner.fields[name]
-                below = _below(raw, get_named_type(definition.type), children, here)
-                found.append(Selected(name, here, _arguments(raw, definition, children[0]), below))
-                break
-    return found
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """How selections are read: with a schema, a document's fragments, and variables."""
+
+    schema: GraphQLSchema
+    fragments: Mapping[str, FragmentDefinitionNode]
+    variables: Known[Variables]
+
+    def below(self, kind: Any, nodes: Iterable[Any], path: str) -> list[Selected]:
+        """Return what nodes (fields or an operation) select of a type."""
+        if not isinstance(kind, GraphQLObjectType | GraphQLInterfaceType):
+            return []
+        grouped: dict[tuple[str, str], list[FieldNode]] = {}
+        for node in nodes:
+            for child in self._fields(kind, node.selection_set):
+                key = (child.alias or child.name).value
+                grouped.setdefault((key, child.name.value), []).append(child)
+        found = []
+        for (key, name), children in grouped.items():
+            here = f"{path}/{key}" if path else key
+            if name == "__typename":
+                found.append(Selected(name, here))
+                continue
+            definition = self._definition(kind, name)
+            inner = get_named_type(definition.type)
+            one = Selected(name, here, self._arguments(definition, children[0]))
+            one.below = self.below(inner, children, here)
+            if isinstance(inner, GraphQLInterfaceType):
+                one.as_type = partial(self._as_type, children, here)
+            found.append(one)
+        return found
+
+    def _as_type(self, nodes: list[FieldNode], path: str, name: str) -> list[Selected]:
+        return self.below(self.schema.get_type(name), nodes, path)
+
+    def _definition(self, kind: Any, name: str) -> GraphQLField:
+        """Return a field of a type, or of what implements it: fields of one name are alike."""
+        owners = [kind]
+        if isinstance(kind, GraphQLInterfaceType):
+            owners += self.schema.get_possible_types(kind)
+        found: GraphQLField = next(one.fields[name] for one in owners if name in one.fields)
+        return found
+
+    def _fields(self, kind: Any, selection: SelectionSetNode | None) -> Iterator[FieldNode]:
+        for node in selection.selections if selection else ():
+            if not self._included(node):
+                continue
+            if isinstance(node, FieldNode):
+                yield node
+            elif isinstance(node, InlineFragmentNode):
+                condition = node.type_condition
+                if condition is None or self._applies(condition.name.value, kind):
+                    yield from self._fields(kind, node.selection_set)
+            elif isinstance(node, FragmentSpreadNode):
+                fragment = self.fragments[node.name.value]
+                if self._applies(fragment.type_condition.name.value, kind):
+                    yield from self._fields(kind, fragment.selection_set)
+
+    def _applies(self, name: str, kind: Any) -> bool:
+        """Say whether a fragment on a type may apply: surely to an object, or to an interface's."""
+        condition = self.schema.get_type(name)
+        if condition is kind or isinstance(kind, GraphQLInterfaceType):
+            return True
+        return isinstance(condition, GraphQLInterfaceType) and self.schema.is_sub_type(
+            condition, kind
+        )
+
+    def _included(self, node: Any) -> bool:
+        if not node.directives:
+            return True
+        if not _has_variables(node.directives):
+            return _is_included(node, {})
+        return decide(partial(_is_included, node), self.variables)
+
+    def _arguments(self, definition: GraphQLField, node: FieldNode) -> dict[str, Any]:
+        declared = definition.extensions.get("strawberry-definition")
+        if not definition.args or not isinstance(declared, StrawberryField):
+            return {}
+        schema = self.schema._strawberry_schema  # type: ignore[attr-defined]  # noqa: SLF001
+
+        def read(field: GraphQLField, node: FieldNode, variables: Variables) -> dict[str, Any]:
+            return convert_arguments(
+                get_argument_values(field, node, _wrapped(variables)),
+                declared.arguments,
+                scalar_registry=schema.schema_converter.scalar_registry,
+                config=schema.config,
+            )
+
+        if not isinstance(self.variables, Given):
+            return read(definition, node, self.variables)
+        if not _has_variables(node.arguments):
+            return read(definition, node, {})
+        found: dict[str, Any] = {}
+        for argument in declared.arguments:
+            name = schema.config.name_converter.from_argument(argument)
+            kept = [one for one in node.arguments or () if one.name.value == name]
+            field = GraphQLField(definition.type, args={name: definition.args[name]})
+            alone = FieldNode(name=node.name, arguments=tuple(kept))
+            value = partial(_value, partial(read, field, alone), argument)
+            if _has_variables(kept):
+                found[argument.python_name] = derive(value, self.variables)
+            elif kept:
+                found[argument.python_name] = value({})
+        return found
 
 
-def _owners(raw: GraphQLResolveInfo[Any], kind: Any) -> list[Any]:
-    """Return the types that may declare a selected field: the type, or what implements it."""
-    if isinstance(kind, GraphQLInterfaceType):
-        return [kind, *raw.schema.get_possible_types(kind)]
-    return [kind]
+def _value(read: Callable[[Variables], dict[str, Any]], argument: Any, variables: Variables) -> Any:
+    """Return an argument's value; where it is left out, the resolver's default."""
+    found = read(variables)
+    return found.get(argument.python_name, argument.default)
 
 
-def _fields(
-    raw: GraphQLResolveInfo[Any], selection: SelectionSetNode | None
-) -> Iterator[FieldNode]:
-    for node in selection.selections if selection else ():
-        skip = get_directive_values(GraphQLSkipDirective, node, _variables(raw))
-        include = get_directive_values(GraphQLIncludeDirective, node, _variables(raw))
-        if (skip and skip["if"]) or (include and not include["if"]):
-            continue
-        if isinstance(node, FieldNode):
-            yield node
-        elif isinstance(node, InlineFragmentNode):
-            yield from _fields(raw, node.selection_set)
-        elif isinstance(node, FragmentSpreadNode):
-            yield from _fields(raw, raw.fragments[node.name.value].selection_set)
+def _is_included(node: Any, variables: Variables) -> bool:
+    skip = get_directive_values(GraphQLSkipDirective, node, _wrapped(variables))
+    include = get_directive_values(GraphQLIncludeDirective, node, _wrapped(variables))
+    return not (skip and skip["if"]) and not (include and not include["if"])
 
 
-def _variables(raw: GraphQLResolveInfo[Any]) -> VariableValues:
-    """Wrap the coerced variables again: Strawberry hands resolvers the plain dictionary."""
-    plain: Any = raw.variable_values
+def _wrapped(plain: Any) -> VariableValues:
+    """Wrap coerced variables again: Strawberry hands resolvers the plain dictionary."""
     return VariableValues(sources={}, coerced=plain)
 
 
-def _arguments(raw: GraphQLResolveInfo[Any], definition: Any, node: FieldNode) -> dict[str, Any]:
-    declared = definition.extensions.get("strawberry-definition")
-    if not definition.args or not isinstance(declared, StrawberryField):
-        return {}
-    schema = raw.schema._strawberry_schema  # type: ignore[attr-defined]  # noqa: SLF001
-    return convert_arguments(
-        get_argument_values(definition, node, _variables(raw)),
-        declared.arguments,
-        scalar_registry=schema.schema_converter.scalar_registry,
-        config=schema.config,
-    )
+def _has_variables(nodes: Iterable[Node] | None) -> bool:
+    finder = _VariableFinder()
+    for node in nodes or ():
+        visit(node, finder)
+    return finder.found
+
+
+class _VariableFinder(Visitor):
+    def __init__(self) -> None:
+        super().__init__()
+        self.found = False
+
+    def enter_variable(self, node: VariableNode, *_: object) -> None:
+        """Note that there is one."""
+        self.found = True

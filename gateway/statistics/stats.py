@@ -20,7 +20,7 @@ from sqlalchemy import (
 
 from gateway.catalogue.licensors import licensor_text
 from gateway.records.filters import UserFilter
-from gateway.records.keyset import Key, Page, beyond, bounds, ordering, place
+from gateway.records.keyset import Key, Page, beyond, bounds, ordering, places
 from gateway.records.movements import Movement
 from gateway.records.order import UserOrder
 from gateway.records.rows import Rows, json_array
@@ -44,6 +44,8 @@ class DrillDown:
     movement: Movement | None = None
     filter: UserFilter = field(default_factory=UserFilter)
     order: Sequence[UserOrder] = ()
+    whole: Any = None
+    """The filter as one value, where `filter` is spread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,6 @@ def stats_of(
     def values(row: FromClause) -> dict[str, ColumnElement[Any]]:
         names = ("vendor_code", "vendor_name", "product_name", "product_id", "month", *SHOWN)
         return {
-            "place": place(shown(row), vendor_at, row.c.vendor_code),
             **{name: row.c[name] for name in names},
             "price": cast(row.c.price, Text),
             "fee": cast(row.c.fee, Text),
@@ -94,7 +95,10 @@ def stats_of(
             "licensor_name": licensor_text(row, "name"),
         }
 
-    return Stats(stats, every, Rows(inner, paging, shown, values))
+    def placed(row: FromClause) -> list[ColumnElement[Any]]:
+        return places(shown(row), vendor_at, row.c.vendor_code)
+
+    return Stats(stats, every, Rows(inner, paging, shown, placed, values))
 
 
 def stat_page(
@@ -117,6 +121,7 @@ def stat_page(
     rows, every = found.rows, found.every
     inner = rows.page
     document = func.json_build_object(
+        *("place", rows.place(inner)),
         *(part for pair in rows.values(inner).items() for part in pair),
         *(part for distance in distances for part in _earlier(inner, distance)),
         "users",

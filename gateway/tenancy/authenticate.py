@@ -22,11 +22,23 @@ async def authenticate(engine: AsyncEngine, header: str | None) -> Scope:
 
     A key that is unknown, revoked or expired is refused in one wording.
     """
+    scope, _ = await ask_for_scope(engine, digest_of(header))
+    return scope
+
+
+def digest_of(header: str | None) -> bytes:
+    """Return the digest of an `Authorization: Bearer` header's key, or raise Unauthenticated."""
     scheme, _, credential = (header or "").partition(" ")
     credential = credential.strip()
     if scheme.lower() != "bearer" or not well_formed(credential):
         raise _refusal()
-    return _scope(await _ask(engine, _BY_DIGEST, digest=digest(credential)))
+    return digest(credential)
+
+
+async def ask_for_scope(engine: AsyncEngine, presented: bytes) -> tuple[Scope, int]:
+    """Return a key's scope by its digest, and the state of the catalogue that it was read in."""
+    found = await _ask(engine, _BY_DIGEST, digest=presented)
+    return _scope(found), int(found["ticks"]) if found is not None else 0
 
 
 async def reauthenticate(engine: AsyncEngine, prefix: str) -> Scope:

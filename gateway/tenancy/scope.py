@@ -72,6 +72,11 @@ class Scope:
         """The rights of the principal's role."""
         return self.principal.role.rights
 
+    @property
+    def own(self) -> "Scope":
+        """The scope as a value for `read`."""
+        return self
+
     def require(self, right: Right) -> None:
         """Raise NotFound unless the role has the right: what one may not do, is not there."""
         _require(self.rights, right)
@@ -109,6 +114,10 @@ class Scope:
         """Return what a function makes of the scope, and of other values."""
         return function(self, *values)
 
+    def only(self, vendor: str) -> "Scope":
+        """Return the part of one vendor; NotFound, of the argument `vendor`, for any other."""
+        return _only_vendor(self, vendor)
+
     def vendor_number(self, code: str) -> int:
         """Return a vendor's number, or raise NotFound for one outside the scope."""
         (number,) = self.narrow(vendors=[code]).vendors
@@ -137,6 +146,11 @@ class GivenScope:
     def rights(self) -> frozenset[Right]:
         """The rights of the principal's role: part of what the statement is built by."""
         return decide(_rights, self._given)
+
+    @property
+    def own(self) -> Given[Scope]:
+        """The scope as a value for `read`."""
+        return self._given
 
     @property
     def principal(self) -> Given[Principal]:
@@ -175,6 +189,10 @@ class GivenScope:
                 products,
             )
         )
+
+    def only(self, vendor: Known[str]) -> "GivenScope":
+        """Return the part of one vendor; NotFound, of the argument `vendor`, for any other."""
+        return GivenScope(derive(_only_vendor, self._given, vendor))
 
     def reaches(self, **picked: Known[Sequence[str]]) -> bool:
         """Say whether `narrow` would find all that it is to pick."""
@@ -233,6 +251,14 @@ def genuine(scope: Scope) -> Scope:
     if type(scope) is not Scope or scope not in _REACHES:
         raise ScopeViolation("not a scope")
     return scope
+
+
+def _only_vendor(scope: Scope, vendor: str) -> Scope:
+    try:
+        return scope.narrow(vendors=[vendor])
+    except NotFound as error:
+        error.argument = "vendor"
+        raise
 
 
 def _reaches(scope: Scope, picked: Mapping[str, Any]) -> bool:

@@ -179,6 +179,12 @@ async def open_session(
 
 def for_driver(statement: Statement) -> tuple[str, list[Any]]:
     """Return a statement as asyncpg takes it: its text, and its arguments in order."""
+    text, parameters = parameters_of(statement)
+    return text, [value for _, value in parameters]
+
+
+def parameters_of(statement: Statement) -> tuple[str, list[tuple[str, Any]]]:
+    """Return a statement's text as asyncpg takes it, and its parameters' names and values."""
     compiled: Any = statement.compile(dialect=_DIALECT)
     if compiled.post_compile_params:
         raise TypeError("the driver takes no IN list: compare with an array in one parameter")
@@ -186,11 +192,10 @@ def for_driver(statement: Statement) -> tuple[str, list[Any]]:
         bind.type.dialect_impl(compiled.dialect).bind_processor(compiled.dialect)
         for bind in (compiled.binds[name] for name in compiled.positiontup)
     ]
-    arguments = [
-        process(compiled.params[name]) if process else compiled.params[name]
+    return str(compiled), [
+        (name, process(compiled.params[name]) if process else compiled.params[name])
         for name, process in zip(compiled.positiontup, values, strict=True)
     ]
-    return str(compiled), arguments
 
 
 def settings_of(scope: Scope) -> list[str]:
@@ -241,5 +246,10 @@ async def _driver_of(connection: AsyncConnection) -> Any:
 
 def _local(axis: str, scope: Scope) -> str:
     """Write one setting. Only whole numbers stand in it; SET LOCAL also reaches Citus' workers."""
+    return f"SET LOCAL {_SETTINGS[axis]} = '{setting_of(axis, scope)}'"
+
+
+def setting_of(axis: str, scope: Scope) -> str:
+    """Return what row-level security reads of a scope on one axis, as text."""
     numbers = ",".join(str(int(number)) for number in scope.ids(axis))
-    return f"SET LOCAL {_SETTINGS[axis]} = '{{{numbers}}}'"
+    return f"{{{numbers}}}"

@@ -1,0 +1,96 @@
+"""What imports changed, in JSON text."""
+
+from functools import partial
+from typing import Any
+
+from sqlalchemy import ColumnElement, FromClause, Text, and_, case, cast, func, literal
+
+from gateway.compiled.lists import Connection, Listed, connection, paged
+from gateway.compiled.objects import Row, written
+from gateway.compiled.request import Request
+from gateway.compiled.text import Json, constant, name, nullable, number, optional, raw
+from gateway.records.changes import ChangeKind, change_rows, numbers_of, state
+from gateway.records.models import CONTENT
+from gateway.resolvers.changes import read_changes
+from gateway.schema.change import CODES, HEADING, camel
+from gateway.schema.selection import Selected
+
+
+def changes(request: Request, selected: Selected) -> Json:
+    """Return the root field `changes`."""
+    listed, paging = read_changes(request.scope, **selected.arguments)
+    rows = change_rows(listed, paged(paging, selected))
+    numbers = numbers_of(listed)
+
+    def total(_: Listed, __: Selected) -> Json:
+        return raw(numbers.select(numbers.total))
+
+    def counts(_: Listed, one: Selected) -> Json:
+        values = {kind.name.lower(): value for kind, value in numbers.values.items()}
+        row = Row(values, {name: partial(_number, value) for name, value in values.items()})
+        return raw(numbers.select(written("ChangeCounts", one.below, row).text))
+
+    what = Connection(
+        "ChangeConnection",
+        "Change",
+        lambda row: _row(rows.values(row), row),
+        {"totalCount": total, "counts": counts},
+    )
+    return raw(connection(what, selected, rows))
+
+
+def _number(value: ColumnElement[int], _: Selected) -> Json:
+    return number(value)
+
+
+def _row(values: Any, row: FromClause) -> Row:
+    return Row(
+        values,
+        {
+            "kind": lambda _: name(row.c.kind, [kind.name for kind in ChangeKind]),
+            "before": partial(_state, row, "before"),
+            "after": partial(_state, row, "after"),
+            "fields": partial(_fields, row),
+        },
+    )
+
+
+def _state(row: FromClause, when: str, selected: Selected) -> Json:
+    there, values = state(row, when)
+    return optional(there, written("UserState", selected.below, Row(values)))
+
+
+def _fields(row: FromClause, selected: Selected) -> Json:
+    """Return the fields that a change made different; none of a line that came or went."""
+    was, before = state(row, "before")
+    still, after = state(row, "after")
+    parts: list[ColumnElement[str]] = []
+    for column in CONTENT:
+        values: dict[str, Json] = {
+            "field": constant(camel(column)),
+            "heading": constant(HEADING[column]),
+            "before": _text(column, before[column]),
+            "after": _text(column, after[column]),
+        }
+        item = written(
+            "FieldChange",
+            selected.below,
+            Row({}, {key: partial(_known, value) for key, value in values.items()}),
+        )
+        differs = before[column].is_distinct_from(after[column])
+        parts.append(
+            case((and_(was, still, differs), (raw(",") + item).text), else_=literal("", Text))
+        )
+    listed = func.ltrim(func.concat(*parts, type_=Text), literal(",", Text), type_=Text)
+    return raw("[", listed, "]")
+
+
+def _known(value: Json, _: Selected) -> Json:
+    return value
+
+
+def _text(column: str, value: ColumnElement[Any]) -> Json:
+    codes = CODES.get(column)
+    if codes is not None:
+        return name(value, [code.name for code in codes])
+    return nullable(cast(value, Text))

@@ -1,0 +1,151 @@
+"""Relay connections in JSON text: nodes, edges, page information, and what else they have."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    Integer,
+    ScalarSelect,
+    Text,
+    and_,
+    func,
+    literal,
+    select,
+)
+
+from gateway.compiled.objects import Row, written
+from gateway.compiled.text import (
+    NULL,
+    Json,
+    boolean,
+    constant,
+    encoded,
+    gathered,
+    joined,
+    mapping,
+    raw,
+    scalar,
+)
+from gateway.recording import param
+from gateway.records.keyset import Page, ordering
+from gateway.records.rows import Rows
+from gateway.schema.pages import order_names
+from gateway.schema.selection import Selected
+
+_OF_VENDOR = frozenset({"vendor_code", "vendor_name"})
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """A connection: its type, the node's, how a row is written, and the fields only it has."""
+
+    kind: str
+    node: str
+    row_of: Callable[[FromClause], Row]
+    fields: Mapping[str, Callable[["Listed", Selected], Json]]
+
+
+def paged(paging: Page, selected: Selected) -> Page:
+    """Return the page, which peeks at the next row only if it is asked whether there is one."""
+    side = "hasPreviousPage" if paging.backward else "hasNextPage"
+    asked = any(one.name == side for one in selected.under("pageInfo"))
+    return paging if asked else replace(paging, peeks=False)
+
+
+def connection(what: Connection, selected: Selected, rows: Rows) -> ScalarSelect[str]:
+    """Return a connection's JSON text, by one aggregate over its page."""
+    listed = Listed(what, selected, rows)
+    json = mapping((one.key, listed.field(one)) for one in selected.below)
+    return rows.select(listed.rows, json.text, joined=listed.joined).scalar_subquery()
+
+
+class Listed:
+    """The rows of one connection, and how its fields are aggregated from them."""
+
+    def __init__(self, what: Connection, selected: Selected, rows: Rows) -> None:
+        """Take the rows; number them, if it matters which is first, last or one too many."""
+        self._what, self._paging = what, rows.paging
+        names = {one.name for one in selected.under("pageInfo")}
+        self.rows: FromClause = rows.page
+        self._kept: ColumnElement[bool] | None = None
+        self._order = ordering(rows.keys(rows.page))
+        if rows.paging.peeks or names & {"startCursor", "endCursor"}:
+            back = rows.paging.backward
+            run = ordering(rows.keys(rows.page), backward=back)
+            self.rows = select(
+                *rows.page.c,
+                func.row_number().over(order_by=run).label("n"),
+                func.count().over().label("m"),
+            ).subquery("numbered")
+            self._kept = self.rows.c.n <= self._size
+            self._order = [self.rows.c.n.desc() if back else self.rows.c.n.asc()]
+        self._keys, self._places = rows.keys(self.rows), rows.places(self.rows)
+        self._row = what.row_of(self.rows)
+
+    @property
+    def joined(self) -> bool:
+        """Whether the vendor is needed."""
+        return bool(self._row.used & _OF_VENDOR)
+
+    @property
+    def _size(self) -> ColumnElement[int]:
+        return param(self._paging.size, Integer)
+
+    def field(self, one: Selected) -> Json:
+        """Return a field of the connection."""
+        match one.name:
+            case "__typename":
+                return constant(self._what.kind)
+            case "nodes":
+                return self._array(written(self._what.node, one.below, self._row))
+            case "edges":
+                return self._array(mapping((part.key, self._edge(part)) for part in one.below))
+            case "pageInfo":
+                return mapping((part.key, self._info(part)) for part in one.below)
+        return self._what.fields[one.name](self, one)
+
+    def lines(self, cells: Sequence[ColumnElement[str]], separator: str) -> Json:
+        """Return the page as lines of cells, a line feed after each."""
+        parts: list[Any] = []
+        for cell in cells:
+            parts += [cell, literal(separator, Text)]
+        line = func.concat(*parts[:-1], literal("\n", Text), type_=Text)
+        return scalar(joined(line, "", *self._order, where=self._kept))
+
+    def _array(self, item: Json) -> Json:
+        return gathered(item, *self._order, where=self._kept)
+
+    def _edge(self, one: Selected) -> Json:
+        if one.name == "__typename":
+            return constant(f"{self._what.node}Edge")
+        if one.name == "cursor":
+            return self._cursor()
+        return written(self._what.node, one.below, self._row)
+
+    def _cursor(self) -> Json:
+        self._row.used.add("vendor_code")
+        listed = raw("[") + constant(order_names(self._keys)) + raw(",[")
+        for i, place in enumerate(self._places):
+            listed = listed + raw("," if i else "") + scalar(place)
+        return encoded(listed + raw("]]"))
+
+    def _info(self, one: Selected) -> Json:
+        back = self._paging.backward
+        match one.name:
+            case "__typename":
+                return constant("PageInfo")
+            case "hasNextPage" if back:
+                return constant(self._paging.before is not None)
+            case "hasPreviousPage" if not back:
+                return constant(self._paging.after is not None)
+            case "hasNextPage" | "hasPreviousPage":
+                more = func.count().filter(self.rows.c.n > self._size)
+                return boolean(more > literal(0, Integer))
+        outermost = (one.name == "startCursor") is back
+        place = func.least(self.rows.c.m, self._size) if outermost else literal(1, Integer)
+        here = and_(self.rows.c.n == place, self.rows.c.n <= self._size)
+        cursor = func.max(self._cursor().text, type_=Text).filter(here)
+        return raw(func.coalesce(cursor, NULL.text))

@@ -1,0 +1,213 @@
+"""Operations answered by one statement each: validated once, compiled once per shape, cached."""
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any, Final
+
+import orjson
+import strawberry
+from graphql import (
+    FieldNode,
+    FragmentDefinitionNode,
+    GraphQLError,
+    OperationDefinitionNode,
+    OperationType,
+)
+from graphql.execution.values import VariableValues, get_variable_values
+from sqlalchemy import Text, func, literal, select
+
+from gateway.compiled.request import HOLE, Link, Request
+from gateway.compiled.roots import ROOTS
+from gateway.compiled.text import Json, constant, mapping
+from gateway.errors import GatewayError, ScopeViolation
+from gateway.recording import Memory
+from gateway.schema.documents import checked
+from gateway.schema.selection import Selected, Selection
+from gateway.tenancy.admission import Admission
+from gateway.tenancy.sealed import Sealed, seal
+
+MOST_DOCUMENTS: Final = 1000
+MOST_PLANS: Final = 2000
+
+
+class Uncompiled(Exception):
+    """The executor answers this request; the message says why, in a word."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A statement, and what fills the holes that its answer may have."""
+
+    sealed: Sealed
+    holes: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A plan with a request's values: ready to be asked."""
+
+    plan: Plan
+    values: list[Any]
+
+    def completed(self, answer: bytes) -> bytes:
+        """Return the answer with its holes filled."""
+        if not self.plan.holes:
+            return answer
+        parts = answer.split(HOLE)
+        for i in range(1, len(parts), 2):
+            number, *row = orjson.loads(parts[i])
+            fill = self.plan.holes[number]
+            parts[i] = (self.values[fill] if isinstance(fill, int) else fill)(*row)
+        return b"".join(parts)
+
+
+@dataclass(slots=True, eq=False)
+class _Document:
+    """A validated operation and its plans, or why it is the executor's."""
+
+    operation: OperationDefinitionNode | None
+    fragments: Mapping[str, FragmentDefinitionNode] = field(default_factory=dict)
+    reason: str = ""
+    plans: Memory[Plan] = field(default_factory=Memory)
+
+
+class Operations:
+    """The plans of one server process, those least recently used forgotten."""
+
+    def __init__(self, schema: strawberry.Schema) -> None:
+        """Take the schema, which stays the single source of truth."""
+        self._schema = schema
+        self._graph = schema._schema  # noqa: SLF001 (no public way to graphql-core's)
+        self._known: OrderedDict[tuple[str, str | None], _Document] = OrderedDict()
+        self._plans = 0
+
+    @property
+    def plans(self) -> int:
+        """How many plans are kept."""
+        return self._plans
+
+    def prepare(
+        self,
+        query: str,
+        name: str | None,
+        variables: Mapping[str, Any],
+        caller: Admission,
+        today: date,
+        link: Link,
+    ) -> Prepared:
+        """Return the plan of a request, with its values; raise Uncompiled if there can't be one."""
+        document = self._document(query, name)
+        if document.operation is None:
+            raise Uncompiled(document.reason)
+        values = [caller.scope, self._coerced(document.operation, variables), today, link]
+        given = list(values)
+        try:
+            plan = document.plans.find(values)
+        except (GatewayError, GraphQLError, ValueError, TypeError, OverflowError) as error:
+            raise Uncompiled("input") from error
+        if plan is not None:
+            return Prepared(plan, values)
+        return self._compiled(document, given)
+
+    def _document(self, query: str, name: str | None) -> _Document:
+        key = (query, name)
+        found = self._known.get(key)
+        if found is not None:
+            self._known.move_to_end(key)
+            return found
+        found = self._known[key] = self._read(query, name)
+        while len(self._known) > MOST_DOCUMENTS:
+            self._forget_oldest()
+        return found
+
+    def _forget_oldest(self) -> None:
+        _, gone = self._known.popitem(last=False)
+        self._plans -= gone.plans.plans
+
+    def _read(self, query: str, name: str | None) -> _Document:
+        document = checked(self._schema, query)
+        if document is None:
+            return _Document(None, reason="invalid")
+        operations = [
+            one for one in document.definitions if isinstance(one, OperationDefinitionNode)
+        ]
+        named = [one for one in operations if one.name is not None and one.name.value == name]
+        if name is None and len(operations) == 1:
+            named = operations
+        if len(named) != 1:
+            return _Document(None, reason="operation")
+        (operation,) = named
+        if operation.operation is not OperationType.QUERY:
+            return _Document(None, reason=operation.operation.value)
+        fragments = {
+            one.name.value: one
+            for one in document.definitions
+            if isinstance(one, FragmentDefinitionNode)
+        }
+        if _introspects(operation, fragments):
+            return _Document(None, reason="introspection")
+        return _Document(operation, fragments)
+
+    def _coerced(
+        self, operation: OperationDefinitionNode, variables: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
+        if not operation.variable_definitions:
+            return {}
+        try:
+            found = get_variable_values(
+                self._graph, operation.variable_definitions, dict(variables)
+            )
+        except (GatewayError, GraphQLError, ValueError, TypeError) as error:
+            raise Uncompiled("variables") from error
+        if not isinstance(found, VariableValues):
+            raise Uncompiled("variables")
+        return found.coerced
+
+    def _compiled(self, document: _Document, given: list[Any]) -> Prepared:
+        """Compile a plan by the request's values, and keep it for all of its shape."""
+        scope, variables, today, link = given
+        recording, request = Request.recorded(scope, variables, today, link)
+        operation = document.operation
+        assert operation is not None  # noqa: S101 (the caller has looked)
+        selection = Selection(self._graph, document.fragments, request.variables)
+        try:
+            roots = selection.below(self._graph.query_type, [operation], "")
+            json = mapping((one.key, _root(request, one)) for one in roots)
+            statement = select(func.convert_to(json.text, literal("UTF8", Text)))
+            sealed = seal(statement, scope)
+        except ScopeViolation:
+            raise
+        except (GatewayError, GraphQLError, ValueError, OverflowError) as error:
+            raise Uncompiled("input") from error
+        plan = Plan(sealed, tuple(request.places_of_holes))
+        before = document.plans.plans
+        document.plans.keep(recording, plan)
+        self._plans += document.plans.plans - before
+        while self._plans > MOST_PLANS and len(self._known) > 1:
+            self._forget_oldest()
+        if self._plans > MOST_PLANS:
+            self._plans, document.plans = 0, Memory()
+        return Prepared(plan, recording.values)
+
+
+def _root(request: Request, one: Selected) -> Json:
+    if one.name == "__typename":
+        return constant("Query")
+    return ROOTS[one.name](request, one)
+
+
+def _introspects(
+    operation: OperationDefinitionNode, fragments: Mapping[str, FragmentDefinitionNode]
+) -> bool:
+    """Say whether an operation may ask for the schema itself."""
+    waiting: list[Any] = [operation.selection_set, *(f.selection_set for f in fragments.values())]
+    while waiting:
+        for node in waiting.pop().selections:
+            if isinstance(node, FieldNode):
+                if node.name.value in {"__schema", "__type"}:
+                    return True
+            elif getattr(node, "selection_set", None) is not None:
+                waiting.append(node.selection_set)
+    return False

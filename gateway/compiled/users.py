@@ -1,0 +1,94 @@
+"""Users in JSON text: the list, its nested lists, and the download of it."""
+
+from collections.abc import Callable
+from functools import partial
+
+from sqlalchemy import FromClause, Text, func
+
+from gateway.compiled.lists import Connection, Listed, connection, paged
+from gateway.compiled.objects import Row, written
+from gateway.compiled.request import Request
+from gateway.compiled.text import NULL, Json, gathered, number, raw
+from gateway.exports.columns import cells
+from gateway.records.keyset import Page
+from gateway.records.users import (
+    VENDOR,
+    CountedBy,
+    UserList,
+    history_of,
+    others_of,
+    rows_of,
+    total_of,
+    user_values,
+)
+from gateway.regulation.layouts import DOWNLOAD, SEPARATOR
+from gateway.resolvers.users import read_users
+from gateway.schema.selection import Selected
+
+Download = Callable[[Selected], Json]
+
+
+def users(request: Request, selected: Selected) -> Json:
+    """Return the root field `users`."""
+    asked = read_users(request.scope, request.today, **selected.arguments)
+    download = partial(request.download, asked.export)
+    return listed_users(asked.listed, asked.paging, selected, download)
+
+
+def listed_users(
+    users: UserList,
+    paging: Page,
+    selected: Selected,
+    download: Download,
+    figure: CountedBy | None = None,
+) -> Json:
+    """Return a connection of users, of a figure's or a list of its own."""
+
+    def total(_: Listed, __: Selected) -> Json:
+        return number(total_of(users, figure))
+
+    def delimited(listed: Listed, _: Selected) -> Json:
+        columns = {column.name: column for column in listed.rows.c}
+        columns["product"] = columns["product_name"]
+        return listed.lines(cells(DOWNLOAD, columns), SEPARATOR)
+
+    what = Connection(
+        "UserConnection",
+        "User",
+        partial(user_row, users),
+        {
+            "totalCount": total,
+            "delimited": delimited,
+            "download": lambda _, one: download(one),
+        },
+    )
+    rows = rows_of(users, paged(paging, selected), figure)
+    return raw(connection(what, selected, rows))
+
+
+def user_row(users: UserList, row: FromClause) -> Row:
+    """Return a row of a list as it is written."""
+    found = Row(user_values(users, row, VENDOR))
+
+    def others(selected: Selected) -> Json:
+        found.used.add("vendor_code")
+        listed = others_of(users, row, VENDOR)
+        item = written("User", selected.below, user_row(listed.users, listed.rows))
+        return raw(listed.select(gathered(item, *listed.order).text))
+
+    def history(selected: Selected) -> Json:
+        versions = history_of(users, row)
+        item = written("UserVersion", selected.below, Row(versions.values))
+        return raw(versions.select(gathered(item, *versions.order).text))
+
+    found.fields.update(otherServices=others, history=history)
+    return found
+
+
+def one_user_text(users: UserList, selection: list[Selected]) -> Json:
+    """Return the list's only user, or null without one."""
+    rows = rows_of(users, Page(first=1, peeks=False))
+    row = user_row(users, rows.page)
+    json = written("User", selection, row)
+    found = rows.select(rows.page, json.text).scalar_subquery()
+    return raw(func.coalesce(found, NULL.text, type_=Text))

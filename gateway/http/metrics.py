@@ -1,0 +1,20 @@
+"""`/metrics`: what the server counts, as Prometheus reads it."""
+
+from typing import Final
+
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, generate_latest
+from starlette.requests import Request
+from starlette.responses import Response
+
+REGISTRY: Final = CollectorRegistry()
+OPERATIONS: Final = Counter(
+    "gateway_operations",
+    "Operations by the way in which they were answered, and why not compiled.",
+    ("path", "reason"),
+    registry=REGISTRY,
+)
+
+
+async def metrics(_: Request) -> Response:
+    """Return all figures. They tell nothing about any tenant."""
+    return Response(generate_latest(REGISTRY), media_type=CONTENT_TYPE_LATEST)

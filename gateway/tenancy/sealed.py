@@ -1,0 +1,76 @@
+"""Statements that can be asked again with other values: one message each way, walls and all.
+
+The second wall looks at the statement once, when it is sealed. Whenever it is asked, the database
+first admits the caller and sets the transaction's scope for row-level security; only then is it
+evaluated, for CASE evaluates what it needs and nothing else, and what follows THEN is a subquery of
+its own. If the order were another, the scope would not be set, and there would be no rows.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import asyncpg
+from sqlalchemy import Select
+
+from gateway.recording import slot_of
+from gateway.tenancy.admission import Admission
+from gateway.tenancy.guard import check
+from gateway.tenancy.reach import DATABASE_ERRORS, translated, unreachable
+from gateway.tenancy.scope import Scope
+from gateway.tenancy.session import parameters_of
+
+_ADMITTED: Final = (
+    "SELECT CASE WHEN gateway_admits(${0}, ${1})"
+    " AND set_config('gateway.vendors', ${2}, true) IS NOT NULL"
+    " AND set_config('gateway.products', ${3}, true) IS NOT NULL"
+    " THEN (\n{4}\n) END"
+)
+
+
+class NotAdmitted(Exception):
+    """The caller's key or reach is another than it was."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """A statement's text, and its parameters: a slot of what is given, or a constant."""
+
+    text: str
+    parameters: Sequence[tuple[int | None, Any]]
+
+    def arguments(self, values: Sequence[Any]) -> list[Any]:
+        """Return the arguments for a request's values, by slot."""
+        return [constant if slot is None else values[slot] for slot, constant in self.parameters]
+
+
+def seal(statement: Select[tuple[bytes]], scope: Scope) -> Sealed:
+    """Return a statement of one row and column to be asked again, once the guard has passed it."""
+    check(statement, scope)
+    text, parameters = parameters_of(statement)
+    found = [(slot_of(name), value) for name, value in parameters]
+    places = (len(found) + i for i in range(1, 5))
+    return Sealed(_ADMITTED.format(*places, text), found)
+
+
+async def ask(pool: Any, sealed: Sealed, values: Sequence[Any], caller: Admission) -> bytes:
+    """Return the answer; raise NotAdmitted if the caller is to be authenticated anew."""
+    arguments = (
+        *sealed.arguments(values),
+        *(caller.digest, caller.ticks, caller.vendors, caller.products),
+    )
+    for _ in range(pool.get_max_size() + 1):
+        try:
+            async with pool.acquire() as connection:
+                found: bytes | None = await connection.fetchval(sealed.text, *arguments)
+        except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            told = translated(error)
+            if isinstance(told, type(unreachable())):
+                continue
+            raise told from error
+        except DATABASE_ERRORS as error:
+            raise unreachable() from error
+        if found is None:
+            raise NotAdmitted
+        return found
+    raise unreachable()
