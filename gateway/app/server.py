@@ -5,7 +5,9 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 
+import strawberry
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -29,15 +31,30 @@ from gateway.tenancy.doctor import examine, ready
 
 
 def application(house: House) -> ASGIApp:
-    """Wire the routes of an open house."""
-
-    def base_url(request: Request) -> str:
-        return (house.settings.public_url or str(request.base_url)).rstrip("/")
-
+    """Wire an open house: compiled operations in front, the routes behind."""
     schema = build_schema()
-    executor = GraphQLEndpoint(schema, house.service, house.links, base_url)
+    behind = routes(house, schema)
+    compiled = CompiledEndpoint(
+        Operations(schema),
+        Admissions(house.service),
+        house.answers,
+        house.links,
+        partial(_base_url, house),
+        behind,
+    )
+
+    async def entrance(scope: Scope, receive: Receive, send: Send) -> None:
+        front = scope["type"] == "http" and scope["path"] == "/graphql"
+        await (compiled if front else behind)(scope, receive, send)
+
+    return entrance
+
+
+def routes(house: House, schema: strawberry.Schema) -> Starlette:
+    """Wire the routes of an open house; every operation is the executor's."""
+    executor = GraphQLEndpoint(schema, house.service, house.links, partial(_base_url, house))
     exports = ExportEndpoint(house.exports, house.links)
-    rooms = Starlette(
+    return Starlette(
         routes=[
             Route("/graphql", executor, methods=["GET", "POST"]),
             Route("/exports/{token}", exports, methods=["GET", "HEAD"]),
@@ -46,20 +63,10 @@ def application(house: House) -> ASGIApp:
             Route("/metrics", metrics),
         ]
     )
-    compiled = CompiledEndpoint(
-        Operations(schema),
-        Admissions(house.service),
-        house.answers,
-        house.links,
-        base_url,
-        rooms,
-    )
 
-    async def entrance(scope: Scope, receive: Receive, send: Send) -> None:
-        front = scope["type"] == "http" and scope["path"] == "/graphql"
-        await (compiled if front else rooms)(scope, receive, send)
 
-    return entrance
+def _base_url(house: House, request: Request) -> str:
+    return (house.settings.public_url or str(request.base_url)).rstrip("/")
 
 
 async def fit_to_serve(house: House) -> None:

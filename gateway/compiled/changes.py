@@ -3,7 +3,7 @@
 from functools import partial
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, Text, and_, case, cast, func, literal
+from sqlalchemy import ColumnElement, FromClause, Text, and_, case, cast, func, literal, select
 
 from gateway.compiled.lists import Connection, Listed, connection, paged
 from gateway.compiled.objects import Row, written
@@ -26,9 +26,10 @@ def changes(request: Request, selected: Selected) -> Json:
         return raw(numbers.select(numbers.total))
 
     def counts(_: Listed, one: Selected) -> Json:
-        values = {kind.name.lower(): value for kind, value in numbers.values.items()}
-        row = Row(values, {name: partial(_number, value) for name, value in values.items()})
-        return raw(numbers.select(written("ChangeCounts", one.below, row).text))
+        counted = numbers.counted()
+        row = Row({}, {column.name: partial(_number, column) for column in counted.c})
+        json = written("ChangeCounts", one.below, row)
+        return raw(select(json.text).select_from(counted).scalar_subquery())
 
     what = Connection(
         "ChangeConnection",

@@ -56,9 +56,11 @@ def paged(paging: Page, selected: Selected) -> Page:
 
 
 def connection(what: Connection, selected: Selected, rows: Rows) -> ScalarSelect[str]:
-    """Return a connection's JSON text, by one aggregate over its page."""
+    """Return a connection's JSON text, by one aggregate over its page, if that is asked for."""
     listed = Listed(what, selected, rows)
     json = mapping((one.key, listed.field(one)) for one in selected.below)
+    if not listed.aggregated:
+        return select(json.text).correlate(*rows.outer).scalar_subquery()
     return rows.select(listed.rows, json.text, joined=listed.joined).scalar_subquery()
 
 
@@ -67,7 +69,7 @@ class Listed:
 
     def __init__(self, what: Connection, selected: Selected, rows: Rows) -> None:
         """Take the rows; number them, if it matters which is first, last or one too many."""
-        self._what, self._paging = what, rows.paging
+        self._what, self._paging, self.aggregated = what, rows.paging, False
         names = {one.name for one in selected.under("pageInfo")}
         self.rows: FromClause = rows.page
         self._kept: ColumnElement[bool] | None = None
@@ -79,7 +81,7 @@ class Listed:
                 *rows.page.c,
                 func.row_number().over(order_by=run).label("n"),
                 func.count().over().label("m"),
-            ).subquery("numbered")
+            ).subquery(f"numbered_{what.node.lower()}")
             self._kept = self.rows.c.n <= self._size
             self._order = [self.rows.c.n.desc() if back else self.rows.c.n.asc()]
         self._keys, self._places = rows.keys(self.rows), rows.places(self.rows)
@@ -109,6 +111,7 @@ class Listed:
 
     def lines(self, cells: Sequence[ColumnElement[str]], separator: str) -> Json:
         """Return the page as lines of cells, a line feed after each."""
+        self.aggregated = True
         parts: list[Any] = []
         for cell in cells:
             parts += [cell, literal(separator, Text)]
@@ -116,6 +119,7 @@ class Listed:
         return scalar(joined(line, "", *self._order, where=self._kept))
 
     def _array(self, item: Json) -> Json:
+        self.aggregated = True
         return gathered(item, *self._order, where=self._kept)
 
     def _edge(self, one: Selected) -> Json:
@@ -142,8 +146,10 @@ class Listed:
             case "hasPreviousPage" if not back:
                 return constant(self._paging.after is not None)
             case "hasNextPage" | "hasPreviousPage":
+                self.aggregated = True
                 more = func.count().filter(self.rows.c.n > self._size)
                 return boolean(more > literal(0, Integer))
+        self.aggregated = True
         outermost = (one.name == "startCursor") is back
         place = func.least(self.rows.c.m, self._size) if outermost else literal(1, Integer)
         here = and_(self.rows.c.n == place, self.rows.c.n <= self._size)

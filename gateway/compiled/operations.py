@@ -23,7 +23,7 @@ from gateway.compiled.roots import ROOTS
 from gateway.compiled.text import Json, constant, mapping
 from gateway.errors import GatewayError, ScopeViolation
 from gateway.recording import Memory
-from gateway.schema.documents import checked
+from gateway.schema.documents import checked, operations_of
 from gateway.schema.selection import Selected, Selection
 from gateway.tenancy.admission import Admission
 from gateway.tenancy.sealed import Sealed, seal
@@ -130,9 +130,7 @@ class Operations:
         document = checked(self._schema, query)
         if document is None:
             return _Document(None, reason="invalid")
-        operations = [
-            one for one in document.definitions if isinstance(one, OperationDefinitionNode)
-        ]
+        operations = operations_of(document)
         named = [one for one in operations if one.name is not None and one.name.value == name]
         if name is None and len(operations) == 1:
             named = operations

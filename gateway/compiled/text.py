@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from sqlalchemy import ARRAY, ColumnElement, FunctionElement, Text, case, cast, func, literal
+from sqlalchemy import ColumnElement, FunctionElement, Text, case, cast, func, literal
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 _MOST = 90
@@ -78,8 +78,8 @@ def boolean(condition: ColumnElement[bool]) -> Json:
 
 def name(column: ColumnElement[int], names: Sequence[str]) -> Json:
     """Return a code's name; codes count from 1. Null for null."""
-    texts: ColumnElement[Any] = literal([f'"{one}"' for one in names], ARRAY(Text))
-    return raw(func.coalesce(texts[column], literal("null", Text)))
+    texts = {i + 1: literal(f'"{one}"', Text) for i, one in enumerate(names)}
+    return raw(case(texts, value=column, else_=literal("null", Text)))
 
 
 def instant(value: ColumnElement[Any]) -> Json:

@@ -171,6 +171,11 @@ class Numbers:
         """The number of all."""
         return func.count()
 
+    def counted(self) -> FromClause:
+        """Return the one row of the numbers, named as the kinds in small letters."""
+        values = (value.label(kind.name.lower()) for kind, value in self.values.items())
+        return select(*values).select_from(self.every).subquery("counts")
+
     def select(self, aggregate: ColumnElement[Any]) -> ScalarSelect[Any]:
         """Return an aggregate over the list."""
         return select(aggregate).select_from(self.every).scalar_subquery()

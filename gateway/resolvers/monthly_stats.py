@@ -1,10 +1,10 @@
 """`monthlyStats`: the monthly figures (一、2), with the users behind each count."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from operator import attrgetter
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import strawberry
 
@@ -42,6 +42,7 @@ from gateway.statistics.stats import DrillDown, stat_page
 from gateway.tenancy.principal import Right
 from gateway.tenancy.scope import AnyScope, Scope
 
+T = TypeVar("T", bound=Hashable)
 DISTANCES = {"previousMonth": PREVIOUS_MONTH, "sameMonthLastYear": SAME_MONTH_LAST_YEAR}
 
 
@@ -173,7 +174,7 @@ def drill_down(field: Selected, whole: AnyScope, listed: AnyScope) -> DrillDown:
         fields=list_fields(field),
         paging=Page.asked(arguments.get("first"), arguments.get("after"), within="users."),
         total="totalCount" in field.names(),
-        category=present(arguments.get("category")),
+        category=decide(_same, arguments.get("category")),
         movement=decide(_same, arguments.get("movement")),
         filter=spread(read),
         order=decide(read_order, arguments.get("order_by")),
@@ -212,7 +213,7 @@ def _of_listed(listed: Scope, names: tuple[str, ...], read: UserFilter, whole: S
     )
 
 
-def _same(value: Movement | None) -> Movement | None:
+def _same(value: T) -> T:
     return value
 
 

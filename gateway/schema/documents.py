@@ -1,17 +1,57 @@
 """Documents: parsed and validated by the schema's rules and the gateway's limits."""
 
-from typing import Final
+from collections.abc import Iterator
+from typing import Any, Final
 
 import strawberry
-from graphql import ASTValidationRule, DocumentNode, GraphQLError, parse, specified_rules, validate
-from strawberry.extensions import max_aliases, query_depth_limiter
+from graphql import (
+    ASTValidationRule,
+    DocumentNode,
+    GraphQLError,
+    OperationDefinitionNode,
+    ValidationContext,
+    parse,
+    specified_rules,
+    validate,
+)
+from strawberry.extensions import SchemaExtension, max_aliases, query_depth_limiter
 
 MAX_TOKENS: Final = 5000
-LIMITS: Final[list[type[ASTValidationRule]]] = [
-    query_depth_limiter.create_validator(15, None, None),
-    max_aliases.create_validator(50),
-]
+_Depth: Any = query_depth_limiter.create_validator(15, None, None)
+
+
+class _DepthLimit(_Depth):  # type: ignore[misc]
+    """Strawberry's limit of depth, for documents that it can't measure too."""
+
+    def __init__(self, context: ValidationContext) -> None:
+        try:
+            super().__init__(context)
+        except KeyError:
+            ASTValidationRule.__init__(self, context)  # an unknown fragment: another rule tells it
+        except ValueError:
+            ASTValidationRule.__init__(self, context)
+            context.report_error(GraphQLError("A selection must not be empty.", context.document))
+
+
+LIMITS: Final[list[type[ASTValidationRule]]] = [_DepthLimit, max_aliases.create_validator(50)]
 """Built once: a rule made anew for each request would defeat the validation cache."""
+
+
+class OperationNamed(SchemaExtension):
+    """Of several operations, the request says which (GraphQL specification, 6.1 GetOperation)."""
+
+    def on_parse(self) -> Iterator[None]:
+        """Look at what was parsed."""
+        yield
+        document = self.execution_context.graphql_document
+        named = self.execution_context._provided_operation_name is not None  # noqa: SLF001
+        if document is not None and not named and len(operations_of(document)) > 1:
+            raise GraphQLError("Must provide operation name if query contains multiple operations.")
+
+
+def operations_of(document: DocumentNode) -> list[OperationDefinitionNode]:
+    """Return a document's operations."""
+    return [one for one in document.definitions if isinstance(one, OperationDefinitionNode)]
 
 
 def checked(schema: strawberry.Schema, text: str) -> DocumentNode | None:
