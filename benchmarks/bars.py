@@ -1,0 +1,61 @@
+"""A picture of bars: groups of them, each bar as long as its share of the group's longest."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+
+_WIDTH, _LEFT, _SPAN = 760, 150, 470
+_BAR, _GAP, _TITLE = 16, 3, 24
+_STYLE = (
+    "text{font:13px system-ui,sans-serif;fill:#57606a}"
+    ".title{font-weight:600}.head{font-size:16px;font-weight:600}"
+    "@media(prefers-color-scheme:dark){text{fill:#adbac7}}"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A title, and bars: name -> value."""
+
+    title: str
+    bars: Mapping[str, float]
+
+
+def picture(
+    heads: Sequence[tuple[str, Iterable[Group]]], colours: Mapping[str, str], unit: str
+) -> str:
+    """Draw groups under their heads as SVG; a bar's colour is that of its name."""
+    parts: list[str] = []
+    y = 0
+    for head, groups in heads:
+        y += 28
+        parts.append(_text(10, y, head, "head"))
+        for group in groups:
+            y += _TITLE
+            parts.append(_text(10, y, group.title, "title"))
+            y += 7
+            most = max(group.bars.values())
+            for name, value in group.bars.items():
+                length = max(2, round(_SPAN * value / most))
+                parts.append(_text(_LEFT - 8, y + 12, name, "", "end"))
+                parts.append(
+                    f'<rect x="{_LEFT}" y="{y}" width="{length}" height="{_BAR}" rx="2" '
+                    f'fill="{colours[name]}"/>'
+                )
+                parts.append(_text(_LEFT + length + 6, y + 12, f"{value:,.0f} {unit}"))
+                y += _BAR + _GAP
+        y += 10
+    return "\n".join(
+        (
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {y}" role="img">',
+            f"<style>{_STYLE}</style>",
+            *parts,
+            "</svg>",
+            "",
+        )
+    )
+
+
+def _text(x: int, y: int, text: str, kind: str = "", anchor: str = "start") -> str:
+    named = f' class="{kind}"' if kind else ""
+    return f'<text x="{x}" y="{y}" text-anchor="{anchor}"{named}>{escape(text)}</text>'
