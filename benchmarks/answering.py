@@ -74,10 +74,13 @@ class Results:
     def rate(self, case: str, server: str, connections: int) -> float:
         return median(one.rate for one in self.seen[case, server, connections])
 
-    def ratio(self, case: str, server: str, base: str, connections: int) -> float | None:
+    def times(self, case: str, server: str, connections: int) -> str:
+        """Return the medians of the rounds' p50 and p99."""
+        seen = self.seen[case, server, connections]
+        return f"{median(one.p50 for one in seen):.1f} / {median(one.p99 for one in seen):.1f}"
+
+    def ratio(self, case: str, server: str, base: str, connections: int) -> float:
         """Return the median of each round's ratio."""
-        if (case, base, connections) not in self.seen:
-            return None
         pairs = zip(
             self.seen[case, server, connections], self.seen[case, base, connections], strict=True
         )
@@ -88,7 +91,7 @@ async def _ready(place: Place) -> tuple[Callers, list[Case]]:
     """Count figures, issue keys, and look up what the requests vary by."""
     async with place.gateway() as house:
         await built.count(house)
-        keys = await _keys(house)
+        keys = await keys_of(house, VENDORS)
         callers = {
             who: Caller(key, await authenticate(house.service, f"Bearer {key}"))
             for who, key in keys.items()
@@ -98,12 +101,12 @@ async def _ready(place: Place) -> tuple[Callers, list[Case]]:
         return callers, cases(await middle(postgres))
 
 
-async def _keys(house: House) -> dict[str, str]:
-    """Issue a key to the licensor and to each vendor that asks, good for a day."""
+async def keys_of(house: House, vendors: Sequence[str]) -> dict[str, str]:
+    """Issue a key to the licensor, for everyone, and to each of the vendors, good for a day."""
     numbers = {code: number for number, code in (await whole_scope(house)).vendors.items()}
     async with open_operator(house.operator, "benchmark") as session:
         keys = {EVERYONE: await _key(session, await _licensor(session), Role.LICENSOR_ANALYST)}
-        for code in VENDORS:
+        for code in vendors:
             holder = Holder(vendor_id=numbers[code])
             keys[code] = await _key(session, holder, Role.VENDOR_OPERATOR)
     return keys
@@ -185,38 +188,36 @@ def measure(place: Place, wanted: Wanted, directory: Path) -> tuple[list[Case], 
 
 
 def report(chosen: Sequence[Case], results: Results, wanted: Wanted) -> str:
-    """Write a table for each number of connections, and one of memory."""
+    """Write tables of rates and of times for each number of connections, and one of memory."""
+    titles = [PEERS[server].title for server in wanted.servers]
+    held = [base for base in (PostGraphile, Floor) if base.name in wanted.servers]
+    own = Gateway.name in wanted.servers
+    ratios = [f"the gateway × {base.title}" for base in held] if own else []
     parts = []
     for connections in CONNECTIONS:
-        lines = [
-            _line(results, case, server, connections)
-            for case in chosen
-            for server in wanted.servers
-        ]
-        heads = ("", "", "requests/s", "p50, ms", "p99, ms", "× PostGraphile", "× floor")
-        title = f"{connections} connection{'s' if connections > 1 else ''}"
-        parts.append(table(title, heads, lines))
+        rates: list[list[Cell]] = []
+        times: list[list[Cell]] = []
+        for case in chosen:
+            rate = [results.rate(case.name, server, connections) for server in wanted.servers]
+            ratio = [
+                results.ratio(case.name, Gateway.name, base.name, connections)
+                for base in held
+                if own
+            ]
+            rates.append([case.text, *rate, *ratio])
+            time = [results.times(case.name, server, connections) for server in wanted.servers]
+            times.append([case.text, *time])
+        asked = f"{connections} connection{'s' if connections > 1 else ''}"
+        parts.append(table(f"Requests/s, {asked}", ("", *titles, *ratios), rates))
+        parts.append(table(f"Milliseconds, p50 / p99, {asked}", ("", *titles), times))
     memory = [(PEERS[name].title, size / 1e6) for name, size in results.resident.items()]
     parts.append(table("Resident memory afterwards", ("", "MB"), memory))
     return "\n".join(parts)
 
 
-def _line(results: Results, case: Case, server: str, connections: int) -> list[Cell]:
-    seen = results.seen[case.name, server, connections]
-    return [
-        case.text,
-        PEERS[server].title,
-        results.rate(case.name, server, connections),
-        median(one.p50 for one in seen),
-        median(one.p99 for one in seen),
-        results.ratio(case.name, server, PostGraphile.name, connections),
-        results.ratio(case.name, server, Floor.name, connections),
-    ]
-
-
 def draw(chosen: Sequence[Case], results: Results, wanted: Wanted) -> str:
     """Draw the rates as SVG."""
-    heads = []
+    columns = []
     for connections in CONNECTIONS:
         groups = [
             Group(
@@ -228,9 +229,10 @@ def draw(chosen: Sequence[Case], results: Results, wanted: Wanted) -> str:
             )
             for case in chosen
         ]
-        heads.append((f"{connections} at a time" if connections > 1 else "One at a time", groups))
+        asked = f"{connections} connections" if connections > 1 else "One connection"
+        columns.append((asked, groups))
     colours = {PEERS[server].title: _COLOURS[server] for server in wanted.servers}
-    return picture(heads, colours, "/s")
+    return picture(columns, colours, "/s")
 
 
 def main() -> None:
@@ -251,9 +253,9 @@ def main() -> None:
     wanted = Wanted(given.servers, given.only, given.seconds, given.rounds)
     with embedded(given.keep) as place, TemporaryDirectory(prefix="answering-") as scratch:
         built.ensure(place, given.rows)
-        load = os.getloadavg()[0]
+        before = os.getloadavg()[0]
         chosen, results = measure(place, wanted, Path(scratch))
-        print(f"\nload before the start: {load:.1f}\n\n{report(chosen, results, wanted)}")
+        print(f"\nload before the start: {before:.1f}\n\n{report(chosen, results, wanted)}")
         given.picture.write_text(draw(chosen, results, wanted))
 
 

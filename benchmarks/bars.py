@@ -1,10 +1,10 @@
 """A picture of bars: groups of them, each bar as long as its share of the group's longest."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
-_WIDTH, _LEFT, _SPAN = 760, 150, 470
+_COLUMN, _LEFT, _SPAN = 560, 190, 270
 _BAR, _GAP, _TITLE = 16, 3, 24
 _STYLE = (
     "text{font:13px system-ui,sans-serif;fill:#57606a}"
@@ -22,32 +22,33 @@ class Group:
 
 
 def picture(
-    heads: Sequence[tuple[str, Iterable[Group]]], colours: Mapping[str, str], unit: str
+    columns: Sequence[tuple[str, Sequence[Group]]], colours: Mapping[str, str], unit: str
 ) -> str:
-    """Draw groups under their heads as SVG; a bar's colour is that of its name."""
+    """Draw columns of groups under their heads as SVG; a bar's colour is that of its name."""
     parts: list[str] = []
-    y = 0
-    for head, groups in heads:
-        y += 28
-        parts.append(_text(10, y, head, "head"))
+    height = 0
+    for number, (head, groups) in enumerate(columns):
+        left, y = number * _COLUMN, 28
+        parts.append(_text(left + 10, y, head, "head"))
         for group in groups:
             y += _TITLE
-            parts.append(_text(10, y, group.title, "title"))
+            parts.append(_text(left + 10, y, group.title, "title"))
             y += 7
             most = max(group.bars.values())
             for name, value in group.bars.items():
-                length = max(2, round(_SPAN * value / most))
-                parts.append(_text(_LEFT - 8, y + 12, name, "", "end"))
-                parts.append(
-                    f'<rect x="{_LEFT}" y="{y}" width="{length}" height="{_BAR}" rx="2" '
-                    f'fill="{colours[name]}"/>'
-                )
-                parts.append(_text(_LEFT + length + 6, y + 12, f"{value:,.0f} {unit}"))
+                x, length = left + _LEFT, max(2, round(_SPAN * value / most))
+                shape = f'x="{x}" y="{y}" width="{length}" height="{_BAR}" rx="2"'
+                parts += [
+                    _text(x - 8, y + 12, name, "", "end"),
+                    f'<rect {shape} fill="{colours[name]}"/>',
+                    _text(x + length + 6, y + 12, f"{value:,.{0 if value >= 20 else 1}f}{unit}"),
+                ]
                 y += _BAR + _GAP
-        y += 10
+        height = max(height, y + 10)
+    width = len(columns) * _COLUMN
     return "\n".join(
         (
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {y}" role="img">',
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img">',
             f"<style>{_STYLE}</style>",
             *parts,
             "</svg>",
