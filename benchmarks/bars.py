@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
-_COLUMN, _LEFT, _SPAN = 560, 190, 270
+_COLUMN, _LEFT, _SPAN = 570, 200, 270
 _BAR, _GAP, _TITLE = 16, 3, 24
 _STYLE = (
     "text{font:13px system-ui,sans-serif;fill:#57606a}"
