@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 JOBS ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo check lint types layers test lock sdl wheel bench clean
+.PHONY: help install demo check lint types layers test lock sdl wheel bench bench-answering clean
 
 help: ## List the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "%-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "%-16s %s\n", $$1, $$2}'
 
 install: $(VENV)/installed ## Make .venv with all that development needs
 
@@ -52,6 +52,9 @@ wheel: $(VENV)/installed ## Build the wheel into dist/
 
 bench: $(VENV)/installed ## Run the benchmarks of files (a million rows; some minutes)
 	$(BIN)/python -m benchmarks.files --rows 1000000
+
+bench-answering: $(VENV)/installed ## Run the benchmark of answers beside PostGraphile (needs npm; half an hour)
+	$(BIN)/python -m benchmarks.answering --rows 10000000
 
 clean: ## Remove what was built
 	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .import_linter_cache .hypothesis

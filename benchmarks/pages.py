@@ -19,8 +19,8 @@ from typing import Any
 import asyncpg
 from sqlalchemy import select
 
-from benchmarks import market
-from benchmarks.house import Place, embedded, found, whole_scope
+from benchmarks import built, market
+from benchmarks.house import Place, embedded, whole_scope
 from benchmarks.measure import table
 from gateway.config.clock import today
 from gateway.records.filters import TextMatch, UserFilter
@@ -176,23 +176,13 @@ async def _floor(postgres: Any, scope: Scope) -> float:
     return median(taken) * 1000
 
 
-async def _build(place: Place, rows: int) -> None:
-    async with place.gateway() as house:
-        await found(house, [market.code(i) for i in range(market.VENDORS)], market.PRODUCTS)
-        async with place.postgres() as postgres:
-            await market.fill(postgres, rows)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000, help="records in the market")
     parser.add_argument("--keep", type=Path, help="a directory to build the market in, or to use")
     given = parser.parse_args()
     with embedded(given.keep) as place:
-        built = place.directory / "built"
-        if not built.exists():
-            asyncio.run(_build(place, given.rows))
-            built.touch()
+        built.ensure(place, given.rows)
         print(asyncio.run(measure(place)))
 
 

@@ -1,5 +1,6 @@
 """What is written down twice is the same: SDL, migrations, settings, dependencies, layouts."""
 
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -63,6 +64,12 @@ def test_every_dependency_has_its_line() -> None:
     names = {re.match(r"[a-z0-9-]+", line)[0] for line in declared}  # type: ignore[index]
     listed = set(re.findall(r"^\| ([a-z0-9-]+) \|", read("docs/dependencies.md"), re.MULTILINE))
     assert listed == names
+
+
+def test_the_lock_file_of_the_peers_has_hashes_and_names_no_registry() -> None:
+    packages = json.loads(read("benchmarks/peers/package-lock.json"))["packages"]
+    del packages[""]
+    assert all("integrity" in one and "resolved" not in one for one in packages.values())
 
 
 @pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock"])

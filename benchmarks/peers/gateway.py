@@ -1,0 +1,71 @@
+"""The gateway itself: its own command, its own keys."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from benchmarks.asked import EVERYONE, Answer, Asked, Figures, Users
+from benchmarks.peers.peer import Caller, Peer, Request
+from benchmarks.peers.rows import figure_row, user_row
+from benchmarks.statements import cursor
+
+_USERS = """
+query Users($vendors: [String!], $first: Int!, $after: String) {
+  users(vendors: $vendors, first: $first, after: $after) {
+    nodes {
+      userId userName userType startDate endDate product { name }
+      usageMode contact address phone feeCategory
+    }
+    pageInfo { hasNextPage endCursor }
+  }
+}
+"""
+_FIGURES = """
+query Figures($vendors: [String!], $since: Month!, $until: Month!) {
+  monthlyStats(vendors: $vendors, from: $since, to: $until, first: 1000) {
+    nodes {
+      vendor { code } product { name } month
+      fullPriceCount regulatoryCount internalFreeCount trialCount newCount endedCount
+    }
+    pageInfo { hasNextPage }
+  }
+}
+"""
+
+
+class Gateway(Peer):
+    """`gateway serve` with the settings that it has by default."""
+
+    name, title = "gateway", "the gateway"
+
+    def command(self) -> Sequence[str]:
+        return [sys.executable, "-m", "gateway", "serve"]
+
+    def environment(self) -> Mapping[str, str]:
+        return {
+            "GATEWAY_DATABASE_URL": self.database,
+            "GATEWAY_DATA_DIR": str(self.directory),
+            "GATEWAY_SECRET": "for the benchmark's links, which nobody opens",
+            "GATEWAY_PORT": str(self.port),
+        }
+
+    def request(self, asked: Asked, caller: Caller) -> Request:
+        variables: dict[str, Any] = {"vendors": None if asked.who == EVERYONE else [asked.who]}
+        key = f"Bearer {caller.key}"
+        if isinstance(asked, Users):
+            variables |= {"first": asked.first, "after": cursor(asked)}
+            return Request.graphql(_USERS, variables, Authorization=key)
+        variables |= {"since": str(asked.since), "until": str(asked.until)}
+        return Request.graphql(_FIGURES, variables, Authorization=key)
+
+    def read(self, asked: Asked, document: Any) -> Answer:
+        if isinstance(asked, Figures):
+            page = document["data"]["monthlyStats"]
+            rows = [
+                figure_row(row["vendor"]["code"], row["product"]["name"], row["month"], row)
+                for row in page["nodes"]
+            ]
+        else:
+            page = document["data"]["users"]
+            rows = [user_row(node) for node in page["nodes"]]
+        return Answer(rows, page["pageInfo"]["hasNextPage"])

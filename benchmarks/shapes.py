@@ -1,0 +1,166 @@
+"""Memory of the server under ever new operations: `python -m benchmarks.shapes --requests 20000`.
+
+The gateway's own server is sent documents of so many distinct shapes: other fields, aliases,
+filters, sorts and nested lists each time, over and over. What is told is its resident memory as the
+requests go by; caches of documents and plans are bounded if it stays where the first round left it.
+"""
+
+import argparse
+import asyncio
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPConnection
+from pathlib import Path
+from random import Random
+from tempfile import TemporaryDirectory
+from time import perf_counter
+
+import orjson
+
+from benchmarks import built
+from benchmarks.answering import keys_of
+from benchmarks.asked import EVERYONE
+from benchmarks.house import Place, embedded
+from benchmarks.measure import Cell, table
+from benchmarks.peers.gateway import Gateway
+
+_CONNECTIONS = 4
+_SAMPLES = 20
+
+_SCALARS = (
+    *("id", "userId", "userName", "userType", "startDate", "endDate", "usageMode"),
+    *("contact", "address", "phone", "feeCategory", "serviceStatus"),
+)
+_OBJECTS = (
+    *("vendor { code }", "vendor { code name }", "product { name }"),
+    *("product { licensor { code name } }", "otherServices { userId startDate endDate }"),
+    *("otherServices { product { name } }", "history { userName recordedFrom batch }"),
+)
+_COUNTS = (
+    *("label", "month", "fullPriceCount", "regulatoryCount", "internalFreeCount", "trialCount"),
+    *("newCount", "endedCount", "cancelledCount", "expiredCount", "price", "fee", "provisional"),
+    *("vendor { code }", "product { name }", "previousMonth { newCount { change percent } }"),
+    "sameMonthLastYear { fee { change } }",
+)
+_FILTERS = (
+    *('search: "szse"', 'userId: { startsWith: "u1" }', 'userName: { contains: "证券" }'),
+    *("userTypes: [INSTITUTION]", "feeCategories: [FULL_PRICE, TRIAL]", "usageModes: [WEB]"),
+    *("serviceStatuses: [ACTIVE]", 'startFrom: "2022-06-01"', 'endTo: "2026-12-31"'),
+    *('startBefore: "2024-01-01"', 'countedIn: "2025-03"'),
+)
+_SORTS = (
+    *("USER_ID", "USER_NAME", "USER_TYPE", "START_DATE", "END_DATE", "PRODUCT"),
+    *("SERVICE_STATUS", "FEE_CATEGORY"),
+)
+
+
+def documents(number: int) -> list[str]:
+    """Return so many documents, no two alike; the same ones each time."""
+    random = Random(7)
+    found: dict[str, None] = {}
+    while len(found) < number:
+        found[_users(random) if random.random() < 0.8 else _figures(random)] = None
+    return list(found)
+
+
+def _users(random: Random) -> str:
+    fields = _some(random, _SCALARS, 1, len(_SCALARS)) + _some(random, _OBJECTS, 0, 3)
+    filters, sorts = _some(random, _FILTERS, 0, 3), _some(random, _SORTS, 0, 2)
+    arguments = [f"first: {random.choice((5, 10, 20))}"]
+    if filters:
+        arguments.append(f"filter: {{ {', '.join(filters)} }}")
+    if sorts:
+        keys = (f"{{ field: {one}, direction: {_direction(random)} }}" for one in sorts)
+        arguments.append(f"orderBy: [{', '.join(keys)}]")
+    rows = " ".join(_aliased(random, fields))
+    listed = f"nodes {{ {rows} }}" if random.random() < 0.5 else f"edges {{ node {{ {rows} }} }}"
+    ends = random.choice(("", "pageInfo { hasNextPage }", "pageInfo { endCursor }"))
+    return f"{{ users({', '.join(arguments)}) {{ {listed} {ends} }} }}"
+
+
+def _figures(random: Random) -> str:
+    rows = " ".join(_aliased(random, _some(random, _COUNTS, 1, 9)))
+    month = f"2025-{random.randint(1, 12):02d}"
+    return f'{{ monthlyStats(from: "{month}", to: "{month}", first: 10) {{ nodes {{ {rows} }} }} }}'
+
+
+def _some(random: Random, of: Sequence[str], least: int, most: int) -> list[str]:
+    return random.sample(of, random.randint(least, most))
+
+
+def _direction(random: Random) -> str:
+    return random.choice(("ASC", "DESC"))
+
+
+def _aliased(random: Random, fields: Sequence[str]) -> Iterator[str]:
+    for at, one in enumerate(fields):
+        # two objects of one name would merge, or not: an alias keeps them apart
+        plain = " " not in one and random.random() < 0.7
+        yield one if plain else f"a{at}: {one}"
+
+
+class _Sender:
+    """Sends documents over a few connections, each of its own thread."""
+
+    def __init__(self, port: int, key: str) -> None:
+        self._port, self._key = port, key
+        self._own = threading.local()
+
+    def __call__(self, document: str) -> None:
+        """Send one; AssertionError if it is not answered well."""
+        connection = getattr(self._own, "connection", None)
+        if connection is None:
+            connection = self._own.connection = HTTPConnection("127.0.0.1", self._port, timeout=60)
+        headers = {"Authorization": f"Bearer {self._key}", "Content-Type": "application/json"}
+        connection.request("POST", "/graphql", orjson.dumps({"query": document}), headers)
+        answer = connection.getresponse()
+        body = answer.read()
+        if answer.status != 200 or b'"errors":' in body:
+            raise AssertionError(f"{document}\n{answer.status} {body[:2000].decode()}")
+
+
+def measure(place: Place, requests: int, shapes: int, directory: Path) -> list[tuple[Cell, ...]]:
+    """Send the requests; return resident memory and speed as they went by."""
+    key = asyncio.run(_key(place))
+    made = documents(shapes)
+    server = Gateway(place.service, directory)
+    step = max(1, requests // _SAMPLES)
+    with server.running(), ThreadPoolExecutor(_CONNECTIONS) as senders:
+        send = _Sender(server.port, key)
+        for document in made[:20]:
+            send(document)
+        lines: list[tuple[Cell, ...]] = [(0, server.resident() / 1e6, None)]
+        for begin in range(0, requests, step):
+            due = [made[at % shapes] for at in range(begin, min(begin + step, requests))]
+            started = perf_counter()
+            for _ in senders.map(send, due):
+                pass
+            rate = len(due) / (perf_counter() - started)
+            lines.append((begin + len(due), server.resident() / 1e6, rate))
+            print(*(f"{cell:,.0f}" for cell in lines[-1] if cell is not None), flush=True)
+    return lines
+
+
+async def _key(place: Place) -> str:
+    async with place.gateway() as house:
+        await built.count(house)
+        return (await keys_of(house, ()))[EVERYONE]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--requests", type=int, default=20_000)
+    parser.add_argument("--shapes", type=int, default=10_000, help="distinct documents")
+    parser.add_argument("--rows", type=int, default=20_000, help="records in the market")
+    parser.add_argument("--keep", type=Path, help="a directory to build the market in, or to use")
+    given = parser.parse_args()
+    with embedded(given.keep) as place, TemporaryDirectory(prefix="shapes-") as scratch:
+        built.ensure(place, given.rows)
+        lines = measure(place, given.requests, given.shapes, Path(scratch))
+    heads = ("requests", "resident, MB", "requests/s")
+    print(f"\n{table(f'Memory over {given.shapes:,} distinct operations', heads, lines)}")
+
+
+if __name__ == "__main__":
+    main()
