@@ -34,7 +34,7 @@ from benchmarks.peers.plain import Plain
 from benchmarks.peers.postgraphile import PostGraphile
 from gateway.app.house import House
 from gateway.catalogue.models import Licensor
-from gateway.tenancy.authenticate import authenticate
+from gateway.tenancy.admission import Admissions
 from gateway.tenancy.issue import Holder, issue
 from gateway.tenancy.operator import OperatorSession, open_operator
 from gateway.tenancy.principal import Role
@@ -92,9 +92,9 @@ async def _ready(place: Place) -> tuple[Callers, list[Case]]:
     async with place.gateway() as house:
         await built.count(house)
         keys = await keys_of(house, VENDORS)
+        admissions = Admissions(house.service)
         callers = {
-            who: Caller(key, await authenticate(house.service, f"Bearer {key}"))
-            for who, key in keys.items()
+            who: Caller(key, await admissions.admit(f"Bearer {key}")) for who, key in keys.items()
         }
     async with place.postgres() as postgres:
         await postgres.execute(_FIGURES_SQL.read_text())

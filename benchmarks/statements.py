@@ -3,53 +3,35 @@
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import select
-
-from benchmarks.asked import Asked, Figures, Users
+from benchmarks.asked import Users
+from gateway.compiled.operations import Operations
 from gateway.config.clock import today
-from gateway.records.keyset import MAX_PAGE, Page, encode
+from gateway.records.keyset import encode
 from gateway.records.known import CURRENT
 from gateway.records.order import BY_USER_ID, user_keys
-from gateway.records.users import Fields, UserList, page
+from gateway.resolvers.query import build_schema
 from gateway.schema.pages import order_names
-from gateway.statistics.figures import StatList
-from gateway.statistics.stats import stat_page
-from gateway.tenancy.scope import Scope
-from gateway.tenancy.session import for_driver, settings_of
+from gateway.tenancy.admission import Admission
 
-_FIELDS = Fields(
-    frozenset(
-        {
-            *("user_id", "user_name", "user_type", "start_date", "end_date", "product_name"),
-            *("usage_mode", "contact", "address", "phone", "fee_category"),
-        }
-    )
-)
+_OPERATIONS = Operations(build_schema())
 
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """SQL and its arguments, and the SQL before it that tells the transaction its scope."""
+    """SQL and its arguments."""
 
     text: str
-    arguments: list[Any]
-    settings: str
+    arguments: tuple[Any, ...]
 
 
-def statement_of(asked: Asked, scope: Scope) -> Statement:
-    """Return what the gateway runs, one statement in any case."""
-    match asked:
-        case Users():
-            paging = Page(first=asked.first, after=cursor(asked))
-            wanted = page(UserList(scope, today()), _FIELDS, paging, total=False)
-        case Figures():
-            number = (asked.until.year - asked.since.year) * 12
-            number += asked.until.number - asked.since.number + 1
-            months = tuple(asked.since.plus(at) for at in range(number))
-            stats = StatList(scope, today(), months)
-            wanted = stat_page(stats, {}, Page(first=MAX_PAGE), total=False)
-    text, arguments = for_driver(select(wanted))
-    return Statement(text, arguments, "; ".join(settings_of(scope)))
+def statement_of(query: str, variables: dict[str, Any], caller: Admission) -> Statement:
+    """Return the very statement that the gateway runs for an operation."""
+    ready = _OPERATIONS.prepare(query, None, variables, caller, today(), _no_link)
+    return Statement(*ready.plan.sealed.message(ready.values, caller))
+
+
+def _no_link(*_: Any) -> Any:
+    raise AssertionError("no download is asked for")
 
 
 def cursor(asked: Users) -> str | None:

@@ -1,7 +1,8 @@
 """The floor's server: an ASGI function that runs a statement and sends the JSON it gives.
 
 No framework, no pool that asks whether connections still live or cleans them, no reading of JSON:
-three messages to PostgreSQL (begin and scope, the statement, commit), and its bytes are the body.
+one message to PostgreSQL, which admits the caller, sets the scope and answers, and the bytes that
+come back are the body.
 """
 
 import asyncio
@@ -15,34 +16,30 @@ import uvicorn
 import uvloop
 
 _CONNECTIONS = 10
-_BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
 
 class Floor:
     """The application; the number in the path picks the statement."""
 
     def __init__(self, statements: list[Any], database: str) -> None:
-        self._ready = [(f"{_BEGIN}; {one.settings}", one.text, one.arguments) for one in statements]
+        self._ready = [(one.text, one.arguments) for one in statements]
         self._database = database
         self._idle: asyncio.LifoQueue[Any] = asyncio.LifoQueue()
 
     async def open(self) -> None:
         for _ in range(_CONNECTIONS):
             connection = await asyncpg.connect(
-                self._database, server_settings={"plan_cache_mode": "force_custom_plan"}
-            )
-            await connection.set_type_codec(
-                "json", schema="pg_catalog", encoder=bytes, decoder=bytes, format="binary"
+                self._database,
+                max_cacheable_statement_size=0,
+                server_settings={"plan_cache_mode": "force_custom_plan", "timezone": "UTC"},
             )
             self._idle.put_nowait(connection)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        begin, text, arguments = self._ready[int(scope["path"][1:])]
+        text, arguments = self._ready[int(scope["path"][1:])]
         connection = await self._idle.get()
         try:
-            await connection.execute(begin)
             body = await connection.fetchval(text, *arguments)
-            await connection.execute("COMMIT")
         finally:
             self._idle.put_nowait(connection)
         headers = [

@@ -50,22 +50,30 @@ class Gateway(Peer):
         }
 
     def request(self, asked: Asked, caller: Caller) -> Request:
-        variables: dict[str, Any] = {"vendors": None if asked.who == EVERYONE else [asked.who]}
-        key = f"Bearer {caller.key}"
-        if isinstance(asked, Users):
-            variables |= {"first": asked.first, "after": cursor(asked)}
-            return Request.graphql(_USERS, variables, Authorization=key)
-        variables |= {"since": str(asked.since), "until": str(asked.until)}
-        return Request.graphql(_FIGURES, variables, Authorization=key)
+        query, variables = operation(asked)
+        return Request.graphql(query, variables, Authorization=f"Bearer {caller.key}")
 
     def read(self, asked: Asked, document: Any) -> Answer:
-        if isinstance(asked, Figures):
-            page = document["data"]["monthlyStats"]
-            rows = [
-                figure_row(row["vendor"]["code"], row["product"]["name"], row["month"], row)
-                for row in page["nodes"]
-            ]
-        else:
-            page = document["data"]["users"]
-            rows = [user_row(node) for node in page["nodes"]]
-        return Answer(rows, page["pageInfo"]["hasNextPage"])
+        return answer_of(asked, document["data"])
+
+
+def operation(asked: Asked) -> tuple[str, dict[str, Any]]:
+    """Return the document and the variables of what is asked."""
+    variables: dict[str, Any] = {"vendors": None if asked.who == EVERYONE else [asked.who]}
+    if isinstance(asked, Users):
+        return _USERS, variables | {"first": asked.first, "after": cursor(asked)}
+    return _FIGURES, variables | {"since": str(asked.since), "until": str(asked.until)}
+
+
+def answer_of(asked: Asked, data: Any) -> Answer:
+    """Return the rows of an operation's data."""
+    if isinstance(asked, Figures):
+        page = data["monthlyStats"]
+        rows = [
+            figure_row(row["vendor"]["code"], row["product"]["name"], row["month"], row)
+            for row in page["nodes"]
+        ]
+    else:
+        page = data["users"]
+        rows = [user_row(node) for node in page["nodes"]]
+    return Answer(rows, page["pageInfo"]["hasNextPage"])

@@ -15,7 +15,7 @@ from typing import IO, Any
 import orjson
 
 from benchmarks.asked import Answer, Asked
-from gateway.tenancy.scope import Scope
+from gateway.tenancy.admission import Admission
 
 _START_SECONDS = 60
 _ASK_SECONDS = 120
@@ -26,21 +26,21 @@ class Caller:
     """Who asks: the key, and what it reaches."""
 
     key: str
-    scope: Scope
+    admission: Admission
 
     @property
     def vendors(self) -> str:
         """The vendors' numbers, as PostgreSQL's array and the session's setting have them."""
-        return _array(self.scope.ids("vendor_id"))
+        return _array(self.admission.scope.ids("vendor_id"))
 
     @property
     def products(self) -> str:
         """The products' numbers."""
-        return _array(self.scope.ids("product_id"))
+        return _array(self.admission.scope.ids("product_id"))
 
     def number(self, code: str) -> int:
         """Return a vendor's number."""
-        return self.scope.vendor_number(code)
+        return self.admission.scope.vendor_number(code)
 
 
 Callers = Mapping[str, Caller]

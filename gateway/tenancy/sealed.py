@@ -39,9 +39,13 @@ class Sealed:
     text: str
     parameters: Sequence[tuple[int | None, Any]]
 
-    def arguments(self, values: Sequence[Any]) -> list[Any]:
-        """Return the arguments for a request's values, by slot."""
-        return [constant if slot is None else values[slot] for slot, constant in self.parameters]
+    def message(self, values: Sequence[Any], caller: Admission) -> tuple[str, tuple[Any, ...]]:
+        """Return the text and its arguments, for a request's values by slot."""
+        own = [constant if slot is None else values[slot] for slot, constant in self.parameters]
+        return self.text, (
+            *own,
+            *(caller.digest, caller.ticks, caller.vendors, caller.products),
+        )
 
 
 def seal(statement: Select[tuple[bytes]], scope: Scope) -> Sealed:
@@ -55,14 +59,11 @@ def seal(statement: Select[tuple[bytes]], scope: Scope) -> Sealed:
 
 async def ask(pool: Any, sealed: Sealed, values: Sequence[Any], caller: Admission) -> bytes:
     """Return the answer; raise NotAdmitted if the caller is to be authenticated anew."""
-    arguments = (
-        *sealed.arguments(values),
-        *(caller.digest, caller.ticks, caller.vendors, caller.products),
-    )
+    text, arguments = sealed.message(values, caller)
     for _ in range(pool.get_max_size() + 1):
         try:
             async with pool.acquire() as connection:
-                found: bytes | None = await connection.fetchval(sealed.text, *arguments)
+                found: bytes | None = await connection.fetchval(text, *arguments)
         except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             told = translated(error)
             if isinstance(told, type(unreachable())):
