@@ -18,16 +18,21 @@ _OPERATIONS = Operations(build_schema())
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """SQL and its arguments."""
+    """SQL and its arguments, how it is planned, and what goes around its answer."""
 
     text: str
     arguments: tuple[Any, ...]
+    by_values: bool
+    before: bytes
+    behind: bytes
 
 
 def statement_of(query: str, variables: dict[str, Any], caller: Admission) -> Statement:
     """Return the very statement that the gateway runs for an operation."""
     ready = _OPERATIONS.prepare(query, None, variables, caller, today(), _no_link)
-    return Statement(*ready.plan.sealed.message(ready.values, caller))
+    plan = ready.plan
+    message = plan.sealed.message(ready.values, caller)
+    return Statement(*message, plan.by_values, plan.before, plan.behind)
 
 
 def _no_link(*_: Any) -> Any:

@@ -41,4 +41,4 @@ class Floor(Peer):
         return Request(f"/{self._numbers[asked]}")
 
     def read(self, asked: Asked, document: Any) -> Answer:
-        return answer_of(asked, document)
+        return answer_of(asked, document["data"])

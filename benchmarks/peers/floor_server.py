@@ -22,26 +22,36 @@ class Floor:
     """The application; the number in the path picks the statement."""
 
     def __init__(self, statements: list[Any], database: str) -> None:
-        self._ready = [(one.text, one.arguments) for one in statements]
+        self._ready = statements
         self._database = database
-        self._idle: asyncio.LifoQueue[Any] = asyncio.LifoQueue()
+        self._idle: dict[bool, asyncio.LifoQueue[Any]] = {
+            by_values: asyncio.LifoQueue() for by_values in (True, False)
+        }
 
     async def open(self) -> None:
-        for _ in range(_CONNECTIONS):
-            connection = await asyncpg.connect(
-                self._database,
-                max_cacheable_statement_size=0,
-                server_settings={"plan_cache_mode": "force_custom_plan", "timezone": "UTC"},
-            )
-            self._idle.put_nowait(connection)
+        for by_values, idle in self._idle.items():
+            for _ in range(_CONNECTIONS):
+                connection = await asyncpg.connect(
+                    self._database,
+                    max_cacheable_statement_size=0,
+                    server_settings={
+                        "plan_cache_mode": "force_custom_plan"
+                        if by_values
+                        else "force_generic_plan",
+                        "timezone": "UTC",
+                    },
+                )
+                idle.put_nowait(connection)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        text, arguments = self._ready[int(scope["path"][1:])]
-        connection = await self._idle.get()
+        one = self._ready[int(scope["path"][1:])]
+        idle = self._idle[one.by_values]
+        connection = await idle.get()
         try:
-            body = await connection.fetchval(text, *arguments)
+            answer = await connection.fetchval(one.text, *one.arguments)
         finally:
-            self._idle.put_nowait(connection)
+            idle.put_nowait(connection)
+        body = b"".join((one.before, answer, one.behind))
         headers = [
             (b"content-type", b"application/json"),
             (b"content-length", str(len(body)).encode()),

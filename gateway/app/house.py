@@ -4,7 +4,6 @@ import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -19,6 +18,7 @@ from gateway.db.engine import (
 )
 from gateway.errors import BadInput
 from gateway.exports.links import Links
+from gateway.tenancy.sealed import Answers
 
 _SECRET_LENGTH = 32
 
@@ -34,7 +34,7 @@ class House:
     settings: Settings
     addresses: Addresses
     service: AsyncEngine
-    answers: Any
+    answers: Answers
     exports: AsyncEngine
     operator: AsyncEngine
     links: Links
@@ -58,14 +58,19 @@ async def open_house(config: Settings, *, durable: bool = True) -> AsyncIterator
             pool_size=max(1, config.pool_size // 2),
         )
         operator = make_engine(addresses.owner, role=OPERATOR_ROLE)
-        answers = make_pool(
-            addresses.service,
-            role=SERVICE_ROLE,
-            size=config.pool_size,
-            statement_seconds=config.statement_seconds,
+        by_values, by_shape = (
+            make_pool(
+                addresses.service,
+                role=SERVICE_ROLE,
+                size=config.pool_size,
+                statement_seconds=config.statement_seconds,
+                by_values=by_values,
+            )
+            for by_values in (True, False)
         )
+        answers = Answers(by_values, by_shape)
         try:
-            async with answers:
+            async with by_values, by_shape:
                 yield House(config, addresses, service, answers, exports, operator, links)
         finally:
             await service.dispose()

@@ -87,7 +87,8 @@ async def listening(config: Settings) -> AsyncIterator[socket.socket]:
     It listens at once: only that takes it from others, and who comes before the server is up waits.
     """
     family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
-    held = socket.socket(family, socket.SOCK_STREAM)
+    # asyncio sends at once (TCP_NODELAY) only on what says that it is TCP
+    held = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

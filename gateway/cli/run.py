@@ -26,6 +26,11 @@ from gateway.tenancy.reach import DATABASE_ERRORS, translated
 
 T = TypeVar("T")
 
+if sys.platform == "win32":
+    _loop = asyncio.new_event_loop
+else:
+    from uvloop import new_event_loop as _loop
+
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 _NO_SUCH_OBJECT = {"42P01", "42703", "42883", "3F000"}
 console = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -67,7 +72,8 @@ def in_house(work: Callable[[House], Awaitable[T]]) -> T:
 def run(work: Callable[[], Awaitable[T]]) -> T:
     """Run to the end, or tell the error and leave with its exit code."""
     try:
-        return asyncio.run(_until_told(work))
+        with asyncio.Runner(loop_factory=_loop) as runner:
+            return runner.run(_until_told(work))
     except GatewayError as error:
         fail(error)
     except BrokenPipeError:

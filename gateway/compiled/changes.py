@@ -18,12 +18,13 @@ from gateway.schema.selection import Selected
 
 def changes(request: Request, selected: Selected) -> Json:
     """Return the root field `changes`."""
+    request.by_values = True
     listed, paging = read_changes(request.scope, **selected.arguments)
     rows = change_rows(listed, paged(paging, selected))
     numbers = numbers_of(listed)
 
     def total(_: Listed, __: Selected) -> Json:
-        return raw(numbers.select(numbers.total))
+        return number(numbers.select(numbers.total))
 
     def counts(_: Listed, one: Selected) -> Json:
         counted = numbers.counted()

@@ -13,6 +13,7 @@ from sqlalchemy import (
     and_,
     func,
     literal,
+    or_,
     select,
 )
 
@@ -29,9 +30,10 @@ from gateway.compiled.text import (
     raw,
     scalar,
 )
-from gateway.recording import param
-from gateway.records.keyset import Page, ordering
+from gateway.recording import decide
+from gateway.records.keyset import Page
 from gateway.records.rows import Rows
+from gateway.records.users import VENDOR
 from gateway.schema.pages import order_names
 from gateway.schema.selection import Selected
 
@@ -61,7 +63,7 @@ def connection(what: Connection, selected: Selected, rows: Rows) -> ScalarSelect
     json = mapping((one.key, listed.field(one)) for one in selected.below)
     if not listed.aggregated:
         return select(json.text).correlate(*rows.outer).scalar_subquery()
-    return rows.select(listed.rows, json.text, joined=listed.joined).scalar_subquery()
+    return rows.select(listed.rows, json.long_text, joined=listed.joined).scalar_subquery()
 
 
 class Listed:
@@ -73,17 +75,16 @@ class Listed:
         names = {one.name for one in selected.under("pageInfo")}
         self.rows: FromClause = rows.page
         self._kept: ColumnElement[bool] | None = None
-        self._order = ordering(rows.keys(rows.page))
         if rows.paging.peeks or names & {"startCursor", "endCursor"}:
             back = rows.paging.backward
-            run = ordering(rows.keys(rows.page), backward=back)
+            run = rows.order(rows.page, backward=back)
             self.rows = select(
                 *rows.page.c,
                 func.row_number().over(order_by=run).label("n"),
-                func.count().over().label("m"),
+                func.lead(literal(1, Integer)).over(order_by=run).label("more"),
             ).subquery(f"numbered_{what.node.lower()}")
             self._kept = self.rows.c.n <= self._size
-            self._order = [self.rows.c.n.desc() if back else self.rows.c.n.asc()]
+        self._order = rows.order(self.rows)
         self._keys, self._places = rows.keys(self.rows), rows.places(self.rows)
         self._row = what.row_of(self.rows)
 
@@ -94,7 +95,7 @@ class Listed:
 
     @property
     def _size(self) -> ColumnElement[int]:
-        return param(self._paging.size, Integer)
+        return literal(decide(int, self._paging.size), Integer)
 
     def field(self, one: Selected) -> Json:
         """Return a field of the connection."""
@@ -130,7 +131,8 @@ class Listed:
         return written(self._what.node, one.below, self._row)
 
     def _cursor(self) -> Json:
-        self._row.used.add("vendor_code")
+        if any(place is VENDOR.c.code for place in self._places):
+            self._row.used.add("vendor_code")
         listed = raw("[") + constant(order_names(self._keys)) + raw(",[")
         for i, place in enumerate(self._places):
             listed = listed + raw("," if i else "") + scalar(place)
@@ -151,7 +153,9 @@ class Listed:
                 return boolean(more > literal(0, Integer))
         self.aggregated = True
         outermost = (one.name == "startCursor") is back
-        place = func.least(self.rows.c.m, self._size) if outermost else literal(1, Integer)
-        here = and_(self.rows.c.n == place, self.rows.c.n <= self._size)
+        here = self.rows.c.n == literal(1, Integer)
+        if outermost:
+            here = or_(self.rows.c.n == self._size, self.rows.c.more.is_(None))
+        here = and_(here, self.rows.c.n <= self._size)
         cursor = func.max(self._cursor().text, type_=Text).filter(here)
         return raw(func.coalesce(cursor, NULL.text))

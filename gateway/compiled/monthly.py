@@ -70,6 +70,8 @@ def monthly_stats(request: Request, selected: Selected) -> Json:
     """Return the root field `monthlyStats`."""
     asked = read_stats(request.scope, request.today, **selected.arguments)
     stats, paging = asked.stats, paged(asked.paging, selected)
+    if stats.as_of is not None:
+        request.by_values = True
     of_rows = [*selected.under("nodes"), *selected.under("edges", "node")]
     distances = sorted({DISTANCES[one.name] for one in of_rows if one.name in DISTANCES})
     beside = {"totals", "totalCount"}.intersection(selected.names())
@@ -127,6 +129,7 @@ def _month_of(day: date) -> date:
 
 
 def _users(request: Request, stats: StatList, selected: Selected, row: Any) -> Json:
+    request.by_values = True
     wanted = drill_down(selected, request.scope, stats.scope)
     listed, figure = drilled(stats, wanted, row)
     export = derive(

@@ -16,7 +16,7 @@ from graphql import (
     OperationType,
 )
 from graphql.execution.values import VariableValues, get_variable_values
-from sqlalchemy import Text, func, literal, select
+from sqlalchemy import func, select
 
 from gateway.compiled.request import HOLE, Link, Request
 from gateway.compiled.roots import ROOTS
@@ -38,10 +38,13 @@ class Uncompiled(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A statement, and what fills the holes that its answer may have."""
+    """A statement, what fills the holes that its answer may have, and what goes around it."""
 
     sealed: Sealed
+    by_values: bool
     holes: tuple[Any, ...]
+    before: bytes
+    behind: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +55,16 @@ class Prepared:
     values: list[Any]
 
     def completed(self, answer: bytes) -> bytes:
-        """Return the answer with its holes filled."""
-        if not self.plan.holes:
-            return answer
-        parts = answer.split(HOLE)
-        for i in range(1, len(parts), 2):
-            number, *row = orjson.loads(parts[i])
-            fill = self.plan.holes[number]
-            parts[i] = (self.values[fill] if isinstance(fill, int) else fill)(*row)
-        return b"".join(parts)
+        """Return the response's body."""
+        plan = self.plan
+        if plan.holes:
+            parts = answer.split(HOLE)
+            for i in range(1, len(parts), 2):
+                number, *row = orjson.loads(parts[i])
+                fill = plan.holes[number]
+                parts[i] = (self.values[fill] if isinstance(fill, int) else fill)(*row)
+            answer = b"".join(parts)
+        return b"".join((plan.before, answer, plan.behind))
 
 
 @dataclass(slots=True, eq=False)
@@ -173,16 +177,22 @@ class Operations:
         try:
             roots = selection.below(self._graph.query_type, [operation], "")
             json = mapping((one.key, _root(request, one)) for one in roots)
-            statement = select(func.convert_to(json.text, literal("UTF8", Text)))
-            sealed = seal(statement, scope)
+            before, inner, behind = json.unwrapped()
+            sealed = seal(select(func.textsend(inner.long_text)), scope)
         except ScopeViolation:
             raise
         except (GatewayError, GraphQLError, ValueError, OverflowError) as error:
             raise Uncompiled("input") from error
-        plan = Plan(sealed, tuple(request.places_of_holes))
-        before = document.plans.plans
+        plan = Plan(
+            sealed,
+            request.by_values,
+            tuple(request.places_of_holes),
+            b'{"data":' + before.encode(),
+            behind.encode() + b"}",
+        )
+        kept = document.plans.plans
         document.plans.keep(recording, plan)
-        self._plans += document.plans.plans - before
+        self._plans += document.plans.plans - kept
         while self._plans > MOST_PLANS and len(self._known) > 1:
             self._forget_oldest()
         if self._plans > MOST_PLANS:

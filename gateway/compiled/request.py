@@ -26,7 +26,7 @@ HOLE = b"\x02"
 """Stands before and after what Python completes in an answer; JSON has it escaped only."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Request:
     """The roots of a recording: all but the scope are given values."""
 
@@ -35,6 +35,8 @@ class Request:
     today: Any
     link: Any
     holes: list[Any] = field(default_factory=list)
+    by_values: bool = False
+    """Whether the best way to the rows depends on the values, so that each request is planned."""
 
     @classmethod
     def recorded(

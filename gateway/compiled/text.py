@@ -5,19 +5,17 @@ It has no spaces, and escapes what orjson escapes: the bytes are those of the ex
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import reduce
+from typing import Any, Final
 
 import orjson
 from sqlalchemy import ColumnElement, FunctionElement, Text, case, cast, func, literal
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
-_MOST = 90
-"""Arguments of a call; PostgreSQL takes a hundred at the most."""
-
 
 @dataclass(frozen=True, slots=True)
 class Json:
-    """A JSON value: pieces of text, and expressions of any type that are never null."""
+    """A JSON value: pieces of text, and expressions of type text that are never null."""
 
     pieces: tuple[str | ColumnElement[Any], ...]
 
@@ -26,19 +24,42 @@ class Json:
 
     @property
     def text(self) -> ColumnElement[str]:
-        """The value as one expression."""
-        merged: list[str | ColumnElement[Any]] = []
-        for piece in self.pieces:
-            if isinstance(piece, str) and merged and isinstance(merged[-1], str):
-                merged[-1] += piece
-            else:
-                merged.append(piece)
-        parts = [literal(one, Text) if isinstance(one, str) else one for one in merged]
+        """The value as one expression, for short texts: the operator is quicker than the call."""
+        return reduce(lambda left, right: left.concat(right), self._parts())
+
+    @property
+    def long_text(self) -> ColumnElement[str]:
+        """The value as one expression, for long texts: the call copies each piece only once."""
+        parts = self._parts()
         while len(parts) > _MOST:
             parts = [
                 func.concat(*parts[i : i + _MOST], type_=Text) for i in range(0, len(parts), _MOST)
             ]
         return func.concat(*parts, type_=Text)
+
+    def unwrapped(self) -> tuple[str, "Json", str]:
+        """Return the constant text before and behind, and the value between."""
+        pieces = list(self.pieces)
+        before: list[str] = []
+        behind: list[str] = []
+        while pieces and isinstance(pieces[0], str):
+            before.append(pieces.pop(0))  # type: ignore[arg-type]
+        while pieces and isinstance(pieces[-1], str):
+            behind.insert(0, pieces.pop())  # type: ignore[arg-type]
+        return "".join(before), Json(tuple(pieces)), "".join(behind)
+
+    def _parts(self) -> list[ColumnElement[Any]]:
+        merged: list[str | ColumnElement[Any]] = []
+        for piece in self.pieces:
+            if isinstance(piece, str) and merged and isinstance(merged[-1], str):
+                merged[-1] += piece
+            elif not (isinstance(piece, str) and piece == ""):
+                merged.append(piece)
+        return [literal(one, Text) if isinstance(one, str) else one for one in merged or [""]]
+
+
+_MOST: Final = 90
+"""Arguments of a call; PostgreSQL takes a hundred at the most."""
 
 
 def raw(*pieces: str | ColumnElement[Any]) -> Json:
@@ -58,12 +79,12 @@ LABEL = 'YYYY"年"MM"月"'
 
 def scalar(value: ColumnElement[Any]) -> Json:
     """Return a text, date or number that is never null."""
-    return raw(func.to_json(value))
+    return raw(cast(func.to_json(value), Text))
 
 
 def number(value: ColumnElement[Any]) -> Json:
     """Return a whole number that is never null."""
-    return raw(value)
+    return raw(cast(value, Text))
 
 
 def nullable(value: ColumnElement[Any]) -> Json:

@@ -31,6 +31,8 @@ Download = Callable[[Selected], Json]
 def users(request: Request, selected: Selected) -> Json:
     """Return the root field `users`."""
     asked = read_users(request.scope, request.today, **selected.arguments)
+    if not asked.listed.filter.is_empty or asked.listed.as_of is not None:
+        request.by_values = True
     download = partial(request.download, asked.export)
     return listed_users(asked.listed, asked.paging, selected, download)
 

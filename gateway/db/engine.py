@@ -65,10 +65,13 @@ def parse_url(text: str) -> URL:
     return url.set(drivername="postgresql+asyncpg")
 
 
-def make_pool(address: str, *, role: str, size: int, statement_seconds: int) -> Any:
+def make_pool(
+    address: str, *, role: str, size: int, statement_seconds: int, by_values: bool
+) -> Any:
     """Make a pool of asyncpg's own, for statements that stand alone: to be opened by `async with`.
 
-    Its connections only read, and keep nothing from one statement to the next.
+    Its connections only read, and keep nothing from one statement to the next but its plan, which
+    is made `by_values` for each request, or once for all of them.
     """
     url = parse_url(address).set(drivername="postgresql")
     return asyncpg.create_pool(
@@ -79,7 +82,10 @@ def make_pool(address: str, *, role: str, size: int, statement_seconds: int) -> 
         max_cacheable_statement_size=0,
         max_cached_statement_lifetime=0,
         server_settings=_settings(role, statement_seconds)
-        | {"default_transaction_read_only": "on"},
+        | {
+            "default_transaction_read_only": "on",
+            "plan_cache_mode": "force_custom_plan" if by_values else "force_generic_plan",
+        },
     )
 
 

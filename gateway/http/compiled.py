@@ -19,7 +19,7 @@ from gateway.exports.links import Links
 from gateway.http.metrics import OPERATIONS
 from gateway.schema.context import sealed_link
 from gateway.tenancy.admission import Admissions
-from gateway.tenancy.sealed import NotAdmitted, ask
+from gateway.tenancy.sealed import Answers, NotAdmitted, ask
 
 _KEYS: Final = frozenset({"query", "variables", "operationName"})
 _COMPILED: Final = (
@@ -35,7 +35,7 @@ class CompiledEndpoint:
         self,
         operations: Operations,
         admissions: Admissions,
-        answers: Any,
+        answers: Answers,
         links: Links,
         base_url: Callable[[Request], str],
         executor: ASGIApp,
@@ -69,8 +69,8 @@ class CompiledEndpoint:
                     sealed_link, caller.scope, self._links, lambda: self._base_url(Request(scope))
                 )
                 ready = self._operations.prepare(query, name, variables, caller, today(), link)
-                answer = await ask(self._answers, ready.plan.sealed, ready.values, caller)
-                return b'{"data":' + ready.completed(answer) + b"}"
+                pool = self._answers.by_values if ready.plan.by_values else self._answers.by_shape
+                return ready.completed(await ask(pool, ready.plan.sealed, ready.values, caller))
             except NotAdmitted:
                 self._admissions.forget(caller)
             except GatewayError as error:

@@ -24,6 +24,7 @@ from sqlalchemy import (
     Text,
     and_,
     cast,
+    literal,
     or_,
     tuple_,
 )
@@ -103,7 +104,7 @@ class Page:
     @property
     def limit(self) -> ColumnElement[int]:
         """How many rows to ask for."""
-        return param(derive(_and_one, self.size) if self.peeks else self.size, Integer)
+        return literal(decide(_and_one if self.peeks else int, self.size), Integer)
 
     @property
     def size(self) -> int:

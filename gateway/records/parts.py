@@ -6,8 +6,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, FromClause, Select, select, true, union_all
 
-from gateway.records.keyset import Bound, Key, branches, ordering
+from gateway.records.keyset import Bound, Key, beyond, branches, ordering
 from gateway.records.models import COLUMNS
+from gateway.records.order import name_of
 from gateway.records.searches import MOST, Search, few
 from gateway.tenancy.scope import AnyScope
 
@@ -31,17 +32,23 @@ class Parts:
     places: Sequence[Bound]
     backward: bool
     size: ColumnElement[int]
+    keys_of: Callable[[FromClause], Sequence[Key]]
 
-    def gathered(self) -> FromClause:
-        """Return rows of the list among which the wanted ones are.
-
-        The caller sorts them, and cuts off those out of bounds and those too many.
-        """
+    def page(self) -> FromClause:
+        """Return the wanted rows."""
         parts = list(self._searched() if self.searches else self._walk())
-        if len(parts) == 1:
-            return parts[0].subquery("gathered")
+        if len(parts) == 1 and not self.searches:
+            return parts[0].subquery("page")
         nothing = self._select(self.rows, self.reachable).limit(0)
-        return union_all(*(parts or [nothing])).subquery("gathered")
+        found = union_all(*(parts or [nothing])).subquery("gathered")
+        keys = self.keys_of(found)
+        return (
+            select(*found.c)
+            .where(*beyond(keys, self.places))
+            .order_by(*ordering(keys, backward=self.backward))
+            .limit(self.size)
+            .subquery("page")
+        )
 
     def _searched(self) -> Iterator[Select[*tuple[Any, ...]]]:
         """Yield, of each search, all that it found if that is little; else the walks.
@@ -65,4 +72,11 @@ class Parts:
             yield part.order_by(*ordering(rest, backward=self.backward)).limit(self.size)
 
     def _select(self, rows: FromClause, *also: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
-        return select(*(rows.c[column] for column in COLUMNS)).where(*also, *self.conditions(rows))
+        columns = listed_columns(rows, self.scope)
+        return select(*columns).where(*also, *self.conditions(rows))
+
+
+def listed_columns(rows: FromClause, scope: AnyScope) -> list[ColumnElement[Any]]:
+    """Return the columns that rows of a list have: the record's, and its product's name."""
+    name = name_of(rows, scope.products).label("product_name")
+    return [*(rows.c[column] for column in COLUMNS), name]

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, FromClause, Select, func, select
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
-from gateway.records.keyset import Key, Page
+from gateway.records.keyset import Key, Page, ordering
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,13 @@ class Rows:
     values: Callable[[FromClause], Mapping[str, ColumnElement[Any]]]
     vendor: FromClause | None = None
     outer: Sequence[FromClause] = ()
+    constant: Sequence[str] = ()
+    """The names of keys that are the same in all rows."""
+
+    def order(self, row: FromClause, *, backward: bool = False) -> list[ColumnElement[Any]]:
+        """Return the ORDER BY; a key that is the same in all rows is left out."""
+        keys = [key for key in self.keys(row) if key.name not in self.constant]
+        return ordering(keys, backward=backward)
 
     def place(self, row: FromClause) -> ColumnElement[Any]:
         """Return a row's place as JSON."""

@@ -13,6 +13,7 @@ from sqlalchemy import (
     Integer,
     ScalarSelect,
     Select,
+    Text,
     and_,
     case,
     func,
@@ -31,7 +32,7 @@ from gateway.records.known import BATCHES, CURRENT, OPEN_END, VERSIONS, instant,
 from gateway.records.models import COLUMNS
 from gateway.records.movements import Movement, moved
 from gateway.records.order import BY_USER_ID, UserOrder, name_of, user_keys
-from gateway.records.parts import Parts
+from gateway.records.parts import Parts, listed_columns
 from gateway.records.rows import Rows, json_array
 from gateway.records.searches import Search, searches
 from gateway.regulation.codes import FeeCategory
@@ -110,32 +111,23 @@ def _searches(users: UserList, figure: CountedBy | None) -> Sequence[Search]:
 
 def rows_of(users: UserList, paging: Page, figure: CountedBy | None = None) -> Rows:
     """Return the rows of one page."""
-    found = _found(users, paging, figure)
-    keys = user_keys(users.order, found, _PRODUCT.c.name, users.today)
-    vendor_at = len(keys) - 2
-    inner = (
-        select(*found.c, _PRODUCT.c.name.label("product_name"))
-        .where(
-            users.scope.covers(_PRODUCT),
-            _PRODUCT.c.product_id == found.c.product_id,
-            *beyond(keys, bounds(keys, paging, users.scope, vendor_at)),
-        )
-        .order_by(*ordering(keys, backward=paging.backward))
-        .limit(paging.limit)
-        .correlate(*_outer(figure))
-        .subquery("page")
-    )
 
     def shown(row: FromClause) -> list[Key]:
         return user_keys(users.order, row, row.c.product_name, users.today)
+
+    inner = _page(users, paging, figure, shown)
+    vendor_at = len(shown(inner)) - 2
+    code = users.scope.only_code
 
     def values(row: FromClause) -> dict[str, ColumnElement[Any]]:
         return user_values(users, row, VENDOR)
 
     def placed(row: FromClause) -> list[ColumnElement[Any]]:
-        return places(shown(row), vendor_at, VENDOR.c.code)
+        here = VENDOR.c.code if code is None else param(code, Text)
+        return places(shown(row), vendor_at, here)
 
-    return Rows(inner, paging, shown, placed, values, VENDOR, _outer(figure))
+    constant = () if code is None else ("VENDOR",)
+    return Rows(inner, paging, shown, placed, values, VENDOR, _outer(figure), constant)
 
 
 def page(
@@ -160,12 +152,28 @@ def page(
     )
 
 
-def _found(users: UserList, paging: Page, figure: CountedBy | None) -> FromClause:
-    """Return rows of the list, the page's among them."""
+def _page(
+    users: UserList,
+    paging: Page,
+    figure: CountedBy | None,
+    shown: Callable[[FromClause], list[Key]],
+) -> FromClause:
     if figure is not None:
         rows, where = _base(users, "r", figure)
-        columns = [rows.c[column] for column in COLUMNS]
-        return select(*columns).where(*where).correlate(*_outer(figure)).subquery("found")
+        found = (
+            select(*listed_columns(rows, users.scope))
+            .where(*where)
+            .correlate(*_outer(figure))
+            .subquery("found")
+        )
+        keys = shown(found)
+        return (
+            select(*found.c)
+            .where(*beyond(keys, bounds(keys, paging, users.scope, len(keys) - 2)))
+            .order_by(*ordering(keys, backward=paging.backward))
+            .limit(paging.limit)
+            .subquery("page")
+        )
     rows, reachable = known(users.scope, users.as_of, "r")
     products = users.scope.products
     keys = user_keys(
@@ -185,7 +193,8 @@ def _found(users: UserList, paging: Page, figure: CountedBy | None) -> FromClaus
         bounds(keys, paging, users.scope, len(keys) - 2),
         paging.backward,
         paging.limit,
-    ).gathered()
+        shown,
+    ).page()
 
 
 def total_of(users: UserList, figure: CountedBy | None = None) -> ColumnElement[int]:

@@ -145,22 +145,36 @@ def figures(stats: StatList) -> FromClause:
         .render_derived()
     )
     changes = _changes(stats)
+    vendors = Vendor.table().alias("stat_vendor")
+    products = Product.table().alias("stat_product")
+    # they come in here, where rows are few, not after the sums: the policy looks at each of them
+    names = {
+        "vendor_code": vendors.c.code,
+        "vendor_name": vendors.c.name,
+        "product_name": products.c.name,
+    }
     points = union_all(
         select(
             held.c.vendor_id,
             held.c.product_id,
             cast(days.c.month, Date).label("month"),
             cast(days.c.last_day, Date).label("last_day"),
+            *(column.label(name) for name, column in names.items()),
             *(literal(0, Integer).label(name) for name in FIGURES),
             true().label("shown"),
         )
-        .select_from(held.join(days, true()))
-        .where(scope.covers(held)),
+        .select_from(held.join(vendors, true()).join(products, true()).join(days, true()))
+        .where(
+            scope.covers(held),
+            vendors.c.vendor_id == held.c.vendor_id,
+            products.c.product_id == held.c.product_id,
+        ),
         select(
             changes.c.vendor_id,
             changes.c.product_id,
             changes.c.month,
             changes.c.month,
+            *(literal(None, column.type) for column in names.values()),
             *(changes.c[name] for name in FIGURES),
             false(),
         ),
@@ -171,6 +185,7 @@ def figures(stats: StatList) -> FromClause:
         points.c.month,
         points.c.last_day,
         points.c.shown,
+        *(points.c[name] for name in names),
         *(
             func.sum(points.c[name])
             .over(partition_by=pair, order_by=points.c.month, range_=(None, 0))
@@ -182,22 +197,13 @@ def figures(stats: StatList) -> FromClause:
             for name in _EVENTS
         ),
     ).subquery("summed")
-    vendors = Vendor.table().alias("stat_vendor")
-    products = Product.table().alias("stat_product")
     price = _price(summed, scope)
     priced = (
         select(
             *(column for column in summed.c if column.name != "shown"),
-            vendors.c.code.label("vendor_code"),
-            vendors.c.name.label("vendor_name"),
-            products.c.name.label("product_name"),
             price.label("price"),
         )
-        .where(
-            cast(summed.c.shown, Boolean),
-            vendors.c.vendor_id == summed.c.vendor_id,
-            products.c.product_id == summed.c.product_id,
-        )
+        .where(cast(summed.c.shown, Boolean))
         .subquery("priced")
     )
     return select(

@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 from sqlalchemy import ARRAY, ColumnElement, FromClause, Integer, and_, any_
 
 from gateway.errors import NotFound, ScopeViolation
-from gateway.recording import Given, Known, decide, derive, param
+from gateway.recording import Given, Known, decide, derive, param, present
 from gateway.tenancy.principal import Principal, Right
 
 AXES: Final = ("vendor_id", "product_id")
@@ -106,6 +106,11 @@ class Scope:
             _pick(self.products, products, "product", "信息产品", f"{argument}products"),
         )
 
+    @property
+    def only_code(self) -> str | None:
+        """The code of the only vendor; None where there are others or none."""
+        return next(iter(self.vendors.values())) if len(self.vendors) == 1 else None
+
     def reaches(self, **picked: Sequence[str]) -> bool:
         """Say whether `narrow` would find all that it is to pick."""
         return _reaches(self, picked)
@@ -194,6 +199,12 @@ class GivenScope:
         """Return the part of one vendor; NotFound, of the argument `vendor`, for any other."""
         return GivenScope(derive(_only_vendor, self._given, vendor))
 
+    @property
+    def only_code(self) -> Given[str] | None:
+        """The code of the only vendor; None where there are others or none."""
+        found: Given[str] | None = present(derive(_only_code, self._given))
+        return found
+
     def reaches(self, **picked: Known[Sequence[str]]) -> bool:
         """Say whether `narrow` would find all that it is to pick."""
         axes = tuple(picked)
@@ -259,6 +270,10 @@ def _only_vendor(scope: Scope, vendor: str) -> Scope:
     except NotFound as error:
         error.argument = "vendor"
         raise
+
+
+def _only_code(scope: Scope) -> str | None:
+    return scope.only_code
 
 
 def _reaches(scope: Scope, picked: Mapping[str, Any]) -> bool:

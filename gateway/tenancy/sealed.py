@@ -6,6 +6,7 @@ evaluated, for CASE evaluates what it needs and nothing else, and what follows T
 its own. If the order were another, the scope would not be set, and there would be no rows.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -13,6 +14,7 @@ from typing import Any, Final
 import asyncpg
 from sqlalchemy import Select
 
+from gateway.errors import ScopeViolation
 from gateway.recording import slot_of
 from gateway.tenancy.admission import Admission
 from gateway.tenancy.guard import check
@@ -26,6 +28,14 @@ _ADMITTED: Final = (
     " AND set_config('gateway.products', ${3}, true) IS NOT NULL"
     " THEN (\n{4}\n) END"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """Pools of connections: of one, statements are planned for each request's values."""
+
+    by_values: Any
+    by_shape: Any
 
 
 class NotAdmitted(Exception):
@@ -52,9 +62,35 @@ def seal(statement: Select[tuple[bytes]], scope: Scope) -> Sealed:
     """Return a statement of one row and column to be asked again, once the guard has passed it."""
     check(statement, scope)
     text, parameters = parameters_of(statement)
-    found = [(slot_of(name), value) for name, value in parameters]
-    places = (len(found) + i for i in range(1, 5))
-    return Sealed(_ADMITTED.format(*places, text), found)
+    kept: list[tuple[int | None, Any]] = []
+
+    def written(place: re.Match[str]) -> str:
+        name, value = parameters[int(place[1]) - 1]
+        slot = slot_of(name)
+        if slot is None and type(value) in _WRITTEN:
+            return _literal(value)
+        kept.append((slot, value))
+        return f"${len(kept)}"
+
+    text = _PLACE.sub(written, text)
+    places = (len(kept) + i for i in range(1, 5))
+    return Sealed(_ADMITTED.format(*places, text), kept)
+
+
+_PLACE: Final = re.compile(r"\$(\d+)")
+_WRITTEN: Final = frozenset({str, int, type(None)})
+
+
+def _literal(value: str | int | None) -> str:
+    """Write a constant into the text: the planner knows it, and it is not sent each time."""
+    if value is None:
+        return "NULL"
+    if isinstance(value, int):
+        return f"({value})"
+    if "\0" in value:
+        raise ScopeViolation("a NUL in a constant")
+    quoted = value.replace("\\", "\\\\").replace("'", "''")
+    return f"E'{quoted}'"
 
 
 async def ask(pool: Any, sealed: Sealed, values: Sequence[Any], caller: Admission) -> bytes:

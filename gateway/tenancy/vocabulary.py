@@ -77,8 +77,8 @@ FUNCTIONS: Final = frozenset({
     "gateway_analyze", "greatest", "json_agg", "json_build_array", "json_build_object",
     "jsonb_agg", "jsonb_build_array", "jsonb_build_object", "lag", "last_value", "lead",
     "least", "length", "lower", "ltrim", "max", "min", "nullif", "rank", "round", "row_number",
-    "starts_with", "string_agg", "strpos", "sum", "to_char", "to_json", "translate", "unnest",
-    "upper",
+    "starts_with", "string_agg", "strpos", "sum", "textsend", "to_char", "to_json", "translate",
+    "unnest", "upper",
 })  # fmt: skip
 """What may be called: functions of their arguments alone, and the gateway's own."""
 
