@@ -60,6 +60,8 @@ class Recording:
     values: list[Any]
     steps: list[tuple[Step, Any]] = field(default_factory=list)
     """Each step, and a decision's outcome; of a derivation `_DERIVED`."""
+    done: dict[Any, Any] = field(default_factory=dict)
+    """What came of each function and its values: nothing is asked for twice."""
 
     def given(self) -> Iterator[Given[Any]]:
         """Yield what the request came with."""
@@ -74,22 +76,27 @@ def derive(function: Callable[..., Any], *values: Any) -> Any:
 
     The function knows nothing but what it is called with: it runs again for each request.
     """
-    recording, step = _step(function, values)
+    recording, step, key = _step(function, values)
     if recording is None:
         return function(*values)
-    recording.steps.append((step, _DERIVED))
-    recording.values.append(_run(step, recording.values))
-    return Given[Any](recording, len(recording.values) - 1)
+    if key not in recording.done:
+        recording.steps.append((step, _DERIVED))
+        recording.values.append(_run(step, recording.values))
+        recording.done[key] = Given[Any](recording, len(recording.values) - 1)
+    return recording.done[key]
 
 
 def decide(function: Callable[..., H], *values: Any) -> H:
     """Return what a function makes of values, to build the statement by."""
-    recording, step = _step(function, values)
+    recording, step, key = _step(function, values)
     if recording is None:
         return function(*values)
-    outcome: H = _run(step, recording.values)
-    recording.steps.append((step, outcome))
-    return outcome
+    if (key, _DERIVED) not in recording.done:
+        outcome = _run(step, recording.values)
+        recording.steps.append((step, outcome))
+        recording.done[key, _DERIVED] = outcome
+    found: H = recording.done[key, _DERIVED]
+    return found
 
 
 def present(value: Any) -> Any:
@@ -121,14 +128,21 @@ def _is_none(value: object) -> bool:
     return value is None
 
 
-def _step(function: Callable[..., Any], values: Sequence[Any]) -> tuple[Recording | None, Step]:
+def _step(
+    function: Callable[..., Any], values: Sequence[Any]
+) -> tuple[Recording | None, Step, Hashable]:
+    """Return the recording, the step, and what tells it from others; no recording, no step."""
     given = [value for value in values if isinstance(value, Given)]
     if not given:
-        return None, Step(function, ())
+        return None, Step(function, ()), None
     (recording,) = {id(one._recording): one._recording for one in given}.values()  # noqa: SLF001
-    if len(given) < len(values):
-        function = _Partly(function, [None if type(one) is Given else (one,) for one in values])
-    return recording, Step(function, tuple(one._slot for one in given))  # noqa: SLF001
+    slots = tuple(one._slot for one in given)  # noqa: SLF001
+    if len(given) == len(values):
+        return recording, Step(function, slots), (function, slots)
+    known = [None if type(one) is Given else (one,) for one in values]
+    # a value that is known is told apart by itself: it may have no hash
+    key = (function, slots, tuple(None if one is None else id(one[0]) for one in known))
+    return recording, Step(_Partly(function, known), slots), key
 
 
 class _Partly:

@@ -13,8 +13,8 @@ from gateway.db.engine import (
     SERVICE_ROLE,
     Addresses,
     database,
+    make_connections,
     make_engine,
-    make_pool,
 )
 from gateway.errors import BadInput
 from gateway.exports.links import Links
@@ -59,7 +59,7 @@ async def open_house(config: Settings, *, durable: bool = True) -> AsyncIterator
         )
         operator = make_engine(addresses.owner, role=OPERATOR_ROLE)
         by_values, by_shape = (
-            make_pool(
+            make_connections(
                 addresses.service,
                 role=SERVICE_ROLE,
                 size=config.pool_size,

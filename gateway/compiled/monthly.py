@@ -100,7 +100,7 @@ def monthly_stats(request: Request, selected: Selected) -> Json:
             "totalCount": total,
             "totals": totals,
             "delimited": delimited,
-            "download": lambda _, one: request.download(asked.export, one),
+            "download": lambda _, one: request.download(asked.export(), one),
         },
     )
     return raw(connection(what, selected, found.rows))

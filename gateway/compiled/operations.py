@@ -15,12 +15,12 @@ from graphql import (
     OperationDefinitionNode,
     OperationType,
 )
-from graphql.execution.values import VariableValues, get_variable_values
 from sqlalchemy import func, select
 
 from gateway.compiled.request import HOLE, Link, Request
 from gateway.compiled.roots import ROOTS
 from gateway.compiled.text import Json, constant, mapping
+from gateway.compiled.variables import Variables
 from gateway.errors import GatewayError, ScopeViolation
 from gateway.recording import Memory
 from gateway.schema.documents import checked, operations_of
@@ -72,6 +72,7 @@ class _Document:
     """A validated operation and its plans, or why it is the executor's."""
 
     operation: OperationDefinitionNode | None
+    variables: Variables | None = None
     fragments: Mapping[str, FragmentDefinitionNode] = field(default_factory=dict)
     reason: str = ""
     plans: Memory[Plan] = field(default_factory=Memory)
@@ -103,14 +104,17 @@ class Operations:
     ) -> Prepared:
         """Return the plan of a request, with its values; raise Uncompiled if there can't be one."""
         document = self._document(query, name)
-        if document.operation is None:
+        if document.operation is None or document.variables is None:
             raise Uncompiled(document.reason)
-        values = [caller.scope, self._coerced(document.operation, variables), today, link]
-        given = list(values)
         try:
+            coerced = document.variables.coerced(variables)
+            given = [caller.scope, coerced, today, link]
+            values = list(given)
             plan = document.plans.find(values)
-        except (GatewayError, GraphQLError, ValueError, TypeError, OverflowError) as error:
+        except (GatewayError, GraphQLError, ValueError, TypeError, ArithmeticError) as error:
             raise Uncompiled("input") from error
+        except RecursionError:
+            raise Uncompiled("input") from None
         if plan is not None:
             return Prepared(plan, values)
         return self._compiled(document, given)
@@ -150,22 +154,11 @@ class Operations:
         }
         if _introspects(operation, fragments):
             return _Document(None, reason="introspection")
-        return _Document(operation, fragments)
-
-    def _coerced(
-        self, operation: OperationDefinitionNode, variables: Mapping[str, Any]
-    ) -> Mapping[str, Any]:
-        if not operation.variable_definitions:
-            return {}
         try:
-            found = get_variable_values(
-                self._graph, operation.variable_definitions, dict(variables)
-            )
-        except (GatewayError, GraphQLError, ValueError, TypeError) as error:
-            raise Uncompiled("variables") from error
-        if not isinstance(found, VariableValues):
-            raise Uncompiled("variables")
-        return found.coerced
+            variables = Variables(self._graph, operation)
+        except (GraphQLError, ValueError):
+            return _Document(None, reason="variables")
+        return _Document(operation, variables, fragments)
 
     def _compiled(self, document: _Document, given: list[Any]) -> Prepared:
         """Compile a plan by the request's values, and keep it for all of its shape."""
@@ -181,7 +174,7 @@ class Operations:
             sealed = seal(select(func.textsend(inner.long_text)), scope)
         except ScopeViolation:
             raise
-        except (GatewayError, GraphQLError, ValueError, OverflowError) as error:
+        except (GatewayError, GraphQLError, ValueError, ArithmeticError) as error:
             raise Uncompiled("input") from error
         plan = Plan(
             sealed,

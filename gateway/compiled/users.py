@@ -33,7 +33,10 @@ def users(request: Request, selected: Selected) -> Json:
     asked = read_users(request.scope, request.today, **selected.arguments)
     if not asked.listed.filter.is_empty or asked.listed.as_of is not None:
         request.by_values = True
-    download = partial(request.download, asked.export)
+
+    def download(one: Selected) -> Json:
+        return request.download(asked.export(), one)
+
     return listed_users(asked.listed, asked.paging, selected, download)
 
 

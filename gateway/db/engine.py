@@ -3,8 +3,8 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import asyncpg
 import orjson
@@ -13,6 +13,7 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from gateway.config.settings import Settings
+from gateway.db.connections import Connections
 from gateway.db.embedded import DATABASE, OWNER, SERVICE, EmbeddedPostgres
 from gateway.errors import BadInput
 
@@ -65,20 +66,18 @@ def parse_url(text: str) -> URL:
     return url.set(drivername="postgresql+asyncpg")
 
 
-def make_pool(
+def make_connections(
     address: str, *, role: str, size: int, statement_seconds: int, by_values: bool
-) -> Any:
-    """Make a pool of asyncpg's own, for statements that stand alone: to be opened by `async with`.
+) -> Connections:
+    """Make connections of asyncpg's own, which only read; to be opened by `async with`.
 
-    Its connections only read, and keep nothing from one statement to the next but its plan, which
-    is made `by_values` for each request, or once for all of them.
+    Plans are made `by_values` for each request, or once for all of them.
     """
     url = parse_url(address).set(drivername="postgresql")
-    return asyncpg.create_pool(
+    connect = partial(
+        asyncpg.connect,
         url.render_as_string(hide_password=False),
-        min_size=0,
-        max_size=size,
-        reset=_as_it_is,
+        timeout=_POOL_SECONDS,
         max_cacheable_statement_size=0,
         max_cached_statement_lifetime=0,
         server_settings=_settings(role, statement_seconds)
@@ -87,10 +86,7 @@ def make_pool(
             "plan_cache_mode": "force_custom_plan" if by_values else "force_generic_plan",
         },
     )
-
-
-async def _as_it_is(_: object) -> None:
-    """Leave a connection as it is: nothing was set but for one transaction."""
+    return Connections(connect, size)
 
 
 def _settings(role: str | None, statement_seconds: int) -> dict[str, str]:
@@ -143,8 +139,9 @@ __all__ = [
     "SERVICE",
     "SERVICE_ROLE",
     "Addresses",
+    "Connections",
     "database",
+    "make_connections",
     "make_engine",
-    "make_pool",
     "parse_url",
 ]

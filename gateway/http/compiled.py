@@ -26,6 +26,7 @@ _COMPILED: Final = (
     (b"content-type", b"application/json"),
     (b"gateway-execution", b"compiled"),
 )
+_COUNTED: Final = OPERATIONS.labels("compiled", "")
 
 
 class CompiledEndpoint:
@@ -55,7 +56,7 @@ class CompiledEndpoint:
             OPERATIONS.labels("executor", str(reason)).inc()
             await self._executor(scope, _again(body, receive), _telling(str(reason), send))
             return
-        OPERATIONS.labels("compiled", "").inc()
+        _COUNTED.inc()
         length = (b"content-length", b"%d" % len(answer))
         await send({"type": "http.response.start", "status": 200, "headers": [*_COMPILED, length]})
         await send({"type": "http.response.body", "body": answer})

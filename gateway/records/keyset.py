@@ -109,28 +109,29 @@ class Page:
     @property
     def size(self) -> int:
         """Rows on the page, 50 unless asked otherwise; BadInput for sizes out of range."""
-        size: int = derive(self._size, self.first, self.last)
+        size: int = derive(_size, self.first, self.last, self.within)
         return size
 
-    def _size(self, first: int | None, last: int | None) -> int:
-        if first is not None and last is not None:
-            raise BadInput(
-                "first and last exclude each other",
-                "first与last不能同时使用",
-                argument=f"{self.within}last",
-                accepted="either first or last",
-            )
-        name, size = ("first", first) if last is None else ("last", last)
-        if size is None:
-            return 50
-        if not 0 <= size <= MAX_PAGE:
-            raise BadInput(
-                f"{name}: {size} is out of range",
-                f"{name}：{size}超出范围",
-                argument=f"{self.within}{name}",
-                accepted=f"0 to {MAX_PAGE}",
-            )
-        return size
+
+def _size(first: int | None, last: int | None, within: str) -> int:
+    if first is not None and last is not None:
+        raise BadInput(
+            "first and last exclude each other",
+            "first与last不能同时使用",
+            argument=f"{within}last",
+            accepted="either first or last",
+        )
+    name, size = ("first", first) if last is None else ("last", last)
+    if size is None:
+        return 50
+    if not 0 <= size <= MAX_PAGE:
+        raise BadInput(
+            f"{name}: {size} is out of range",
+            f"{name}：{size}超出范围",
+            argument=f"{within}{name}",
+            accepted=f"0 to {MAX_PAGE}",
+        )
+    return size
 
 
 def _and_one(size: int) -> int:

@@ -1,8 +1,9 @@
 """`monthlyStats`: the monthly figures (一、2), with the users behind each count."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from functools import partial
 from operator import attrgetter
 from typing import Annotated, Any, TypeVar
 
@@ -86,7 +87,7 @@ async def monthly_stats(
     part = Slice.of(found, order_names(stat_keys(order, figures(stats))), paging)
     return MonthlyStatConnection(
         part=part,
-        export=asked.export,
+        export=asked.export(),
         stats=[
             MonthlyStat(
                 row=row,
@@ -111,7 +112,7 @@ class AskedStats:
 
     stats: StatList
     paging: Page
-    export: MonthlyExport
+    export: Callable[[], MonthlyExport]
 
 
 def read_stats(
@@ -137,7 +138,7 @@ def read_stats(
     return AskedStats(
         StatList(listed, current, months, order, instant),
         Page.asked(first, after),
-        derive(_export, months, vendors, products, instant, order),
+        partial(derive, _export, months, vendors, products, instant, order),
     )
 
 

@@ -1,8 +1,9 @@
 """`users`: the user-detail list (一、1)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import partial
 from typing import Any
 
 from gateway.config.clock import market_date, today
@@ -43,7 +44,7 @@ async def users(
     selection = selected(info)
     fields, total = list_fields(selection), "totalCount" in selection.names()
     found = await context.ask(page(asked.listed, fields, asked.paging, total=total))
-    return connection(found, asked.listed, asked.paging, asked.export)
+    return connection(found, asked.listed, asked.paging, asked.export())
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ class AskedUsers:
 
     listed: UserList
     paging: Page
-    export: UserExport
+    export: Callable[[], UserExport]
 
 
 def read_users(
@@ -75,7 +76,7 @@ def read_users(
     listed = UserList(
         scope.narrow(vendors=vendors), day_at(instant, day), spread(whole), order, instant
     )
-    export = derive(_export, vendors, whole, instant, order)
+    export = partial(derive, _export, vendors, whole, instant, order)
     return AskedUsers(listed, Page.asked(first, after, last, before), export)
 
 

@@ -11,12 +11,16 @@ from functools import partial
 from typing import Any
 
 from graphql import (
+    ArgumentNode,
     FieldNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
+    GraphQLArgument,
+    GraphQLBoolean,
     GraphQLField,
     GraphQLIncludeDirective,
     GraphQLInterfaceType,
+    GraphQLNonNull,
     GraphQLObjectType,
     GraphQLSchema,
     GraphQLSkipDirective,
@@ -32,7 +36,8 @@ from graphql import (
 )
 from graphql.execution.values import VariableValues
 from strawberry import Info
-from strawberry.types.arguments import convert_arguments
+from strawberry.types.arguments import StrawberryArgument, convert_arguments
+from strawberry.types.base import StrawberryContainer, has_object_definition
 from strawberry.types.field import StrawberryField
 
 from gateway.recording import Given, Known, decide, derive
@@ -169,37 +174,62 @@ class Selection:
         if not definition.args or not isinstance(declared, StrawberryField):
             return {}
         schema = self.schema._strawberry_schema  # type: ignore[attr-defined]  # noqa: SLF001
-
-        def read(field: GraphQLField, node: FieldNode, variables: Variables) -> dict[str, Any]:
-            return convert_arguments(
-                get_argument_values(field, node, _wrapped(variables)),
-                declared.arguments,
-                scalar_registry=schema.schema_converter.scalar_registry,
-                config=schema.config,
-            )
-
-        if not isinstance(self.variables, Given):
-            return read(definition, node, self.variables)
-        if not _has_variables(node.arguments):
-            return read(definition, node, {})
+        convert = partial(
+            convert_arguments,
+            scalar_registry=schema.schema_converter.scalar_registry,
+            config=schema.config,
+        )
+        if not isinstance(self.variables, Given) or not _has_variables(node.arguments):
+            known = {} if isinstance(self.variables, Given) else self.variables
+            values = get_argument_values(definition, node, _wrapped(known))
+            return convert(values, arguments=declared.arguments)
         found: dict[str, Any] = {}
         for argument in declared.arguments:
             name = schema.config.name_converter.from_argument(argument)
             kept = [one for one in node.arguments or () if one.name.value == name]
-            field = GraphQLField(definition.type, args={name: definition.args[name]})
-            alone = FieldNode(name=node.name, arguments=tuple(kept))
-            value = partial(_value, partial(read, field, alone), argument)
-            if _has_variables(kept):
-                found[argument.python_name] = derive(value, self.variables)
-            elif kept:
-                found[argument.python_name] = value({})
+            if not kept:
+                continue
+            value = _reader(name, definition.args[name], kept[0], argument, convert)
+            found[argument.python_name] = (
+                derive(value, self.variables) if _has_variables(kept) else value({})
+            )
         return found
 
 
-def _value(read: Callable[[Variables], dict[str, Any]], argument: Any, variables: Variables) -> Any:
-    """Return an argument's value; where it is left out, the resolver's default."""
-    found = read(variables)
-    return found.get(argument.python_name, argument.default)
+def _reader(
+    name: str,
+    declared: GraphQLArgument,
+    node: ArgumentNode,
+    argument: StrawberryArgument,
+    convert: Callable[..., dict[str, Any]],
+) -> Callable[[Variables], Any]:
+    """Return what reads one argument's value; where it is left out, the resolver's default."""
+    if isinstance(node.value, VariableNode) and not _has_fields(argument.type):
+        required = isinstance(declared.type, GraphQLNonNull)
+        return partial(_variable, node.value.name.value, argument.default, required)
+    field = GraphQLField(GraphQLBoolean, args={name: declared})
+    alone = FieldNode(name=node.name, arguments=(node,))
+
+    def read(variables: Variables) -> Any:
+        values = get_argument_values(field, alone, _wrapped(variables))
+        found = convert(values, arguments=[argument])
+        return found.get(argument.python_name, argument.default)
+
+    return read
+
+
+def _variable(name: str, default: Any, required: bool, variables: Variables) -> Any:
+    value = variables.get(name, default)
+    if required and value is None:
+        raise ValueError(name)  # a nullable variable in its place, with a default: told elsewhere
+    return value
+
+
+def _has_fields(kind: Any) -> bool:
+    """Say whether values of an argument's type are objects, which are to be made."""
+    while isinstance(kind, StrawberryContainer):
+        kind = kind.of_type
+    return has_object_definition(kind)
 
 
 def _is_included(node: Any, variables: Variables) -> bool:

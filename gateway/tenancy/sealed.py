@@ -14,6 +14,7 @@ from typing import Any, Final
 import asyncpg
 from sqlalchemy import Select
 
+from gateway.db.engine import Connections
 from gateway.errors import ScopeViolation
 from gateway.recording import slot_of
 from gateway.tenancy.admission import Admission
@@ -34,8 +35,8 @@ _ADMITTED: Final = (
 class Answers:
     """Pools of connections: of one, statements are planned for each request's values."""
 
-    by_values: Any
-    by_shape: Any
+    by_values: Connections
+    by_shape: Connections
 
 
 class NotAdmitted(Exception):
@@ -93,13 +94,14 @@ def _literal(value: str | int | None) -> str:
     return f"E'{quoted}'"
 
 
-async def ask(pool: Any, sealed: Sealed, values: Sequence[Any], caller: Admission) -> bytes:
+async def ask(
+    connections: Connections, sealed: Sealed, values: Sequence[Any], caller: Admission
+) -> bytes:
     """Return the answer; raise NotAdmitted if the caller is to be authenticated anew."""
     text, arguments = sealed.message(values, caller)
-    for _ in range(pool.get_max_size() + 1):
+    for _ in range(connections.size + 1):
         try:
-            async with pool.acquire() as connection:
-                found: bytes | None = await connection.fetchval(text, *arguments)
+            found: bytes | None = await connections.fetch_value(text, arguments)
         except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             told = translated(error)
             if isinstance(told, type(unreachable())):
