@@ -2,7 +2,7 @@
 
 No framework, no pool that asks whether connections still live or cleans them, no reading of JSON:
 one message to PostgreSQL, which admits the caller, sets the scope and answers, and the bytes that
-come back are the body.
+come back, with their marks replaced, are the body.
 """
 
 import asyncio
@@ -14,6 +14,8 @@ from typing import Any
 import asyncpg
 import uvicorn
 import uvloop
+
+from gateway.compiled.text import unmarked
 
 _CONNECTIONS = 10
 
@@ -51,7 +53,7 @@ class Floor:
             answer = await connection.fetchval(one.text, *one.arguments)
         finally:
             idle.put_nowait(connection)
-        body = b"".join((one.before, answer, one.behind))
+        body = b"".join((one.before, unmarked(answer), one.behind))
         headers = [
             (b"content-type", b"application/json"),
             (b"content-length", str(len(body)).encode()),

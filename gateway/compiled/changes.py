@@ -3,12 +3,12 @@
 from functools import partial
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, Text, and_, case, cast, func, literal, select
+from sqlalchemy import ColumnElement, FromClause, Text, and_, case, func, literal, select
 
 from gateway.compiled.lists import Connection, Listed, connection, paged
 from gateway.compiled.objects import Row, written
 from gateway.compiled.request import Request
-from gateway.compiled.text import Json, constant, name, nullable, number, optional, raw
+from gateway.compiled.text import Json, constant, name, number, optional, plain_nullable, raw
 from gateway.records.changes import ChangeKind, change_rows, numbers_of, state
 from gateway.records.models import CONTENT
 from gateway.resolvers.changes import read_changes
@@ -95,4 +95,4 @@ def _text(column: str, value: ColumnElement[Any]) -> Json:
     codes = CODES.get(column)
     if codes is not None:
         return name(value, [code.name for code in codes])
-    return nullable(cast(value, Text))
+    return plain_nullable(value)

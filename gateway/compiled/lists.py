@@ -133,10 +133,7 @@ class Listed:
     def _cursor(self) -> Json:
         if any(place is VENDOR.c.code for place in self._places):
             self._row.used.add("vendor_code")
-        listed = raw("[") + constant(order_names(self._keys)) + raw(",[")
-        for i, place in enumerate(self._places):
-            listed = listed + raw("," if i else "") + scalar(place)
-        return encoded(listed + raw("]]"))
+        return encoded([order_names(self._keys), list(self._places)])
 
     def _info(self, one: Selected) -> Json:
         back = self._paging.backward

@@ -30,11 +30,11 @@ from gateway.compiled.text import (
     boolean,
     constant,
     gathered,
-    nullable,
     number,
     optional,
+    plain,
+    plain_nullable,
     raw,
-    scalar,
 )
 from gateway.compiled.users import listed_users
 from gateway.exports.columns import cells
@@ -163,8 +163,8 @@ def _comparison(row: FromClause, distance: int, selected: Selected) -> Json:
     before = Row({"month": month})
     there = row.c[f"full_price_{distance}"].is_not(None)
     values: dict[str, Callable[[Selected], Json]] = {
-        "month": lambda _: scalar(func.to_char(month, literal("YYYY-MM", Text))),
-        "label": lambda _: scalar(func.to_char(month, literal(LABEL, Text))),
+        "month": lambda _: plain(func.to_char(month, literal("YYYY-MM", Text))),
+        "label": lambda _: plain(func.to_char(month, literal(LABEL, Text))),
         "fee": partial(_change, "FeeChange", row.c.fee, row.c[f"fee_{distance}"]),
         **{
             name: partial(_change, "FigureChange", row.c[column], row.c[f"{column}_{distance}"])
@@ -188,9 +188,9 @@ def _change(
         Row(
             {},
             {
-                "before": lambda _: nullable(cast(before, Text)) if fee else number(before),
-                "change": lambda _: nullable(cast(change, Text)) if fee else number(change),
-                "percent": lambda _: nullable(cast(percent, Text)),
+                "before": lambda _: plain_nullable(cast(before, Text)) if fee else number(before),
+                "change": lambda _: plain_nullable(cast(change, Text)) if fee else number(change),
+                "percent": lambda _: plain_nullable(cast(percent, Text)),
             },
         ),
     )

@@ -19,9 +19,9 @@ from gateway.compiled.text import (
     instant,
     mapping,
     name,
-    nullable,
     number,
-    raw,
+    plain,
+    plain_nullable,
     scalar,
 )
 from gateway.regulation.codes import Code, FeeCategory, ServiceStatus, UsageMode, UserType
@@ -32,11 +32,12 @@ from gateway.schema.selection import Selected
 class Row:
     """A row to be written: its values by name, and how its other fields are written.
 
-    `used` collects the names of values that were.
+    `written` are values in JSON already; `used` collects the names of the others that were used.
     """
 
     values: Mapping[str, ColumnElement[Any]]
     fields: dict[str, Callable[[Selected], Json]] = field(default_factory=dict)
+    written: Mapping[str, Json] = field(default_factory=dict)
     used: set[str] = field(default_factory=set)
 
     def __getitem__(self, value: str) -> ColumnElement[Any]:
@@ -63,11 +64,15 @@ def _field(kind: str, one: Selected, row: Row) -> Json:
 
 
 def _scalar(value: str) -> Writer:
-    return lambda row: scalar(row[value])
+    return lambda row: row.written.get(value) or scalar(row[value])
 
 
-def _nullable(value: str) -> Writer:
-    return lambda row: nullable(row[value])
+def _plain(value: str) -> Writer:
+    return lambda row: plain(row[value])
+
+
+def _plain_nullable(value: str) -> Writer:
+    return lambda row: plain_nullable(row[value])
 
 
 def _number(value: str) -> Writer:
@@ -84,23 +89,16 @@ def _code(value: str, codes: type[Code]) -> Writer:
 
 
 def _id(kind: str, *parts: str) -> Writer:
-    def write(row: Row) -> Json:
-        pieces = [raw(",") + scalar(row[part]) for part in parts]
-        listed = raw("[") + constant(kind)
-        for piece in pieces:
-            listed = listed + piece
-        return encoded(listed + raw("]"))
-
-    return write
+    return lambda row: encoded([kind, *(row[part] for part in parts)])
 
 
 _STATE: Final[dict[str, Writer]] = {
-    "userName": _scalar("user_name"),
+    "userName": _plain("user_name"),
     "userType": _code("user_type", UserType),
-    "endDate": _nullable("end_date"),
-    "contact": _nullable("contact"),
-    "address": _nullable("address"),
-    "phone": _nullable("phone"),
+    "endDate": _plain_nullable("end_date"),
+    "contact": _plain_nullable("contact"),
+    "address": _plain_nullable("address"),
+    "phone": _plain_nullable("phone"),
     "feeCategory": _code("fee_category", FeeCategory),
     "serviceStatus": _code("service_status", ServiceStatus),
 }
@@ -118,11 +116,11 @@ _COUNTS: Final[dict[str, Writer]] = {
 
 
 def _month(row: Row) -> Json:
-    return scalar(func.to_char(row["month"], literal("YYYY-MM", Text)))
+    return plain(func.to_char(row["month"], literal("YYYY-MM", Text)))
 
 
 def _label(row: Row) -> Json:
-    return scalar(func.to_char(row["month"], literal(LABEL, Text)))
+    return plain(func.to_char(row["month"], literal(LABEL, Text)))
 
 
 _FIELDS: Final[dict[str, dict[str, Writer]]] = {
@@ -136,8 +134,8 @@ _FIELDS: Final[dict[str, dict[str, Writer]]] = {
     "User": {
         **_STATE,
         "id": _id("User", "vendor_code", "record_id"),
-        "userId": _scalar("user_id"),
-        "startDate": _scalar("start_date"),
+        "userId": _plain("user_id"),
+        "startDate": _plain("start_date"),
         "usageMode": _code("usage_mode", UsageMode),
     },
     "UserState": _STATE,
@@ -151,21 +149,21 @@ _FIELDS: Final[dict[str, dict[str, Writer]]] = {
         **_COUNTS,
         "month": _month,
         "label": _label,
-        "price": _nullable("price"),
-        "fee": _nullable("fee"),
+        "price": _plain_nullable("price"),
+        "fee": _plain_nullable("fee"),
     },
     "MonthlyTotal": {
         **_COUNTS,
-        "fee": _nullable("fee"),
+        "fee": _plain_nullable("fee"),
         "unpriced": _number("unpriced"),
         "month": _month,
         "label": _label,
         "year": lambda row: number(cast(func.to_char(row["year"], literal("YYYY", Text)), Integer)),
     },
     "Change": {
-        "userId": _scalar("user_id"),
+        "userId": _plain("user_id"),
         "usageMode": _code("usage_mode", UsageMode),
-        "startDate": _scalar("start_date"),
+        "startDate": _plain("start_date"),
     },
     "ImportBatch": {
         "number": _number("batch_no"),

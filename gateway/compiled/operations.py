@@ -19,7 +19,7 @@ from sqlalchemy import func, select
 
 from gateway.compiled.request import HOLE, Link, Request
 from gateway.compiled.roots import ROOTS
-from gateway.compiled.text import Json, constant, mapping
+from gateway.compiled.text import Json, constant, mapping, unmarked
 from gateway.compiled.variables import Variables
 from gateway.errors import GatewayError, ScopeViolation
 from gateway.recording import Memory
@@ -57,6 +57,7 @@ class Prepared:
     def completed(self, answer: bytes) -> bytes:
         """Return the response's body."""
         plan = self.plan
+        answer = unmarked(answer)
         if plan.holes:
             parts = answer.split(HOLE)
             for i in range(1, len(parts), 2):
@@ -180,8 +181,8 @@ class Operations:
             sealed,
             request.by_values,
             tuple(request.places_of_holes),
-            b'{"data":' + before.encode(),
-            behind.encode() + b"}",
+            b'{"data":' + unmarked(before.encode()),
+            unmarked(behind.encode()) + b"}",
         )
         kept = document.plans.plans
         document.plans.keep(recording, plan)

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 from sqlalchemy import ColumnElement, Text
 
-from gateway.compiled.text import Json, raw, scalar
+from gateway.compiled.text import Json, marked, raw, scalar
 from gateway.delimited.encoding import TextEncoding
 from gateway.delimited.writer import LineEnd
 from gateway.exports.requests import MonthlyExport, UserExport
@@ -22,7 +22,7 @@ from gateway.tenancy.scope import GivenScope, Scope
 Link = Callable[[UserExport | MonthlyExport, Form], tuple[str, datetime]]
 """Seals an export into a link: its address, and when it expires."""
 
-HOLE = b"\x02"
+HOLE = b"\x05"
 """Stands before and after what Python completes in an answer; JSON has it escaped only."""
 
 
@@ -57,7 +57,7 @@ class Request:
         """Return a link to a whole list."""
         names = [(one.key, one.name) for one in selected.below]
         link = derive(_linked, self.link, export, *_form(selected))
-        return raw(param(derive(partial(_download, names), link), Text))
+        return raw(param(derive(partial(_marked_download, names), link), Text))
 
     def download_of_row(
         self, export: Known[Callable[..., UserExport]], selected: Selected, *row: ColumnElement[Any]
@@ -99,6 +99,10 @@ def _download(names: Sequence[tuple[str, str]], linked: tuple[str, datetime]) ->
     url, expires = linked
     values = {"url": url, "expiresAt": expires.isoformat(), "__typename": "Download"}
     return orjson.dumps({key: values[name] for key, name in names}).decode()
+
+
+def _marked_download(names: Sequence[tuple[str, str]], linked: tuple[str, datetime]) -> str:
+    return marked(_download(names, linked))
 
 
 def _sealer(

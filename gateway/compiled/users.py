@@ -8,7 +8,7 @@ from sqlalchemy import FromClause, Text, func
 from gateway.compiled.lists import Connection, Listed, connection, paged
 from gateway.compiled.objects import Row, written
 from gateway.compiled.request import Request
-from gateway.compiled.text import NULL, Json, gathered, number, raw
+from gateway.compiled.text import NULL, Json, chosen, gathered, number, raw
 from gateway.exports.columns import cells
 from gateway.records.keyset import Page
 from gateway.records.users import (
@@ -73,7 +73,10 @@ def listed_users(
 
 def user_row(users: UserList, row: FromClause) -> Row:
     """Return a row of a list as it is written."""
-    found = Row(user_values(users, row, VENDOR))
+    found = Row(
+        user_values(users, row, VENDOR),
+        written={"product_name": chosen(row.c.product_id, dict(users.scope.products))},
+    )
 
     def others(selected: Selected) -> Json:
         found.used.add("vendor_code")

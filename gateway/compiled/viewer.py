@@ -8,7 +8,7 @@ from sqlalchemy import Text
 
 from gateway.compiled.objects import Row, written
 from gateway.compiled.request import Request
-from gateway.compiled.text import Json, gathered, raw
+from gateway.compiled.text import Json, gathered, marked, raw
 from gateway.recording import derive, param
 from gateway.records.catalogue_lists import vendor_rows
 from gateway.records.keyset import MAX_PAGE, Page, ordering
@@ -36,7 +36,7 @@ def viewer(request: Request, selected: Selected) -> Json:
 
     def said(one: Selected) -> Json:
         tell = _SAID[one.name]
-        text = derive(lambda scope: orjson.dumps(tell(scope)).decode(), request.scope.own)
+        text = derive(lambda scope: marked(orjson.dumps(tell(scope)).decode()), request.scope.own)
         return raw(param(text, Text))
 
     fields: dict[str, Callable[[Selected], Json]] = {
