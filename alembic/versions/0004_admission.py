@@ -1,6 +1,7 @@
 """Admission: whether a caller who is known already still is who they were, asked cheaply.
 
-`reach_clock` counts what changes the reach of keys: per vendor the products it holds, under 0 the
+`reach_clock` counts what changes the reach of keys: per vendor (its number is the holder) the
+products that it holds, under 0 the
 catalogue. Imports tick their own vendor's clock only, so that they do not wait for each other.
 """
 
@@ -14,7 +15,7 @@ down_revision = "0003"
 DEFINER = "SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp"
 TICKS = """
     SELECT coalesce(sum(c.ticks), 0)::bigint FROM reach_clock c
-    WHERE k.licensor_id IS NOT NULL OR c.vendor_id IN (0, k.vendor_id)"""
+    WHERE k.licensor_id IS NOT NULL OR c.holder IN (0, k.vendor_id)"""
 VALID = "k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > clock_timestamp())"
 REACH = """
     SELECT jsonb_build_object(
@@ -47,10 +48,10 @@ CREATE FUNCTION gateway_tick() RETURNS trigger LANGUAGE plpgsql {DEFINER} AS $$
 BEGIN
     IF TG_TABLE_NAME = 'vendor_products' THEN
         INSERT INTO reach_clock AS c SELECT DISTINCT changed.vendor_id, 1 FROM changed
-        ON CONFLICT (vendor_id) DO UPDATE SET ticks = c.ticks + 1;
+        ON CONFLICT (holder) DO UPDATE SET ticks = c.ticks + 1;
     ELSIF EXISTS (SELECT FROM changed) THEN
         INSERT INTO reach_clock AS c VALUES (0, 1)
-        ON CONFLICT (vendor_id) DO UPDATE SET ticks = c.ticks + 1;
+        ON CONFLICT (holder) DO UPDATE SET ticks = c.ticks + 1;
     END IF;
     RETURN NULL;
 END $$
@@ -62,9 +63,9 @@ EVENTS = {"INSERT": "NEW", "UPDATE": "NEW", "DELETE": "OLD"}
 def upgrade() -> None:
     op.create_table(
         "reach_clock",
-        sa.Column("vendor_id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("holder", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("ticks", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("vendor_id", name=op.f("pk_reach_clock")),
+        sa.PrimaryKeyConstraint("holder", name=op.f("pk_reach_clock")),
     )
     op.execute("ALTER TABLE reach_clock ENABLE ROW LEVEL SECURITY")
     op.execute("ALTER TABLE reach_clock FORCE ROW LEVEL SECURITY")

@@ -1,6 +1,7 @@
 """The ASGI application and the server that runs it."""
 
 import asyncio
+import gc
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -148,8 +149,12 @@ async def serve(house: House, held: socket.socket, started: Callable[[str], None
     await fit_to_serve(house)
     host, port = held.getsockname()[:2]
     address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    app = application(house)
+    # what is there now stays: looking through it again and again stops requests for a while
+    gc.collect()
+    gc.freeze()
     config = uvicorn.Config(
-        application(house),
+        app,
         http=TrailersProtocol,
         ws="none",
         lifespan="off",

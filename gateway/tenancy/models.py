@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, LargeBinary, func
+from sqlalchemy import BigInteger, CheckConstraint, LargeBinary, func
 from sqlalchemy.orm import Mapped, mapped_column
 
 from gateway.db.base import Base, Sortable
@@ -22,3 +22,15 @@ class ApiKey(Base):
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     expires_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
+
+
+class ReachClock(Base):
+    """Counts what changes the reach of keys: a vendor's products under its number, 0 the rest.
+
+    Triggers tick it; `gateway_admits` compares. Only the operator's role sees it.
+    """
+
+    __tablename__ = "reach_clock"
+
+    holder: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    ticks: Mapped[int] = mapped_column(BigInteger)

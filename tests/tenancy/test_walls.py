@@ -30,9 +30,11 @@ from gateway.exports.requests import UserExport, run_export
 from gateway.exports.stream import Form
 from gateway.intake.run import Mode, import_users
 from gateway.intake.sources import FileSource
+from gateway.recording import Memory
+from gateway.tenancy import sealed
 from gateway.tenancy import session as sessions
 from gateway.tenancy.operator import open_operator
-from gateway.tenancy.scope import AXES, Scope
+from gateway.tenancy.scope import AXES, GivenScope, Scope
 from gateway.tenancy.session import open_session
 
 WALLED = [table for table in metadata.sorted_tables if table.info.get(SCOPED)]
@@ -74,7 +76,7 @@ async def test_the_model_knows_every_table(admin: asyncpg.Connection) -> None:
     assert {name for (name,) in rows} == set(metadata.tables) | {"alembic_version"}
 
 
-@pytest.mark.parametrize("name", [*NAMES, "api_keys"])
+@pytest.mark.parametrize("name", [*NAMES, "api_keys", "reach_clock"])
 async def test_row_level_security_is_on_and_forced(admin: asyncpg.Connection, name: str) -> None:
     row = await admin.fetchrow(
         "SELECT relrowsecurity, relforcerowsecurity FROM pg_class WHERE oid = $1::text::regclass",
@@ -129,9 +131,10 @@ async def test_what_the_roles_may_do_with_tables(admin: asyncpg.Connection) -> N
     assert may["gateway_service", "UPDATE"] == CHANGED
     assert may["gateway_service", "DELETE"] == CHANGED - {"rosters"}
     catalogue = {"products", "prices", "vendors", "licences", "api_keys"} | open_tables
-    assert may["gateway_operator", "SELECT"] == catalogue | {"vendor_products"}
-    assert may["gateway_operator", "INSERT"] == catalogue | {"vendor_products", "audit_events"}
-    assert may["gateway_operator", "UPDATE"] == catalogue
+    assert may["gateway_operator", "SELECT"] == catalogue | {"vendor_products", "reach_clock"}
+    inserted = {"vendor_products", "audit_events", "reach_clock"}
+    assert may["gateway_operator", "INSERT"] == catalogue | inserted
+    assert may["gateway_operator", "UPDATE"] == catalogue | {"reach_clock"}
     assert may["gateway_finder", "SELECT"] == {"service_records"}
     assert len(may) == 8
 
@@ -213,6 +216,8 @@ async def test_functions_are_for_their_callers_only(admin: asyncpg.Connection) -
         "gateway_market",
         "gateway_analyze",
         "gateway_find",
+        "gateway_admits",
+        "gateway_tick",
     }
     for row in rows:
         assert not any(grant.startswith("=") for grant in row["acl"].split())  # = is PUBLIC
@@ -501,16 +506,23 @@ QUERIES = (
 
 @TENANTS
 @pytest.mark.parametrize("query", QUERIES)
+@pytest.mark.parametrize("way", ["executor", "compiled"])
 async def test_row_level_security_alone_keeps_the_scope(
-    market: World, monkeypatch: pytest.MonkeyPatch, who: Principal, query: str
+    market: World, monkeypatch: pytest.MonkeyPatch, who: Principal, query: str, way: str
 ) -> None:
     right = await market.told(who, query)
     assert any(word in right for word in who.own)
-    monkeypatch.setattr(Scope, "covers", lambda *_: sqlalchemy.true())
+    for scope in (Scope, GivenScope):
+        monkeypatch.setattr(scope, "covers", lambda *_: sqlalchemy.true())
+    monkeypatch.setattr(Memory, "find", lambda *_: None)  # what was compiled before has its walls
     refused = await market.errors(who, query)
     assert {error["extensions"]["code"] for error in refused} == {"INTERNAL"}
     monkeypatch.setattr(sessions, "check", lambda *_: None)
-    assert await market.told(who, query) == right
+    if way == "compiled":
+        monkeypatch.setattr(sealed, "check", lambda *_: None)
+    answer = await market.ask(who, query)
+    assert answer.headers["gateway-execution"].startswith(way)
+    assert answer.text == right
 
 
 @TENANTS
