@@ -510,7 +510,7 @@ QUERIES = (
 async def test_row_level_security_alone_keeps_the_scope(
     market: World, monkeypatch: pytest.MonkeyPatch, who: Principal, query: str, way: str
 ) -> None:
-    right = await market.told(who, query)
+    right = (await market.ask(who, query)).text
     assert any(word in right for word in who.own)
     for scope in (Scope, GivenScope):
         monkeypatch.setattr(scope, "covers", lambda *_: sqlalchemy.true())
