@@ -56,8 +56,9 @@ BEGIN
     RETURN NULL;
 END $$
 """
-WATCHED = ("licensors", "products", "vendors", "vendor_products")
 EVENTS = {"INSERT": "NEW", "UPDATE": "NEW", "DELETE": "OLD"}
+WATCHED = dict.fromkeys(("licensors", "products", "vendors", "vendor_products"), tuple(EVENTS))
+WATCHED["api_keys"] = ("UPDATE",)
 
 
 def upgrade() -> None:
@@ -78,11 +79,11 @@ def upgrade() -> None:
         op.execute(text)
         op.execute(f"REVOKE ALL ON FUNCTION {name} FROM PUBLIC")
     op.execute("GRANT EXECUTE ON FUNCTION gateway_admits TO gateway_service")
-    for table in WATCHED:
-        for event, rows in EVENTS.items():
+    for table, events in WATCHED.items():
+        for event in events:
             op.execute(
                 f"CREATE TRIGGER reach_{event.lower()} AFTER {event} ON {table} "
-                f"REFERENCING {rows} TABLE AS changed "
+                f"REFERENCING {EVENTS[event]} TABLE AS changed "
                 "FOR EACH STATEMENT EXECUTE FUNCTION gateway_tick()"
             )
     for name in ("gateway_admits", "gateway_tick"):
@@ -112,8 +113,8 @@ def downgrade() -> None:
     op.execute("GRANT CREATE ON SCHEMA public TO gateway_operator")
     _authenticate(f"{REACH}) FROM api_keys k WHERE {VALID}")
     op.execute("REVOKE CREATE ON SCHEMA public FROM gateway_operator")
-    for table in WATCHED:
-        for event in EVENTS:
+    for table, events in WATCHED.items():
+        for event in events:
             op.execute(f"DROP TRIGGER reach_{event.lower()} ON {table}")
     op.execute("DROP FUNCTION gateway_admits")
     op.execute("DROP FUNCTION gateway_tick")

@@ -26,7 +26,7 @@ def serve_command() -> None:
                 await upgrade(house.addresses)
             await serve(house, held, lambda at: console.print(f"serving on {at}/graphql"))
 
-    run(work)
+    run(work, serving=True)
 
 
 def migrate_command(json: Json = False) -> None:
@@ -75,7 +75,7 @@ def demo_command(
             keys = await found_demo(house.service, house.operator, scale, console)
             await serve(house, held, lambda at: _welcome(at, keys))
 
-    run(work)
+    run(work, serving=True)
 
 
 def _welcome(at: str, keys: dict[str, str]) -> None:

@@ -27,9 +27,9 @@ from gateway.tenancy.reach import DATABASE_ERRORS, translated
 T = TypeVar("T")
 
 if sys.platform == "win32":
-    _loop = asyncio.new_event_loop
+    _server_loop = asyncio.new_event_loop
 else:
-    from uvloop import new_event_loop as _loop
+    from uvloop import new_event_loop as _server_loop
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 _NO_SUCH_OBJECT = {"42P01", "42703", "42883", "3F000"}
@@ -69,10 +69,10 @@ def in_house(work: Callable[[House], Awaitable[T]]) -> T:
     return run(opened)
 
 
-def run(work: Callable[[], Awaitable[T]]) -> T:
-    """Run to the end, or tell the error and leave with its exit code."""
+def run(work: Callable[[], Awaitable[T]], *, serving: bool = False) -> T:
+    """Run to the end, or tell the error and leave with its exit code; servers on a faster loop."""
     try:
-        with asyncio.Runner(loop_factory=_loop) as runner:
+        with asyncio.Runner(loop_factory=_server_loop if serving else None) as runner:
             return runner.run(_until_told(work))
     except GatewayError as error:
         fail(error)

@@ -47,7 +47,12 @@ class Settings(BaseSettings):
         "seconds; what still runs then is cut.",
     )
     pool_size: int = Field(
-        default=10, ge=1, le=1000, description="Database connections of one server process."
+        default=10,
+        ge=1,
+        le=1000,
+        description="Database connections of one server process: so many each for operations "
+        "planned by shape, for those planned by values and for the executor; half as many for "
+        "downloads.",
     )
     link_seconds: int = Field(
         default=600, ge=1, le=86_400, description="How long a download link is good for, seconds."

@@ -118,7 +118,8 @@ class ScopedSession:
         driver.add_termination_listener(lost)
         try:
             done = await copying
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, RuntimeError):
+            # uvloop's word for writing to a connection that is gone is RuntimeError
             if driver.is_closed():
                 raise unreachable() from None
             raise

@@ -31,7 +31,7 @@ from worlds import (
     unsealed,
 )
 
-from gateway.app.server import application
+from gateway.app.server import routes
 from gateway.catalogue import registry
 from gateway.errors import Refused
 from gateway.exports.links import Links
@@ -40,6 +40,7 @@ from gateway.exports.stream import Form
 from gateway.intake.problems import BadLine
 from gateway.intake.run import Mode, import_users
 from gateway.intake.sources import FileSource
+from gateway.resolvers.query import build_schema
 from gateway.tenancy.issue import Holder, issue, revoke
 from gateway.tenancy.operator import open_operator
 from gateway.tenancy.principal import Role
@@ -475,14 +476,23 @@ async def test_an_imports_problems_name_own_products_only(market: World, tmp_pat
 # The application's edges
 
 
-async def test_every_route_but_the_health_needs_a_key(market: World) -> None:
-    routes = {route.path for route in application(market.house).routes}  # type: ignore[attr-defined]
-    assert routes == {"/graphql", "/exports/{token}", "/healthz", "/readyz"}
+async def test_every_route_but_health_and_metrics_needs_a_key(market: World) -> None:
+    wired = routes(market.house, build_schema()).routes
+    paths = {route.path for route in wired}  # type: ignore[attr-defined]
+    assert paths == {"/graphql", "/exports/{token}", "/healthz", "/readyz", "/metrics"}
     for method, body in (("GET", None), ("POST", {"query": "{ __typename }"})):
         answer = await market.client.request(method, "/graphql?query={__typename}", json=body)
         assert answer.status_code == 401
     for path in ("/healthz", "/readyz"):
         assert (await market.client.get(path)).json() == {"status": "ok"}
+
+
+async def test_metrics_tell_of_no_tenant(market: World) -> None:
+    for who in PRINCIPALS:
+        await market.ask(who, "{ viewer { name } users { nodes { userName } } }")
+    told = (await market.client.get("/metrics")).text
+    assert "gateway_operations_total" in told
+    assert not any(word in told for who in PRINCIPALS for word in (who.code, *who.own))
 
 
 async def test_introspection_tells_of_no_tenant(market: World) -> None:
