@@ -83,10 +83,22 @@ def statements(house: House) -> Iterator[list[str]]:
         if "gateway_authenticate" not in arguments[2]:
             seen.append(arguments[2])
 
+    def noting(fetch: Callable[..., Any]) -> Callable[..., Any]:
+        async def fetched(text: str, values: tuple[Any, ...]) -> Any:
+            seen.append(text)
+            return await fetch(text, values)
+
+        return fetched
+
     event.listen(house.service.sync_engine, "before_cursor_execute", note)
+    answering = (house.answers.by_shape, house.answers.by_values)
+    for connections in answering:
+        connections.fetch_value = noting(connections.fetch_value)  # type: ignore[method-assign]
     try:
         yield seen
     finally:
+        for connections in answering:
+            del connections.fetch_value  # type: ignore[method-assign]
         event.remove(house.service.sync_engine, "before_cursor_execute", note)
 
 

@@ -38,27 +38,36 @@ class Connections:
     async def fetch_value(self, text: str, arguments: tuple[Any, ...]) -> Any:
         """Return the first column of a statement's first row, or None.
 
-        A connection whose statement did not end is not used again, unless the server itself said
-        what was wrong with the statement.
+        If a kept connection turns out to be lost, so are the others, likely: a new one is opened.
+        A connection whose statement did not end is not used again.
         """
-        await self._free.acquire()
-        try:
+        async with self._free:
             while self._idle:
                 connection = self._idle.pop()
-                if not connection.is_closed():
-                    break
-            else:
-                connection = await self._connect()
-            try:
-                found = await connection.fetchval(text, *arguments)
-            except asyncpg.PostgresError:
-                if not connection.is_closed():
-                    self._idle.append(connection)
-                raise
-            except BaseException:
-                connection.terminate()
-                raise
-            self._idle.append(connection)
-            return found
-        finally:
-            self._free.release()
+                if connection.is_closed():
+                    continue
+                try:
+                    return await self._fetch(connection, text, arguments)
+                except Exception:
+                    if not connection.is_closed():
+                        raise
+                    while self._idle:
+                        self._idle.pop().terminate()
+            return await self._fetch(await self._connect(), text, arguments)
+
+    async def _fetch(self, connection: Any, text: str, arguments: tuple[Any, ...]) -> Any:
+        try:
+            found = await connection.fetchval(text, *arguments)
+        except asyncpg.PostgresError:
+            # the server said what is wrong with the statement
+            if not connection.is_closed():
+                self._idle.append(connection)
+            raise
+        except BaseException as error:
+            lost = connection.is_closed() and isinstance(error, Exception)
+            connection.terminate()
+            if lost and not isinstance(error, asyncpg.InterfaceError | OSError):
+                raise asyncpg.InterfaceError("the connection is lost") from error
+            raise
+        self._idle.append(connection)
+        return found

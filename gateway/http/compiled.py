@@ -4,6 +4,8 @@ Whatever can't be is passed on as it came. A response's header Gateway-Execution
 and why: `compiled`, or `executor; reason=…`.
 """
 
+import logging
+import traceback
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, Final
@@ -14,13 +16,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.compiled.operations import Operations, Uncompiled
 from gateway.config.clock import today
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, TookTooLong, Unavailable
 from gateway.exports.links import Links
+from gateway.http.errors import body_of, language_of
 from gateway.http.metrics import OPERATIONS
 from gateway.schema.context import sealed_link
 from gateway.tenancy.admission import Admissions
 from gateway.tenancy.sealed import Answers, NotAdmitted, ask
 
+_log = logging.getLogger(__name__)
 _KEYS: Final = frozenset({"query", "variables", "operationName"})
 _COMPILED: Final = (
     (b"content-type", b"application/json"),
@@ -74,9 +78,25 @@ class CompiledEndpoint:
                 return ready.completed(await ask(pool, ready.plan.sealed, ready.values, caller))
             except NotAdmitted:
                 self._admissions.forget(caller)
+            except (Unavailable, TookTooLong) as error:
+                # to ask again by the executor would take as long
+                return _failed(scope, error)
             except GatewayError as error:
                 raise Uncompiled("error") from error
+            except Uncompiled:
+                raise
+            except Exception as error:
+                # where and what kind, never the message: it may carry values of rows
+                frames = "".join(traceback.format_tb(error.__traceback__))
+                _log.exception("not compiled: %s\n%s", type(error).__name__, frames, exc_info=False)
+                raise Uncompiled("fault") from error
         raise Uncompiled("admission")
+
+
+def _failed(scope: Scope, error: GatewayError) -> bytes:
+    languages = [value for name, value in scope["headers"] if name == b"accept-language"]
+    language = language_of(languages[0].decode("latin-1") if languages else None)
+    return orjson.dumps({"data": None} | body_of(error, language))
 
 
 def _plain(scope: Scope) -> str | None:

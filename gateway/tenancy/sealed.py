@@ -99,17 +99,12 @@ async def ask(
 ) -> bytes:
     """Return the answer; raise NotAdmitted if the caller is to be authenticated anew."""
     text, arguments = sealed.message(values, caller)
-    for _ in range(connections.size + 1):
-        try:
-            found: bytes | None = await connections.fetch_value(text, arguments)
-        except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            told = translated(error)
-            if isinstance(told, type(unreachable())):
-                continue
-            raise told from error
-        except DATABASE_ERRORS as error:
-            raise unreachable() from error
-        if found is None:
-            raise NotAdmitted
-        return found
-    raise unreachable()
+    try:
+        found: bytes | None = await connections.fetch_value(text, arguments)
+    except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise translated(error) from error
+    except DATABASE_ERRORS as error:
+        raise unreachable() from error
+    if found is None:
+        raise NotAdmitted
+    return found

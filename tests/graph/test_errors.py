@@ -16,6 +16,7 @@ from market import BASIC, ENHANCED, FOREIGN, found, load
 from gateway.app.house import House, open_house
 from gateway.app.server import application
 from gateway.catalogue import registry
+from gateway.compiled import users as compiled_users
 from gateway.db.embedded import EmbeddedPostgres
 from gateway.resolvers import users as users_module
 from gateway.tenancy.issue import Holder, issue, revoke
@@ -305,9 +306,11 @@ async def test_the_unforeseen_is_masked_and_logged_under_its_incident(
         raise RuntimeError(SECRET)
 
     monkeypatch.setattr(users_module, "page", broken)
+    monkeypatch.setattr(compiled_users, "rows_of", broken)
     async with calling(house) as caller:
         with caplog.at_level(logging.ERROR, "gateway"):
             answer = await caller.post("{ users { totalCount } viewer { role } }")
+            assert answer.headers["gateway-execution"] == "executor; reason=fault"
             chinese = await caller.refused("{ users { totalCount } }", "zh")
     assert_masked(answer)
     (error,) = answer.json()["errors"]

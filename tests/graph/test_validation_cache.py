@@ -1,24 +1,37 @@
 """A document is validated once, however often it is asked; the limits hold all the same."""
 
+from types import ModuleType
+
 import pytest
 from graphing import calling
 from market import found
 from strawberry.schema import schema as validating
 
 from gateway.app.house import House
+from gateway.compiled import operations
+from gateway.schema import documents
 
 
-async def test_a_document_is_validated_once(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("module", "way"), [(validating, "executor"), (documents, "compiled")])
+async def test_a_document_is_validated_once(
+    house: House, monkeypatch: pytest.MonkeyPatch, module: ModuleType, way: str
+) -> None:
     """No rule may be made anew for each request: it would be another key of the cache."""
     await found(house, "A")
+    if way == "executor":
+        monkeypatch.setattr(documents, "checked", lambda *_: None)
+        monkeypatch.setattr(operations, "checked", lambda *_: None)
     validated = []
     validate = validating.validate
     monkeypatch.setattr(
-        validating, "validate", lambda *given: validated.append(given) or validate(*given)
+        module,
+        "validate",
+        lambda *given, **more: validated.append(given) or validate(*given, **more),
     )
     async with calling(house, vendor="A") as caller:
         for _ in range(3):
-            await caller.ask("{ once: viewer { name } users { nodes { id } } }")
+            answer = await caller.post("{ once: viewer { name } users { nodes { id } } }")
+            assert answer.headers["gateway-execution"].startswith(way)
     assert len(validated) == 1
 
 
