@@ -1,7 +1,8 @@
 """Pages of the user list on a large market: `python -m benchmarks.pages --rows 10000000`.
 
-Each query is the very statement that the graph sends for the first or a deep page of 50 users with
-eleven fields, run over asyncpg as the service's role under row-level security, settings and all.
+Each query is the very statement that the graph sends for the first or the last page of 50 users
+with eleven fields: admission, settings and row-level security included, planned as the gateway
+plans it.
 What is told is the median of so many runs, in milliseconds, and how many times as long as the
 plainest page of the same run (by vendor and number, no joins, no JSON) that is.
 """
@@ -9,37 +10,44 @@ plainest page of the same run (by vendor and number, no joins, no JSON) that is.
 import argparse
 import asyncio
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, fields, is_dataclass
 from datetime import date
+from enum import Enum
 from pathlib import Path
 from statistics import median
 from time import perf_counter
 from typing import Any
 
 import asyncpg
-from sqlalchemy import select
 
 from benchmarks import built, market
-from benchmarks.house import Place, embedded, whole_scope
+from benchmarks.answering import keys_of
+from benchmarks.asked import EVERYONE
+from benchmarks.house import Place, embedded
 from benchmarks.measure import table
+from benchmarks.statements import statement_of
 from gateway.config.clock import today
 from gateway.records.filters import TextMatch, UserFilter
-from gateway.records.keyset import Direction, Page
+from gateway.records.keyset import Direction
 from gateway.records.order import BY_USER_ID, UserOrder, UserOrderField
-from gateway.records.users import Fields, UserList, page
 from gateway.regulation.codes import FeeCategory, ServiceStatus, UsageMode, UserType
 from gateway.regulation.months import Month
+from gateway.schema.change import camel
+from gateway.tenancy.admission import Admission, Admissions
 from gateway.tenancy.scope import Scope
-from gateway.tenancy.session import for_driver, settings_of
+from gateway.tenancy.session import settings_of
 
-_FIELDS = Fields(
-    frozenset(
-        {
-            *("user_id", "user_name", "user_type", "start_date", "end_date", "product_name"),
-            *("contact", "address", "phone", "fee_category", "service_status"),
-        }
-    )
-)
+_QUERY = """
+query ($filter: UserFilter, $orderBy: [UserOrder!], $first: Int, $last: Int) {
+  users(filter: $filter, orderBy: $orderBy, first: $first, last: $last) {
+    nodes {
+      userId userName userType startDate endDate product { name } contact address phone
+      feeCategory serviceStatus
+    }
+  }
+}
+"""
 _ALL = UserFilter()
 _SIZE = 50
 _RUNS = 15
@@ -112,57 +120,83 @@ def queries() -> Iterator[Query]:
 
 async def measure(place: Place) -> str:
     """Return the table of all queries, for one vendor of two sizes and for all of them."""
-    async with place.gateway() as house:
-        whole = await whole_scope(house)
-    reaches = {
-        "the largest vendor": whole.narrow(vendors=[market.code(0)]),
-        "a small vendor": whole.narrow(vendors=[market.code(50)]),
-        "all vendors": whole,
+    named = {
+        "the largest vendor": market.code(0),
+        "a small vendor": market.code(50),
+        "all vendors": EVERYONE,
     }
-    postgres = await asyncpg.connect(
-        place.service,
-        server_settings={"role": "gateway_service", "plan_cache_mode": "force_custom_plan"},
-    )
-    try:
+    async with place.gateway() as house:
+        keys = await keys_of(house, [market.code(0), market.code(50)])
+        admissions = Admissions(house.service)
+        callers = {
+            name: await admissions.admit(f"Bearer {keys[who]}") for name, who in named.items()
+        }
+    async with AsyncExitStack() as stack:
+        connections = {
+            by_values: await _connection(place, stack, by_values) for by_values in (True, False)
+        }
         lines = []
         for query in queries():
             cells: list[Any] = [query.name]
-            for scope in reaches.values():
-                cells += await _pages(postgres, scope, query)
+            for caller in callers.values():
+                cells += await _pages(connections, caller, query)
             lines.append(cells)
             print(*(c if isinstance(c, str) else f"{c:.2f}" for c in cells), flush=True)
-        floor = await _floor(postgres, reaches["the largest vendor"])
-    finally:
-        await postgres.close()
-    heads = [f"{name}, {which}" for name in reaches for which in ("first", "deep")]
+        floor = await _floor(connections[False], callers["the largest vendor"].scope)
+    heads = [f"{name}, {which}" for name in callers for which in ("first", "deep")]
     return table(
         f"Pages of {_SIZE} users, milliseconds (a plain page: {floor:.2f})", ("", *heads), lines
     )
 
 
-async def _pages(postgres: Any, scope: Scope, query: Query) -> tuple[float, float]:
-    """Return the medians of the first page, and of the one after its last row's cursor, deep."""
-    first, rows = await _timed(postgres, scope, query, Page(first=_SIZE))
-    if not rows:
-        return first, first
-    deep, _ = await _timed(postgres, scope, query, Page(last=_SIZE))
-    return first, deep
+async def _connection(place: Place, stack: AsyncExitStack, by_values: bool) -> Any:
+    """Connect as the gateway does for plans by values, or by shape."""
+    mode = "force_custom_plan" if by_values else "force_generic_plan"
+    connection = await asyncpg.connect(
+        place.service,
+        max_cacheable_statement_size=0,
+        server_settings={"role": "gateway_service", "plan_cache_mode": mode, "timezone": "UTC"},
+    )
+    stack.push_async_callback(connection.close)
+    return connection
+
+
+async def _pages(
+    connections: dict[bool, Any], caller: Admission, query: Query
+) -> tuple[float, float]:
+    """Return the medians of the first page, and of the last one, to be found from the end."""
+    return (
+        await _timed(connections, caller, query, {"first": _SIZE}),
+        await _timed(connections, caller, query, {"last": _SIZE}),
+    )
 
 
 async def _timed(
-    postgres: Any, scope: Scope, query: Query, paging: Page
-) -> tuple[float, list[Any]]:
-    users = UserList(scope, _DAY, query.filter, query.order)
-    text, arguments = for_driver(select(page(users, _FIELDS, paging, total=False)))
-    settings = "; ".join(settings_of(scope))
+    connections: dict[bool, Any], caller: Admission, query: Query, paging: dict[str, int]
+) -> float:
+    order = [{"field": one.field.name, "direction": one.direction.name} for one in query.order]
+    variables = {"filter": plain(query.filter), "orderBy": order, **paging}
+    statement = statement_of(_QUERY, variables, caller)
     taken = []
     for _ in range(_RUNS):
-        async with postgres.transaction(readonly=True):
-            await postgres.execute(settings)
-            begin = perf_counter()
-            document = await postgres.fetchval(text, *arguments)
-            taken.append(perf_counter() - begin)
-    return median(taken) * 1000, document
+        begin = perf_counter()
+        await connections[statement.by_values].fetchval(statement.text, *statement.arguments)
+        taken.append(perf_counter() - begin)
+    return median(taken) * 1000
+
+
+def plain(value: Any) -> Any:
+    """Return a filter as a variable's JSON."""
+    if isinstance(value, Enum):
+        return value.name
+    if isinstance(value, date | Month):
+        return str(value)
+    if isinstance(value, tuple):
+        return [plain(one) for one in value]
+    if is_dataclass(value):
+        named = {one.name: getattr(value, one.name) for one in fields(value)}
+        return {camel(name): plain(one) for name, one in named.items() if one is not None}
+    return value
 
 
 async def _floor(postgres: Any, scope: Scope) -> float:

@@ -146,8 +146,7 @@ class Listed:
                 return constant(self._paging.after is not None)
             case "hasNextPage" | "hasPreviousPage":
                 self.aggregated = True
-                more = func.count().filter(self.rows.c.n > self._size)
-                return boolean(more > literal(0, Integer))
+                return boolean(func.bool_or(self.rows.c.n > self._size))
         self.aggregated = True
         outermost = (one.name == "startCursor") is back
         here = self.rows.c.n == literal(1, Integer)

@@ -11,6 +11,7 @@ from gateway.compiled.request import Request
 from gateway.compiled.text import NULL, Json, chosen, gathered, number, raw
 from gateway.exports.columns import cells
 from gateway.records.keyset import Page
+from gateway.records.order import UserOrderField
 from gateway.records.users import (
     VENDOR,
     CountedBy,
@@ -31,13 +32,26 @@ Download = Callable[[Selected], Json]
 def users(request: Request, selected: Selected) -> Json:
     """Return the root field `users`."""
     asked = read_users(request.scope, request.today, **selected.arguments)
-    if not asked.listed.filter.is_empty or asked.listed.as_of is not None:
-        request.by_values = True
+    request.by_values |= not _is_plain(asked.listed)
 
     def download(one: Selected) -> Json:
         return request.download(asked.export(), one)
 
     return listed_users(asked.listed, asked.paging, selected, download)
+
+
+def _is_plain(users: UserList) -> bool:
+    """Say whether one plan is the best for all values: the list follows one index, or a few.
+
+    Sorted by several keys or by products, planned without values, it is read and sorted as a whole.
+    """
+    fields = [one.field for one in users.order]
+    return (
+        users.filter.is_empty
+        and users.as_of is None
+        and len(fields) == 1
+        and UserOrderField.PRODUCT not in fields
+    )
 
 
 def listed_users(

@@ -18,7 +18,7 @@ from gateway.compiled.operations import Operations, Uncompiled
 from gateway.config.clock import today
 from gateway.errors import GatewayError, TookTooLong, Unavailable
 from gateway.exports.links import Links
-from gateway.http.errors import body_of, language_of
+from gateway.http.errors import body_of, language_of, status_of
 from gateway.http.metrics import OPERATIONS
 from gateway.schema.context import sealed_link
 from gateway.tenancy.admission import Admissions
@@ -52,6 +52,7 @@ class CompiledEndpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
         body: bytes | None = None
+        status = 200
         try:
             authorization = _plain(scope)
             body = await _read(receive)
@@ -60,9 +61,13 @@ class CompiledEndpoint:
             OPERATIONS.labels("executor", str(reason)).inc()
             await self._executor(scope, _again(body, receive), _telling(str(reason), send))
             return
+        except (Unavailable, TookTooLong) as error:
+            status, answer = status_of(error), _told(scope, error)
         _COUNTED.inc()
         length = (b"content-length", b"%d" % len(answer))
-        await send({"type": "http.response.start", "status": 200, "headers": [*_COMPILED, length]})
+        await send(
+            {"type": "http.response.start", "status": status, "headers": [*_COMPILED, length]}
+        )
         await send({"type": "http.response.body", "body": answer})
 
     async def _answer(self, scope: Scope, body: bytes, authorization: str | None) -> bytes:
@@ -78,9 +83,8 @@ class CompiledEndpoint:
                 return ready.completed(await ask(pool, ready.plan.sealed, ready.values, caller))
             except NotAdmitted:
                 self._admissions.forget(caller)
-            except (Unavailable, TookTooLong) as error:
-                # to ask again by the executor would take as long
-                return _failed(scope, error)
+            except (Unavailable, TookTooLong):
+                raise  # to ask again by the executor would take as long
             except GatewayError as error:
                 raise Uncompiled("error") from error
             except Uncompiled:
@@ -93,10 +97,10 @@ class CompiledEndpoint:
         raise Uncompiled("admission")
 
 
-def _failed(scope: Scope, error: GatewayError) -> bytes:
+def _told(scope: Scope, error: GatewayError) -> bytes:
     languages = [value for name, value in scope["headers"] if name == b"accept-language"]
     language = language_of(languages[0].decode("latin-1") if languages else None)
-    return orjson.dumps({"data": None} | body_of(error, language))
+    return orjson.dumps(body_of(error, language))
 
 
 def _plain(scope: Scope) -> str | None:

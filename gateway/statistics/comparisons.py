@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from datetime import date
 from functools import partial
 
 from sqlalchemy import FromClause, Integer, func, literal_column, select
@@ -9,7 +10,7 @@ from sqlalchemy import FromClause, Integer, func, literal_column, select
 from gateway.recording import derive
 from gateway.records.known import calendar_day
 from gateway.regulation.months import Month
-from gateway.statistics.figures import SHOWN, StatList, figures, first_day, first_month
+from gateway.statistics.figures import SHOWN, StatList, figures
 
 PREVIOUS_MONTH, SAME_MONTH_LAST_YEAR = 1, 12
 COMPARED = (*SHOWN, "fee")
@@ -35,12 +36,20 @@ def compared(stats: StatList, distances: Collection[int]) -> FromClause:
             for name in COMPARED
         ),
     ).subquery("beside")
-    asked = beside.c.month >= calendar_day(derive(first_day, stats.months))
+    asked = beside.c.month >= calendar_day(derive(_first_day, stats.months))
     return select(*beside.c).where(asked).subquery("compared")
 
 
 def _longer(by: int, months: Sequence[Month]) -> tuple[Month, ...]:
     """Return the months, and before them so many more as the calendar has."""
-    first = first_month(months)
+    first = _first(months)
     there_are = (first.year - 1) * 12 + first.number - 1
     return *(first.plus(-i) for i in range(min(by, there_are), 0, -1)), *months
+
+
+def _first_day(months: Sequence[Month]) -> date:
+    return _first(months).first
+
+
+def _first(months: Sequence[Month]) -> Month:
+    return min(months, default=Month(1, 1))

@@ -9,20 +9,22 @@ from typing import Any
 
 from sqlalchemy import (
     ARRAY,
+    Boolean,
     ColumnElement,
     Date,
     FromClause,
     Integer,
     Numeric,
-    Select,
     Text,
-    and_,
     case,
     cast,
+    false,
     func,
+    literal,
     or_,
     select,
     true,
+    union_all,
 )
 from sqlalchemy.types import TypeEngine
 
@@ -30,7 +32,7 @@ from gateway.catalogue.models import Price, Product, Vendor, VendorProduct
 from gateway.errors import BadInput
 from gateway.recording import derive, param
 from gateway.records.keyset import Direction, Key
-from gateway.records.known import calendar_day, known
+from gateway.records.known import known
 from gateway.regulation.codes import FeeCategory
 from gateway.regulation.months import WINDOW, Month
 from gateway.statistics.counting import FIGURES, deltas
@@ -142,77 +144,68 @@ def figures(stats: StatList) -> FromClause:
         .table_valued("month", "last_day", name="days")
         .render_derived()
     )
+    changes = _changes(stats)
     vendors = Vendor.table().alias("stat_vendor")
     products = Product.table().alias("stat_product")
     # they come in here, where rows are few, not after the sums: the policy looks at each of them
-    grid = (
+    names = {
+        "vendor_code": vendors.c.code,
+        "vendor_name": vendors.c.name,
+        "product_name": products.c.name,
+    }
+    points = union_all(
         select(
             held.c.vendor_id,
             held.c.product_id,
             cast(days.c.month, Date).label("month"),
             cast(days.c.last_day, Date).label("last_day"),
-            vendors.c.code.label("vendor_code"),
-            vendors.c.name.label("vendor_name"),
-            products.c.name.label("product_name"),
+            *(column.label(name) for name, column in names.items()),
+            *(literal(0, Integer).label(name) for name in FIGURES),
+            true().label("shown"),
         )
         .select_from(held.join(vendors, true()).join(products, true()).join(days, true()))
         .where(
             scope.covers(held),
             vendors.c.vendor_id == held.c.vendor_id,
             products.c.product_id == held.c.product_id,
-        )
-        .subquery("grid")
-    )
-    # read once: each look into the table by itself would go through the policy again
-    changes = _changes(stats).cte("changes")
-    opening = (
+        ),
         select(
             changes.c.vendor_id,
             changes.c.product_id,
-            *(func.sum(changes.c[name]).label(name) for name in _CATEGORIES),
-        )
-        .where(changes.c.month < calendar_day(derive(first_day, stats.months)))
-        .group_by(changes.c.vendor_id, changes.c.product_id)
-        .subquery("opening")
-    )
-    pair = [grid.c.vendor_id, grid.c.product_id]
-    summed = (
-        select(
-            *grid.c,
-            *(
-                (
-                    func.coalesce(opening.c[name], 0)
-                    + func.sum(func.coalesce(changes.c[name], 0)).over(
-                        partition_by=pair, order_by=grid.c.month
-                    )
-                ).label(name)
-                for name in _CATEGORIES
-            ),
-            *(func.coalesce(changes.c[name], 0).label(name) for name in _EVENTS),
-        )
-        .select_from(
-            grid.outerjoin(
-                opening,
-                and_(
-                    opening.c.vendor_id == grid.c.vendor_id,
-                    opening.c.product_id == grid.c.product_id,
-                ),
-            ).outerjoin(
-                changes,
-                and_(
-                    changes.c.vendor_id == grid.c.vendor_id,
-                    changes.c.product_id == grid.c.product_id,
-                    changes.c.month == grid.c.month,
-                ),
-            )
-        )
-        .subquery("summed")
-    )
+            changes.c.month,
+            changes.c.month,
+            *(literal(None, column.type) for column in names.values()),
+            *(changes.c[name] for name in FIGURES),
+            false(),
+        ),
+    ).subquery("points")
+    pair = [points.c.vendor_id, points.c.product_id]
+    summed = select(
+        *pair,
+        points.c.month,
+        points.c.last_day,
+        points.c.shown,
+        *(points.c[name] for name in names),
+        *(
+            func.sum(points.c[name])
+            .over(partition_by=pair, order_by=points.c.month, range_=(None, 0))
+            .label(name)
+            for name in _CATEGORIES
+        ),
+        *(
+            func.sum(points.c[name]).over(partition_by=[*pair, points.c.month]).label(name)
+            for name in _EVENTS
+        ),
+    ).subquery("summed")
     price = _price(summed, scope)
-    priced = select(
-        *summed.c,
-        price.label("price"),
-    ).subquery("priced")
+    priced = (
+        select(
+            *(column for column in summed.c if column.name != "shown"),
+            price.label("price"),
+        )
+        .where(cast(summed.c.shown, Boolean))
+        .subquery("priced")
+    )
     return select(
         *priced.c,
         (priced.c.ended - priced.c.cancelled).label("expired"),
@@ -232,23 +225,16 @@ def _texts(end: str, months: Sequence[Month]) -> list[str]:
     return [getattr(month, end).isoformat() for month in months]
 
 
-def _changes(stats: StatList) -> Select[*tuple[Any, ...]]:
+def _changes(stats: StatList) -> FromClause:
     if stats.as_of is not None:
-        return deltas(*known(stats.scope, stats.as_of, "past"))
+        rows, reachable = known(stats.scope, stats.as_of, "past")
+        return deltas(rows, reachable).subquery("changes")
     table = MonthlyDelta.table()
-    return select(
-        *(table.c[name] for name in ("vendor_id", "product_id", "month", *FIGURES))
-    ).where(stats.scope.covers(table))
-
-
-def first_month(months: Sequence[Month]) -> Month:
-    """Return the earliest month; of none, the calendar's first."""
-    return min(months, default=Month(1, 1))
-
-
-def first_day(months: Sequence[Month]) -> date:
-    """Return the first day of the earliest month."""
-    return first_month(months).first
+    return (
+        select(*(table.c[name] for name in ("vendor_id", "product_id", "month", *FIGURES)))
+        .where(stats.scope.covers(table))
+        .subquery("changes")
+    )
 
 
 def _price(row: FromClause, scope: AnyScope) -> ColumnElement[Any]:

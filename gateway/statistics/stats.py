@@ -71,7 +71,7 @@ def stats_of(
     """
     every = compared(stats, distances)
     if summed:
-        every = select(*every.c).cte("listed")
+        every = select(*every.c).cte()
     keys = stat_keys(stats.order, every)
     vendor_at = len(keys) - 1
     inner = (
