@@ -9,7 +9,7 @@ from benchmarks.house import Place, found, whole_scope
 from gateway.app.house import House
 from gateway.records.known import CURRENT
 from gateway.statistics.models import MonthlyDelta
-from gateway.statistics.upkeep import add_deltas
+from gateway.statistics.upkeep import add_deltas, settle
 from gateway.tenancy.session import open_session
 
 
@@ -42,3 +42,4 @@ async def count(house: House) -> None:
             if not await session.scalar(held):
                 await session.tune(work_mem="256MB", statement_timeout="0")
                 await add_deltas(session, CURRENT.alias("r"), sign=1)
+                await settle(session)

@@ -13,7 +13,7 @@ from gateway.app.house import House
 from gateway.config.clock import today
 from gateway.records.keyset import MAX_PAGE, Page
 from gateway.regulation.months import Month
-from gateway.statistics.figures import StatList
+from gateway.statistics.grid import StatList
 from gateway.statistics.stats import stat_page
 from gateway.statistics.upkeep import recount
 from gateway.tenancy.scope import Scope

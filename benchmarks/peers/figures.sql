@@ -1,5 +1,6 @@
--- The monthly figures as a function, for the peers: sums of the deltas that the gateway keeps, for
--- each vendor, product and month. Row-level security holds within, for it runs as its caller.
+-- The monthly figures as a function, for the peers: the counts that the gateway keeps, looked up for
+-- each vendor, product and month. The months are in order before any is looked up, so that a page
+-- stops at its end. Row-level security holds within, for it runs as its caller.
 CREATE SCHEMA IF NOT EXISTS benchmark;
 GRANT USAGE ON SCHEMA benchmark TO gateway_service;
 DROP FUNCTION IF EXISTS benchmark.figures;
@@ -17,28 +18,23 @@ CREATE TYPE benchmark.figure AS (
 );
 CREATE FUNCTION benchmark.figures(since date, until date) RETURNS SETOF benchmark.figure
 LANGUAGE sql STABLE SECURITY INVOKER AS $$
-SELECT v.code, p.name, f.month, f.full_price::int, f.regulatory::int, f.internal_free::int,
-    f.trial::int, f.new, f.ended
+SELECT g.code, g.name, g.month, coalesce(c.full_price_count, 0), coalesce(c.regulatory_count, 0),
+    coalesce(c.internal_free_count, 0), coalesce(c.trial_count, 0),
+    CASE WHEN c.month = g.month THEN c.new ELSE 0 END,
+    CASE WHEN c.month = g.month THEN c.ended ELSE 0 END
 FROM (
-    SELECT vendor_id, product_id, month, shown,
-        max(new) OVER same AS new, max(ended) OVER same AS ended,
-        sum(full_price) OVER past AS full_price, sum(regulatory) OVER past AS regulatory,
-        sum(internal_free) OVER past AS internal_free, sum(trial) OVER past AS trial
-    FROM (
-        SELECT vendor_id, product_id, month, full_price, regulatory, internal_free, trial, new,
-            ended, false AS shown
-        FROM monthly_deltas
-        WHERE month <= until
-        UNION ALL
-        SELECT vendor_id, product_id, month::date, 0, 0, 0, 0, 0, 0, true
-        FROM vendor_products, generate_series(since, until, interval '1 month') AS month
-    ) points
-    WINDOW past AS (PARTITION BY vendor_id, product_id ORDER BY month),
-        same AS (PARTITION BY vendor_id, product_id, month)
-) f
-JOIN vendors v USING (vendor_id)
-JOIN products p USING (product_id)
-WHERE f.shown
-ORDER BY f.month DESC, v.code, p.name
+    SELECT vendor_id, product_id, v.code, p.name, m.month::date AS month
+    FROM vendor_products
+    JOIN vendors v USING (vendor_id)
+    JOIN products p USING (product_id)
+    CROSS JOIN generate_series(since, until, interval '1 month') AS m (month)
+    ORDER BY m.month DESC, v.code, p.name
+) g
+LEFT JOIN LATERAL (
+    SELECT * FROM monthly_deltas d
+    WHERE d.vendor_id = g.vendor_id AND d.product_id = g.product_id AND d.month <= g.month
+    ORDER BY d.month DESC
+    LIMIT 1
+) c ON true
 $$;
 GRANT EXECUTE ON FUNCTION benchmark.figures TO gateway_service;

@@ -35,7 +35,7 @@ from gateway.intake.sources import FileSource
 from gateway.records.filters import DateJoin, UserFilter
 from gateway.regulation.codes import Code, FeeCategory, ServiceStatus
 from gateway.regulation.months import Month
-from gateway.statistics.figures import months_between
+from gateway.statistics.grid import months_between
 from gateway.tenancy.operator import open_operator
 
 imports = typer.Typer(help="Bring files in.", no_args_is_help=True)

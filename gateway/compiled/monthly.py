@@ -50,7 +50,7 @@ from gateway.regulation.months import Month
 from gateway.regulation.packs import SZSE_2010
 from gateway.resolvers.monthly_stats import DISTANCES, behind, drill_down, read_stats
 from gateway.schema.selection import Selected
-from gateway.statistics.figures import StatList
+from gateway.statistics.grid import StatList
 from gateway.statistics.stats import drilled, stats_of
 from gateway.statistics.totals import TotalKey, totals_of
 

@@ -16,7 +16,7 @@ from sqlalchemy import (
 from gateway.records.known import OPEN_END
 from gateway.records.users import UserList, whole
 from gateway.regulation.layouts import DOWNLOAD, MISSING, MONTHLY, Field, Kind, Layout
-from gateway.statistics.figures import StatList
+from gateway.statistics.grid import StatList
 from gateway.statistics.stats import whole_stats
 
 

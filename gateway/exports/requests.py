@@ -17,7 +17,7 @@ from gateway.records.order import BY_USER_ID, UserOrder
 from gateway.records.users import UserList
 from gateway.regulation.layouts import DOWNLOAD, MONTHLY, Layout
 from gateway.regulation.months import Month
-from gateway.statistics.figures import OLDEST_FIRST, MonthlyStatOrder, StatList
+from gateway.statistics.grid import OLDEST_FIRST, MonthlyStatOrder, StatList
 from gateway.tenancy.principal import Right
 from gateway.tenancy.scope import Scope
 from gateway.tenancy.session import ScopedSession, open_session

@@ -28,7 +28,7 @@ from gateway.catalogue.models import VendorProduct
 from gateway.intake import staging
 from gateway.records.known import CURRENT, VERSIONS
 from gateway.records.models import COLUMNS, CONTENT, KEY
-from gateway.statistics.upkeep import add_deltas, tidy
+from gateway.statistics.upkeep import add_deltas, settle
 from gateway.tenancy.session import ScopedSession
 
 
@@ -145,7 +145,7 @@ class Merge:
         if self._fresh:
             await self._add(batch, last_record)
             await add_deltas(self._session, self._as_records(), sign=1)
-            await tidy(self._session)
+            await settle(self._session)
             return
         await self._session.create(self._counted)
         await self._count(sign=-1)
@@ -153,7 +153,7 @@ class Merge:
         await self._change(batch)
         await self._add(batch, last_record)
         await self._count(sign=1)
-        await tidy(self._session)
+        await settle(self._session)
 
     def _as_records(self) -> FromClause:
         """Return the staged lines as if they were records: what the first import counts."""

@@ -30,12 +30,11 @@ from gateway.schema.pages import Slice, order_names
 from gateway.schema.scalars import past_instant
 from gateway.schema.selection import Selected, selected
 from gateway.schema.user import UserConnection
-from gateway.statistics.comparisons import PREVIOUS_MONTH, SAME_MONTH_LAST_YEAR
-from gateway.statistics.figures import (
+from gateway.statistics.figures import PREVIOUS_MONTH, SAME_MONTH_LAST_YEAR, figures
+from gateway.statistics.grid import (
     NEWEST_FIRST,
     MonthlyStatOrder,
     StatList,
-    figures,
     months_between,
     stat_keys,
 )
@@ -81,7 +80,7 @@ async def monthly_stats(
             paging,
             total="totalCount" in selection.names(),
             summed=summed,
-            distances=sorted({DISTANCES[one.name] for one in of_rows if one.name in DISTANCES}),
+            before=sorted({DISTANCES[one.name] for one in of_rows if one.name in DISTANCES}),
         )
     )
     part = Slice.of(found, order_names(stat_keys(order, figures(stats))), paging)

@@ -10,7 +10,7 @@ from gateway.records.keyset import Direction
 from gateway.records.movements import Movement
 from gateway.records.order import UserOrderField
 from gateway.regulation.codes import Code, FeeCategory, ServiceStatus, UsageMode, UserType
-from gateway.statistics.figures import MonthlyStatOrderField
+from gateway.statistics.grid import MonthlyStatOrderField
 from gateway.statistics.totals import TotalKey
 
 

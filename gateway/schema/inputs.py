@@ -18,7 +18,7 @@ from gateway.schema.enums import (
     UserOrderField,
     UserType,
 )
-from gateway.statistics.figures import MonthlyStatOrder
+from gateway.statistics.grid import MonthlyStatOrder
 
 T = TypeVar("T")
 

@@ -23,7 +23,7 @@ from gateway.schema.product import Product
 from gateway.schema.selection import response_path
 from gateway.schema.user import UserConnection
 from gateway.schema.vendor import Vendor
-from gateway.statistics.comparisons import PREVIOUS_MONTH, SAME_MONTH_LAST_YEAR
+from gateway.statistics.figures import PREVIOUS_MONTH, SAME_MONTH_LAST_YEAR
 
 _HEADINGS = {field.name: f"{field.heading}." for field in MONTHLY.fields}
 

@@ -36,6 +36,10 @@ from gateway.records.movements import is_cancelled
 from gateway.regulation.codes import FeeCategory
 
 FIGURES = ("full_price", "regulatory", "internal_free", "trial", "new", "ended", "cancelled")
+CATEGORIES = FIGURES[: len(FeeCategory)]
+EVENTS = FIGURES[len(FeeCategory) :]
+COUNTS = {name: f"{name}_count" for name in CATEGORIES}
+"""What a month's count is called where its change has the category's name."""
 _MONTH: ColumnElement[str] = literal_column("'month'")
 _ZERO = literal_column("0", Integer)
 _ONE = literal_column("1", Integer)

@@ -1,4 +1,4 @@
-"""Monthly figures, stored as what changes from month to month."""
+"""Monthly figures, stored where they change."""
 
 from datetime import date
 
@@ -12,8 +12,9 @@ from gateway.db.base import SCOPED, Base
 class MonthlyDelta(Base):
     """How a month's counts differ from the month before, per vendor and product.
 
-    The four categories add up over time: a month's count is the sum of all deltas up to it, so that
-    months without events need no rows and the turn of a month needs no work. `new`, `ended` and
+    The four categories add up over time: a month's count is the sum of all deltas up to it. It is
+    kept beside them (`full_price_count` and so on) and holds until the next row, so that months
+    without events need no rows and the turn of a month needs no work. `new`, `ended` and
     `cancelled` (a part of `ended`) are the month's own figures.
     """
 
@@ -30,3 +31,7 @@ class MonthlyDelta(Base):
     new: Mapped[int]
     ended: Mapped[int]
     cancelled: Mapped[int]
+    full_price_count: Mapped[int] = mapped_column(server_default="0")
+    regulatory_count: Mapped[int] = mapped_column(server_default="0")
+    internal_free_count: Mapped[int] = mapped_column(server_default="0")
+    trial_count: Mapped[int] = mapped_column(server_default="0")

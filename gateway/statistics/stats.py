@@ -1,6 +1,6 @@
 """The list of monthly figures as one SQL statement, drill-down lists and all, in JSON."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -27,9 +27,9 @@ from gateway.records.rows import Rows, json_array
 from gateway.records.users import CountedBy, Fields, UserList
 from gateway.records.users import page as user_page
 from gateway.regulation.codes import FeeCategory
-from gateway.statistics.comparisons import COMPARED, compared
 from gateway.statistics.counting import FIGURES
-from gateway.statistics.figures import SHOWN, StatList, figures, stat_keys
+from gateway.statistics.figures import COMPARED, SHOWN, beside, changes, figures
+from gateway.statistics.grid import StatList, grid, stat_keys
 from gateway.statistics.totals import TotalKey, totals
 
 
@@ -50,7 +50,7 @@ class DrillDown:
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """A page's figures, and all those of the list."""
+    """A page's figures, and the whole list, with figures only where it is added up."""
 
     stats: StatList
     every: FromClause
@@ -59,28 +59,32 @@ class Stats:
     @property
     def total(self) -> ScalarSelect[int]:
         """How many rows the whole list has."""
-        return select(func.count()).select_from(self.every).scalar_subquery()
+        return select(func.count()).select_from(grid(self.stats)).scalar_subquery()
 
 
 def stats_of(
-    stats: StatList, paging: Page, distances: Collection[int] = (), *, summed: bool = False
+    stats: StatList, paging: Page, before: Sequence[int] = (), *, summed: bool = False
 ) -> Stats:
     """Return a page's figures, each beside those so many months before.
 
-    `summed` says that more than the page is made of the list: then it is counted only once.
+    `summed` says that the whole list is added up too. Otherwise an order that no figure has a part
+    in leads to the page first: then only its figures are looked up.
     """
-    every = compared(stats, distances)
+    page_first = stats.orders_grid and not summed
+    last = changes(stats)
+    whole = grid(stats) if page_first else figures(stats, last)
     if summed:
-        every = select(*every.c).cte()
-    keys = stat_keys(stats.order, every)
+        whole = select(*whole.c).cte("every")
+    keys = stat_keys(stats.order, whole)
     vendor_at = len(keys) - 1
-    inner = (
-        select(*every.c)
+    page = (
+        select(*whole.c)
         .where(*beyond(keys, bounds(keys, paging, stats.scope, vendor_at)))
         .order_by(*ordering(keys, backward=paging.backward))
         .limit(paging.limit)
         .subquery("stats")
     )
+    inner = beside(stats, page, last, own=page_first, before=before)
 
     def shown(row: FromClause) -> list[Key]:
         return stat_keys(stats.order, row)
@@ -98,7 +102,7 @@ def stats_of(
     def placed(row: FromClause) -> list[ColumnElement[Any]]:
         return places(shown(row), vendor_at, row.c.vendor_code)
 
-    return Stats(stats, every, Rows(inner, paging, shown, placed, values))
+    return Stats(stats, whole, Rows(inner, paging, shown, placed, values))
 
 
 def stat_page(
@@ -108,22 +112,22 @@ def stat_page(
     *,
     total: bool,
     summed: Mapping[str, Sequence[TotalKey]] = MappingProxyType({}),
-    distances: Collection[int] = (),
+    before: Sequence[int] = (),
 ) -> ScalarSelect[Any]:
     """Return one page as JSON, like `records.users.page`.
 
     `drill_downs` are lists of users nested in each row as `users`, and `summed` the keys of totals
     of the whole list, given as `totals`; both by the key that they answer under, and given as
-    arrays in that order, for PostgreSQL builds an object of at most fifty pairs. `distances` are
-    how many months before each row its figures are compared with.
+    arrays in that order, for PostgreSQL builds an object of at most fifty pairs. `before` says
+    with which months each row is compared, as so many before.
     """
-    found = stats_of(stats, paging, distances, summed=bool(summed))
+    found = stats_of(stats, paging, before, summed=bool(summed))
     rows, every = found.rows, found.every
     inner = rows.page
     document = func.json_build_object(
         *("place", rows.place(inner)),
         *(part for pair in rows.values(inner).items() for part in pair),
-        *(part for distance in distances for part in _earlier(inner, distance)),
+        *(part for distance in before for part in _earlier(inner, distance)),
         "users",
         func.json_build_array(*(_users(stats, wanted, inner) for wanted in drill_downs.values())),
     )

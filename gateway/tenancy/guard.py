@@ -29,6 +29,7 @@ from sqlalchemy import (
     Insert,
     Join,
     Label,
+    Lateral,
     Select,
     Subquery,
     Table,
@@ -244,6 +245,8 @@ class _Guard:
             _check_readable(rows.element)
         elif kind is Subquery:
             self.walk([rows.element], level, in_from=True)
+        elif kind is Lateral:
+            self._lateral(rows, level)
         elif kind is CTE:
             self._cte(rows)
         elif kind is TableValuedAlias:
@@ -256,6 +259,13 @@ class _Guard:
             self.walk(children(function), level, in_from=True)
         else:
             self.walk(children(rows), level, in_from=True)
+
+    def _lateral(self, rows: Any, level: _Level) -> None:
+        """Look at a query in FROM that sees what else is there."""
+        query = rows.element.element if type(rows.element) is Subquery else None
+        if type(query) is not Select:
+            raise refused(type(rows.element).__name__)
+        self.walk([query], level)
 
     def _cte(self, cte: Any) -> None:
         """Look at a CTE, once. It stands before the statement and sees nothing of it."""

@@ -39,6 +39,7 @@ from sqlalchemy import (
     Interval,
     Label,
     LargeBinary,
+    Lateral,
     Null,
     Numeric,
     Over,
@@ -115,7 +116,7 @@ _PLAIN = frozenset(
     {bool, int, float, str, bytes, Decimal, date, datetime, time, timedelta, UUID, type(None)}
 )
 
-FROM_KINDS: Final = frozenset({Table, Alias, Subquery, CTE, TableValuedAlias, Values})
+FROM_KINDS: Final = frozenset({Table, Alias, Subquery, Lateral, CTE, TableValuedAlias, Values})
 """What may stand in FROM, beside joins."""
 
 

@@ -20,7 +20,7 @@ from gateway.exports.stream import Form
 from gateway.records.keyset import Direction
 from gateway.regulation.layouts import MONTHLY
 from gateway.regulation.months import Month
-from gateway.statistics.figures import MonthlyStatOrder, MonthlyStatOrderField
+from gateway.statistics.grid import MonthlyStatOrder, MonthlyStatOrderField
 from gateway.tenancy.operator import open_operator
 
 TODAY = today()

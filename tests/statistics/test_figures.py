@@ -51,7 +51,8 @@ from gateway.records.users import Fields, UserList
 from gateway.records.users import page as user_page
 from gateway.regulation.codes import FeeCategory, UsageMode
 from gateway.regulation.months import Month
-from gateway.statistics.figures import StatList, figures
+from gateway.statistics.figures import figures
+from gateway.statistics.grid import StatList
 from gateway.statistics.stats import DrillDown, stat_page
 from gateway.statistics.upkeep import recount
 from gateway.tenancy.session import ScopedSession, open_session

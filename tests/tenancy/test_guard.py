@@ -85,7 +85,7 @@ from gateway.records.users import Fields, UserList, page
 from gateway.regulation.codes import FeeCategory
 from gateway.regulation.months import Month
 from gateway.resolvers.fields import _COLUMNS
-from gateway.statistics.figures import StatList, months_between
+from gateway.statistics.grid import StatList, months_between
 from gateway.statistics.models import MonthlyDelta
 from gateway.statistics.stats import DrillDown, stat_page
 from gateway.statistics.totals import TotalKey
@@ -539,6 +539,22 @@ CONTRIVED = {
     "a column of a table that is not there": tied(RECORDS.c.vendor_id == HELD.alias("h").c.vendor_id),
     # LATERAL and correlation
     "lateral, open": select(HELD.c.vendor_id, lateral(select(user).where(RECORDS.c.vendor_id == HELD.c.vendor_id)).c.user_id).where(held_here),
+    "lateral, by one axis": select(lateral(select(user).where(RECORDS.c.vendor_id == HELD.c.vendor_id).correlate(HELD)).c.user_id)
+    .select_from(HELD).where(held_here),
+    "lateral, beside an open table": select(
+        select(user).where(RECORDS.c.vendor_id == other.c.vendor_id, RECORDS.c.product_id == other.c.product_id)
+        .correlate(other).lateral("l").c.user_id
+    ).select_from(other),
+    "lateral, by a table's name": select(
+        select(nameless.c.user_id).where(nameless.c.vendor_id == shadowed.c.vendor_id, nameless.c.product_id == shadowed.c.product_id)
+        .correlate(shadowed).lateral("l").c.user_id
+    ).select_from(shadowed),
+    "lateral, by a labelled constant": select(
+        select(user).where(RECORDS.c.vendor_id == (named := labels().subquery("s")).c.vendor_id, RECORDS.c.product_id == named.c.product_id)
+        .correlate(named).lateral("l").c.user_id
+    ).select_from(named),
+    "lateral of a union": select(union_all(select(user).where(here), select(user)).lateral("l").c.user_id),
+    "tied to a lateral's column": tied_to(labels().lateral("l")),
     "lateral tie in a ring": select(user).where(
         RECORDS.c.product_id == 10,
         RECORDS.c.vendor_id == select(other.c.vendor_id).where(other.c.product_id == 10, other.c.vendor_id == RECORDS.c.vendor_id).lateral("l").c.vendor_id,
@@ -795,17 +811,15 @@ def _users(scope: Scope, **options: Any) -> Any:
 def _stats(scope: Scope, movement: Movement | None = None, **options: Any) -> Any:
     listed = StatList(scope, today(), MONTHS, **options)
     drill_down = DrillDown(EVERYTHING, Page(first=100), True, FeeCategory.TRIAL, movement)
-    # with a total and asOf, a changed statement would have two different CTEs of one name
-    total = "as_of" not in options
     return select(
-        stat_page(listed, {"users": drill_down}, Page(first=100), total=total, distances=(1, 12))
+        stat_page(listed, {"users": drill_down}, Page(first=100), total=True, before=(1, 12))
     )
 
 
 def _totals(scope: Scope, as_of: datetime | None = None) -> Any:
     listed = StatList(scope, today(), MONTHS, as_of=as_of)
     summed = {"by none": [], "by all": list(TotalKey)}
-    return select(stat_page(listed, {}, Page(first=5), total=True, summed=summed, distances=(1,)))
+    return select(stat_page(listed, {}, Page(first=5), total=True, summed=summed, before=(1,)))
 
 
 MONTHS = months_between(date(2024, 4, 1), Month(2024, 1), None, None)
@@ -885,6 +899,22 @@ def _by_batches(scope: Scope) -> Any:
     )
 
 
+def _last_of_each(scope: Scope) -> Any:
+    last = (
+        select(user)
+        .where(
+            RECORDS.c.vendor_id == HELD.c.vendor_id,
+            RECORDS.c.product_id == HELD.c.product_id,
+        )
+        .order_by(user.desc())
+        .limit(1)
+        .correlate(HELD)
+        .lateral("last")
+    )
+    joined = HELD.outerjoin(last, true())
+    return select(HELD.c.vendor_id, last.c.user_id).select_from(joined).where(scope.covers(HELD))
+
+
 def _if_few(scope: Scope) -> Any:
     hits = _hits(scope, "hits").prefix_with("MATERIALIZED")
     few = select(func.count()).select_from(hits).scalar_subquery() <= 1000
@@ -908,6 +938,7 @@ COMING: dict[str, Callable[[Scope], Any]] = {
     "a CTE not materialized": lambda scope: _joined(_hits(scope, "h").prefix_with("NOT MATERIALIZED", dialect="postgresql")),
     "only if there are few": _if_few,
     "joined to an aggregate of batches": _by_batches,
+    "the last of each, LATERAL": _last_of_each,
     "left join of joins": lambda scope: select(HELD.c.vendor_id, RECORDS.c.user_id).select_from(
         HELD.outerjoin(RECORDS.join(PRODUCTS, RECORDS.c.product_id == PRODUCTS.c.product_id), scope.covers(RECORDS))
     ).where(scope.covers(HELD)),

@@ -18,7 +18,7 @@ from worlds import BETWEEN, PRINCIPALS, Principal, World, masked, revealed, seal
 from gateway.records.movements import Movement
 from gateway.records.order import UserOrderField
 from gateway.resolvers.query import build_schema
-from gateway.statistics.figures import MonthlyStatOrderField
+from gateway.statistics.grid import MonthlyStatOrderField
 from gateway.statistics.totals import TotalKey
 
 SCHEMA: graphql.GraphQLSchema = build_schema()._schema

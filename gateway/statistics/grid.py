@@ -1,0 +1,202 @@
+"""Which monthly figures are asked for: a grid of vendors, products and months, and its order."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import Enum
+from functools import partial
+from typing import Any
+
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    Date,
+    FromClause,
+    Integer,
+    Numeric,
+    Text,
+    cast,
+    func,
+    select,
+    true,
+)
+from sqlalchemy.types import TypeEngine
+
+from gateway.catalogue.models import Product, Vendor, VendorProduct
+from gateway.errors import BadInput
+from gateway.recording import derive, param
+from gateway.records.keyset import Direction, Key
+from gateway.regulation.months import WINDOW, Month
+from gateway.tenancy.scope import AnyScope
+
+MAX_MONTHS = 600
+
+
+class MonthlyStatOrderField(Enum):
+    """What monthly figures can be sorted by."""
+
+    MONTH = "MONTH"
+    VENDOR = "VENDOR"
+    PRODUCT = "PRODUCT"
+    FULL_PRICE_COUNT = "FULL_PRICE_COUNT"
+    REGULATORY_COUNT = "REGULATORY_COUNT"
+    INTERNAL_FREE_COUNT = "INTERNAL_FREE_COUNT"
+    TRIAL_COUNT = "TRIAL_COUNT"
+    NEW_COUNT = "NEW_COUNT"
+    ENDED_COUNT = "ENDED_COUNT"
+    CANCELLED_COUNT = "CANCELLED_COUNT"
+    EXPIRED_COUNT = "EXPIRED_COUNT"
+    FEE = "FEE"
+
+
+_SOURCES: dict[MonthlyStatOrderField, tuple[str, type[TypeEngine[Any]]]] = {
+    MonthlyStatOrderField.MONTH: ("month", Date),
+    MonthlyStatOrderField.VENDOR: ("vendor_code", Text),
+    MonthlyStatOrderField.PRODUCT: ("product_name", Text),
+    MonthlyStatOrderField.FULL_PRICE_COUNT: ("full_price", Integer),
+    MonthlyStatOrderField.REGULATORY_COUNT: ("regulatory", Integer),
+    MonthlyStatOrderField.INTERNAL_FREE_COUNT: ("internal_free", Integer),
+    MonthlyStatOrderField.TRIAL_COUNT: ("trial", Integer),
+    MonthlyStatOrderField.NEW_COUNT: ("new", Integer),
+    MonthlyStatOrderField.ENDED_COUNT: ("ended", Integer),
+    MonthlyStatOrderField.CANCELLED_COUNT: ("cancelled", Integer),
+    MonthlyStatOrderField.EXPIRED_COUNT: ("expired", Integer),
+    MonthlyStatOrderField.FEE: ("fee", Numeric),
+}
+"""The column of each key, and its type."""
+_OF_GRID = (
+    MonthlyStatOrderField.MONTH,
+    MonthlyStatOrderField.VENDOR,
+    MonthlyStatOrderField.PRODUCT,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class MonthlyStatOrder:
+    """One sort key and its direction."""
+
+    field: MonthlyStatOrderField
+    direction: Direction = Direction.ASC
+
+
+NEWEST_FIRST = (
+    MonthlyStatOrder(MonthlyStatOrderField.MONTH, Direction.DESC),
+    MonthlyStatOrder(MonthlyStatOrderField.VENDOR),
+    MonthlyStatOrder(MonthlyStatOrderField.PRODUCT),
+)
+OLDEST_FIRST = (
+    MonthlyStatOrder(MonthlyStatOrderField.MONTH),
+    MonthlyStatOrder(MonthlyStatOrderField.VENDOR),
+    MonthlyStatOrder(MonthlyStatOrderField.PRODUCT),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StatList:
+    """Which figures, in which order. Months run from the earliest to the latest, both included."""
+
+    scope: AnyScope
+    today: date
+    months: tuple[Month, ...]
+    order: Sequence[MonthlyStatOrder] = NEWEST_FIRST
+    as_of: datetime | None = None
+
+    @property
+    def orders_grid(self) -> bool:
+        """Whether the order is known before any figure is."""
+        return all(one.field in _OF_GRID for one in self.order)
+
+
+def months_between(
+    today: date, first: Month | None, last: Month | None, year: int | None
+) -> tuple[Month, ...]:
+    """Return the months asked for, none in the future; by default the three-year window.
+
+    By year or by month range, not both (一、2: 提供按年或月查询的方式).
+    """
+    current = Month.of(today)
+    if year is not None:
+        if first is not None or last is not None:
+            raise BadInput(
+                "year and from/to exclude each other",
+                "year与from/to不能同时使用",
+                argument="year",
+                accepted="either year, or from and to",
+            )
+        if not 1 <= year <= 9998:
+            raise BadInput(
+                f"{year} is not a year", f"{year}不是年份", argument="year", accepted="1 to 9998"
+            )
+        first, last = Month(year, 1), Month(year, 12)
+    last = min(last or current, current)
+    first = first or last.plus(1 - WINDOW)
+    number = (last.year - first.year) * 12 + last.number - first.number + 1
+    if number > MAX_MONTHS:
+        raise BadInput(
+            f"{number} months are more than can be asked for at once",
+            f"一次最多查询{MAX_MONTHS}个月",
+            argument="from",
+            accepted=f"at most {MAX_MONTHS} months",
+        )
+    return tuple(first.plus(i) for i in range(max(number, 0)))
+
+
+def grid(stats: StatList) -> FromClause:
+    """Return one row per vendor, product and month in scope, months without users included.
+
+    Columns: vendor_id, product_id, month (first day), last_day, vendor_code, vendor_name and
+    product_name.
+    """
+    held = VendorProduct.table().alias("held")
+    days = (
+        func.unnest(_days("first", stats.months), _days("last", stats.months))
+        .table_valued("month", "last_day", name="days")
+        .render_derived()
+    )
+    vendors = Vendor.table().alias("stat_vendor")
+    products = Product.table().alias("stat_product")
+    return (
+        select(
+            held.c.vendor_id,
+            held.c.product_id,
+            cast(days.c.month, Date).label("month"),
+            cast(days.c.last_day, Date).label("last_day"),
+            vendors.c.code.label("vendor_code"),
+            vendors.c.name.label("vendor_name"),
+            products.c.name.label("product_name"),
+        )
+        .select_from(held.join(vendors, true()).join(products, true()).join(days, true()))
+        .where(
+            stats.scope.covers(held),
+            vendors.c.vendor_id == held.c.vendor_id,
+            products.c.product_id == held.c.product_id,
+        )
+        .subquery("grid")
+    )
+
+
+def _days(end: str, months: Sequence[Month]) -> ColumnElement[Any]:
+    """Return the months' first or last days as one parameter.
+
+    They go as text, for asyncpg has its own idea of the last date.
+    """
+    return cast(param(derive(partial(_texts, end), months), ARRAY(Text)), ARRAY(Date))
+
+
+def _texts(end: str, months: Sequence[Month]) -> list[str]:
+    return [getattr(month, end).isoformat() for month in months]
+
+
+def stat_keys(order: Sequence[MonthlyStatOrder], row: FromClause) -> list[Key]:
+    """Return the sort keys; month, product and vendor leave no tie."""
+    keys: dict[str, Key] = {}
+    for one in (*(order or NEWEST_FIRST), *NEWEST_FIRST):
+        column, kind = _SOURCES[one.field]
+        value = (
+            func.coalesce(row.c.fee, -1)
+            if one.field is MonthlyStatOrderField.FEE
+            else row.c[column]
+        )
+        keys.setdefault(one.field.name, Key(one.field.name, value, kind, one.direction))
+    first = next(iter(keys.values())).direction
+    return [*keys.values(), Key("HOLDER", row.c.vendor_id, Integer, first)]
