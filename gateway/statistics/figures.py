@@ -1,6 +1,6 @@
 """The figures of a month as the regulation shows them (一、2), and those of earlier months."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any, Final
@@ -35,9 +35,14 @@ SHOWN = (*FIGURES, "expired")
 COMPARED = (*SHOWN, "fee")
 _FIRST_DAY: Final[ColumnElement[Any]] = literal_column("'00010101'::date", Date)
 
-Lookup = Callable[[FromClause, ColumnElement[Any], str], tuple[FromClause, ColumnElement[bool]]]
-"""Takes rows of a grid, a month of theirs and a name: returns what last changed until then, by that
-name, and the condition to join it by."""
+Lookup = Callable[
+    [FromClause, FromClause, ColumnElement[Any], str],
+    tuple[FromClause, Mapping[str, ColumnElement[Any]]],
+]
+"""Joins counts to what is found so far.
+
+Takes what is found, the rows of a grid among it, a month of theirs and a name that is free. Returns
+it with what was counted in that month, and the values of FIGURES, null where there are none."""
 
 
 def changes(stats: StatList) -> Lookup:
@@ -73,9 +78,8 @@ def beside(
     columns: list[ColumnElement[Any]] = list(rows.c)
     for distance in (*([0] if own else ()), *before):
         month = _before(rows.c.month, distance) if distance else rows.c.month
-        change, condition = last(rows, month, f"change{distance}m")
-        found = found.join(change, condition, isouter=True)
-        columns += _figures(change, _price(rows, month, stats.scope), month, distance)
+        found, counted = last(found, rows, month, f"m{distance}")
+        columns += _figures(counted, _price(rows, month, stats.scope), month, distance)
     return select(*columns).select_from(found).subquery("stat" if own else "compared")
 
 
@@ -85,17 +89,17 @@ def _before(month: ColumnElement[Any], distance: int) -> ColumnElement[Any]:
 
 
 def _figures(
-    change: FromClause, price: ColumnElement[Any], month: ColumnElement[Any], distance: int
+    counted: Mapping[str, ColumnElement[Any]],
+    price: ColumnElement[Any],
+    month: ColumnElement[Any],
+    distance: int,
 ) -> list[ColumnElement[Any]]:
-    """Return the figures of a month, of which `change` is the last until then."""
-    counts = {name: func.coalesce(change.c[COUNTS[name]], 0) for name in CATEGORIES}
-    events = {name: case((change.c.month == month, change.c[name]), else_=0) for name in EVENTS}
+    """Return the figures of a month."""
     values: dict[str, ColumnElement[Any]] = {
-        **counts,
-        **events,
-        "expired": events["ended"] - events["cancelled"],
-        "fee": counts["full_price"] * price,
+        name: func.coalesce(counted[name], 0) for name in FIGURES
     }
+    values["expired"] = values["ended"] - values["cancelled"]
+    values["fee"] = values["full_price"] * price
     if not distance:
         return [price.label("price"), *(value.label(name) for name, value in values.items())]
     there = month >= _FIRST_DAY
@@ -103,25 +107,38 @@ def _figures(
 
 
 def _stored(stats: StatList) -> Lookup:
+    """Read what is stored: the month's own row, and only where it has none the last before it."""
     table = MonthlyDelta.table()
 
     def last(
-        rows: FromClause, month: ColumnElement[Any], name: str
-    ) -> tuple[FromClause, ColumnElement[bool]]:
-        change = (
-            select(*(table.c[name] for name in ("month", *COUNTS.values(), *EVENTS)))
+        found: FromClause, rows: FromClause, month: ColumnElement[Any], name: str
+    ) -> tuple[FromClause, Mapping[str, ColumnElement[Any]]]:
+        own = table.alias(f"{name}own")
+        same = [
+            own.c.vendor_id == rows.c.vendor_id,
+            own.c.product_id == rows.c.product_id,
+            own.c.month == month,
+        ]
+        found = found.join(own, and_(stats.scope.covers(own), *same), isouter=True)
+        # tied to the scope by the row alone: its list of vendors would be looked at for each
+        before = (
+            select(*(table.c[count] for count in COUNTS.values()))
             .where(
-                stats.scope.covers(table),
+                own.c.month.is_(None),
                 table.c.vendor_id == rows.c.vendor_id,
                 table.c.product_id == rows.c.product_id,
-                table.c.month <= month,
+                table.c.month < month,
             )
             .order_by(table.c.month.desc())
             .limit(1)
-            .correlate(rows)
-            .lateral(name)
+            .correlate(rows, own)
+            .lateral(f"{name}before")
         )
-        return change, true()
+        counts = {
+            one: func.coalesce(own.c[count], before.c[count]) for one, count in COUNTS.items()
+        }
+        events = {one: own.c[one] for one in EVENTS}
+        return found.join(before, true(), isouter=True), {**counts, **events}
 
     return last
 
@@ -135,20 +152,23 @@ def _known(stats: StatList, as_of: Known[datetime]) -> Lookup:
         *pair,
         table.c.month,
         *(table.c[name] for name in EVENTS),
-        *(along(func.sum(table.c[name])).label(COUNTS[name]) for name in CATEGORIES),
+        *(along(func.sum(table.c[name])).label(name) for name in CATEGORIES),
         along(func.lead(table.c.month)).label("until"),
     ).cte("held_counts")
 
     def last(
-        rows: FromClause, month: ColumnElement[Any], name: str
-    ) -> tuple[FromClause, ColumnElement[bool]]:
+        found: FromClause, rows: FromClause, month: ColumnElement[Any], name: str
+    ) -> tuple[FromClause, Mapping[str, ColumnElement[Any]]]:
         change = held.alias(name)
-        return change, and_(
+        condition = and_(
             change.c.vendor_id == rows.c.vendor_id,
             change.c.product_id == rows.c.product_id,
             change.c.month <= month,
             or_(change.c.until.is_(None), change.c.until > month),
         )
+        counts = {one: change.c[one] for one in CATEGORIES}
+        events = {one: case((change.c.month == month, change.c[one])) for one in EVENTS}
+        return found.join(change, condition, isouter=True), {**counts, **events}
 
     return last
 

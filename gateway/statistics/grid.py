@@ -148,19 +148,15 @@ def grid(stats: StatList) -> FromClause:
     product_name.
     """
     held = VendorProduct.table().alias("held")
-    days = (
-        func.unnest(_days("first", stats.months), _days("last", stats.months))
-        .table_valued("month", "last_day", name="days")
-        .render_derived()
-    )
+    days = _calendar(stats)
     vendors = Vendor.table().alias("stat_vendor")
     products = Product.table().alias("stat_product")
     return (
         select(
             held.c.vendor_id,
             held.c.product_id,
-            cast(days.c.month, Date).label("month"),
-            cast(days.c.last_day, Date).label("last_day"),
+            days.c.month,
+            days.c.last_day,
             vendors.c.code.label("vendor_code"),
             vendors.c.name.label("vendor_name"),
             products.c.name.label("product_name"),
@@ -173,6 +169,24 @@ def grid(stats: StatList) -> FromClause:
         )
         .subquery("grid")
     )
+
+
+def _calendar(stats: StatList) -> FromClause:
+    """Return the months' first and last days, in the list's order if it begins with the month.
+
+    Then a page ends before most months' rows are sorted.
+    """
+    days = (
+        func.unnest(_days("first", stats.months), _days("last", stats.months))
+        .table_valued("month", "last_day", name="days")
+        .render_derived()
+    )
+    month = cast(days.c.month, Date)
+    found = select(month.label("month"), cast(days.c.last_day, Date).label("last_day"))
+    order = [*stats.order, *NEWEST_FIRST][0]
+    if order.field is MonthlyStatOrderField.MONTH:
+        found = found.order_by(month.desc() if order.direction is Direction.DESC else month)
+    return found.subquery("calendar")
 
 
 def _days(end: str, months: Sequence[Month]) -> ColumnElement[Any]:
