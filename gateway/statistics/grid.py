@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import Enum
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 from sqlalchemy import (
@@ -138,7 +138,12 @@ def months_between(
             argument="from",
             accepted=f"at most {MAX_MONTHS} months",
         )
-    return tuple(first.plus(i) for i in range(max(number, 0)))
+    return _months(first, max(number, 0))
+
+
+@lru_cache(maxsize=1000)
+def _months(first: Month, number: int) -> tuple[Month, ...]:
+    return tuple(first.plus(i) for i in range(number))
 
 
 def grid(stats: StatList) -> FromClause:
@@ -198,7 +203,12 @@ def _days(end: str, months: Sequence[Month]) -> ColumnElement[Any]:
 
 
 def _texts(end: str, months: Sequence[Month]) -> list[str]:
-    return [getattr(month, end).isoformat() for month in months]
+    return _written(end, months[0], len(months)) if months else []
+
+
+@lru_cache(maxsize=1000)
+def _written(end: str, first: Month, number: int) -> list[str]:
+    return [getattr(month, end).isoformat() for month in _months(first, number)]
 
 
 def stat_keys(order: Sequence[MonthlyStatOrder], row: FromClause) -> list[Key]:

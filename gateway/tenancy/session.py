@@ -189,13 +189,12 @@ def parameters_of(statement: Statement) -> tuple[str, list[tuple[str, Any]]]:
     compiled: Any = statement.compile(dialect=_DIALECT)
     if compiled.post_compile_params:
         raise TypeError("the driver takes no IN list: compare with an array in one parameter")
-    values = [
-        bind.type.dialect_impl(compiled.dialect).bind_processor(compiled.dialect)
-        for bind in (compiled.binds[name] for name in compiled.positiontup)
-    ]
+    given = compiled.params  # written anew each time that it is read
+    kinds = (compiled.binds[name].type for name in compiled.positiontup)
+    processors = [kind.dialect_impl(_DIALECT).bind_processor(_DIALECT) for kind in kinds]
     return str(compiled), [
-        (name, process(compiled.params[name]) if process else compiled.params[name])
-        for name, process in zip(compiled.positiontup, values, strict=True)
+        (name, process(given[name]) if process else given[name])
+        for name, process in zip(compiled.positiontup, processors, strict=True)
     ]
 
 
