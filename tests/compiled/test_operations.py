@@ -279,3 +279,16 @@ async def test_plans_and_documents_are_kept_within_bounds(
         prepare("query ($n: Int) { users(first: $n) { totalCount nodes { userId } } }", n=size)
     assert kept.plans <= 8
     assert kept.plans == sum(one.plans.plans for one in kept._known.values())
+
+
+@pytest.mark.parametrize("style", ["German", "SQL, DMY"])
+async def test_dates_are_those_of_iso_whatever_the_databases_style(
+    server: EmbeddedPostgres, database: str, market: House, style: str
+) -> None:
+    superuser = await asyncpg.connect(server.url("postgres", "postgres"))
+    await superuser.execute(f"ALTER DATABASE \"{database}\" SET datestyle = '{style}'")
+    await superuser.close()
+    async with calling(market, vendor="ALPHA") as caller:
+        answer = await caller.post("{ users { nodes { startDate } } }")
+    assert way(answer) == "compiled"
+    assert answer.json()["data"]["users"]["nodes"] == [{"startDate": "2024-01-01"}]
