@@ -292,3 +292,27 @@ async def test_dates_are_those_of_iso_whatever_the_databases_style(
         answer = await caller.post("{ users { nodes { startDate } } }")
     assert way(answer) == "compiled"
     assert answer.json()["data"]["users"]["nodes"] == [{"startDate": "2024-01-01"}]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE vendor_products SET vendor_id = (SELECT vendor_id FROM vendors WHERE code = 'BETA')"
+        " WHERE product_id = (SELECT product_id FROM products WHERE name = '基本行情')",
+        "TRUNCATE vendor_products",
+    ],
+)
+async def test_a_product_that_an_owner_takes_away_is_gone_at_once(
+    server: EmbeddedPostgres, database: str, market: House, tmp_path: Path, change: str
+) -> None:
+    lines = [LINE.format("a1", "甲", ENHANCED), LINE.format("a2", "丙", BASIC)]
+    await load(market, "ALPHA", lines, tmp_path)
+    async with calling(market, vendor="ALPHA") as caller:
+        reached = "{ products { nodes { name } } }"
+        assert BASIC in (await caller.post(reached)).text
+        owner = await asyncpg.connect(server.url("postgres", database))
+        await owner.execute(change)
+        await owner.close()
+        answer = await caller.post(reached)
+    assert way(answer) == "compiled"
+    assert BASIC not in answer.text
