@@ -281,6 +281,21 @@ async def test_plans_and_documents_are_kept_within_bounds(
     assert kept.plans == sum(one.plans.plans for one in kept._known.values())
 
 
+async def test_a_plan_holds_no_value_of_the_request_that_it_was_made_for(market: House) -> None:
+    admission, _ = await caller_of(market, "ALPHA")
+    made = Operations(build_schema()).prepare(
+        USERS,
+        None,
+        {"f": {"search": "secret"}},
+        admission,
+        clock.today(),
+        lambda *_: ("", None),
+    )
+    sealed = made.plan.sealed
+    assert "secret" not in sealed.text
+    assert [value for slot, value in sealed.parameters if slot is not None and value] == []
+
+
 @pytest.mark.parametrize("style", ["German", "SQL, DMY"])
 async def test_dates_are_those_of_iso_whatever_the_databases_style(
     server: EmbeddedPostgres, database: str, market: House, style: str
