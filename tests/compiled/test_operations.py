@@ -281,6 +281,29 @@ async def test_plans_and_documents_are_kept_within_bounds(
     assert kept.plans == sum(one.plans.plans for one in kept._known.values())
 
 
+async def test_long_documents_and_statements_take_no_more_memory_than_many_short_ones(
+    market: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    admission, _ = await caller_of(market, "ALPHA")
+    kept = Operations(build_schema())
+
+    def prepare(query: str) -> None:
+        kept.prepare(query, None, {}, admission, clock.today(), lambda *_: ("", None))
+
+    long = "x" * (operations.LONGEST - 100)
+    for i in range(60):
+        prepare(f"{{ __typename }} # {i} {long}")
+    assert sum(len(query) for query, _ in kept._known) <= operations.MOST_CHARACTERS
+    with pytest.raises(operations.Uncompiled, match="long"):
+        prepare(f"{{ __typename }} # {long} {long}")
+    monkeypatch.setattr(operations, "MOST_PLANS", 8)
+    fields = " ".join(f"a{i}: otherServices {{ id product {{ name }} }}" for i in range(20))
+    for i in range(12):
+        prepare(f"query Q{i} {{ users {{ nodes {{ {fields} }} }} }}")
+    assert len(kept._known) < 8
+    assert len(kept._known) < kept.plans <= 8
+
+
 async def test_a_plan_holds_no_value_of_the_request_that_it_was_made_for(market: House) -> None:
     admission, _ = await caller_of(market, "ALPHA")
     made = Operations(build_schema()).prepare(
