@@ -14,6 +14,7 @@ from graphing import Caller, calling
 from market import BASIC, ENHANCED, found, load
 
 from gateway.app.house import House
+from gateway.app.server import application
 from gateway.catalogue import registry
 from gateway.compiled import operations
 from gateway.compiled.operations import Operations
@@ -317,6 +318,31 @@ async def test_a_plan_holds_no_value_of_the_request_that_it_was_made_for(market:
     sealed = made.plan.sealed
     assert "secret" not in sealed.text
     assert [value for slot, value in sealed.parameters if slot is not None and value] == []
+
+
+async def test_of_strangers_no_body_is_read(market: House) -> None:
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        raise AssertionError("the body was read")
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    headers = [(b"authorization", b"Bearer gw_x"), (b"content-type", b"application/json")]
+    scope = {"type": "http", "method": "POST", "path": "/graphql", "headers": headers}
+    await application(market)(scope | {"query_string": b"", "server": ("g", 80)}, receive, send)
+    assert sent[0]["status"] == 401
+
+
+async def test_two_content_types_are_the_executors(alpha: Caller) -> None:
+    headers = [
+        ("Authorization", f"Bearer {alpha.key}"),
+        ("Content-Type", "text/plain"),
+        ("Content-Type", "application/json"),
+    ]
+    answer = await alpha.client.post("/graphql", content=b"{}", headers=headers)
+    assert way(answer) == "executor; reason=headers"
 
 
 @pytest.mark.parametrize("style", ["German", "SQL, DMY"])
