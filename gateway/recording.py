@@ -201,8 +201,8 @@ class Memory(Generic[P]):
             node = node.after.get(_run(node.decision, values))
         return None
 
-    def keep(self, recording: Recording, plan: P) -> None:
-        """Keep a plan for all requests that lead to the recording's decisions."""
+    def keep(self, recording: Recording, plan: P, weight: int = 1) -> None:
+        """Keep a plan, which counts as so many, for all that lead to the recording's decisions."""
         if self._root is None:
             self._root = _Node()
         node, reached = self._root, 0
@@ -216,5 +216,5 @@ class Memory(Generic[P]):
                 node.decision = step
             node, reached = node.after.setdefault(outcome, _Node()), 0
         if node.plan is None:
-            self.plans += 1
+            self.plans += weight
         node.plan = plan

@@ -46,19 +46,32 @@ END $$
 TICK = f"""
 CREATE FUNCTION gateway_tick() RETURNS trigger LANGUAGE plpgsql {DEFINER} AS $$
 BEGIN
-    IF TG_TABLE_NAME = 'vendor_products' THEN
-        INSERT INTO reach_clock AS c SELECT DISTINCT changed.vendor_id, 1 FROM changed
-        ON CONFLICT (holder) DO UPDATE SET ticks = c.ticks + 1;
-    ELSIF EXISTS (SELECT FROM changed) THEN
-        INSERT INTO reach_clock AS c VALUES (0, 1)
-        ON CONFLICT (holder) DO UPDATE SET ticks = c.ticks + 1;
+    IF TG_OP <> 'TRUNCATE' THEN
+        IF TG_TABLE_NAME = 'vendor_products' THEN
+            INSERT INTO reach_clock AS c SELECT DISTINCT changed.vendor_id, 1 FROM changed
+            ON CONFLICT (holder) DO UPDATE SET ticks = c.ticks + 1;
+            RETURN NULL;
+        ELSIF NOT EXISTS (SELECT FROM changed) THEN
+            RETURN NULL;
+        END IF;
     END IF;
+    INSERT INTO reach_clock AS c VALUES (0, 1)
+    ON CONFLICT (holder) DO UPDATE SET ticks = c.ticks + 1;
     RETURN NULL;
 END $$
 """
-EVENTS = {"INSERT": "NEW", "UPDATE": "NEW", "DELETE": "OLD"}
-WATCHED = dict.fromkeys(("licensors", "products", "vendors", "vendor_products"), tuple(EVENTS))
-WATCHED["api_keys"] = ("UPDATE",)
+EVENTS = {
+    "insert": "INSERT ON {} REFERENCING NEW TABLE AS changed",
+    "update": "UPDATE ON {} REFERENCING NEW TABLE AS changed",
+    "delete": "DELETE ON {} REFERENCING OLD TABLE AS changed",
+    "truncate": "TRUNCATE ON {}",
+    "leave": "UPDATE ON {} REFERENCING OLD TABLE AS changed",
+}
+WATCHED = dict.fromkeys(
+    ("licensors", "products", "vendors"), ("insert", "update", "delete", "truncate")
+)
+WATCHED["vendor_products"] = tuple(EVENTS)  # a row may leave one vendor for another
+WATCHED["api_keys"] = ("update",)
 
 
 def upgrade() -> None:
@@ -82,8 +95,7 @@ def upgrade() -> None:
     for table, events in WATCHED.items():
         for event in events:
             op.execute(
-                f"CREATE TRIGGER reach_{event.lower()} AFTER {event} ON {table} "
-                f"REFERENCING {EVENTS[event]} TABLE AS changed "
+                f"CREATE TRIGGER reach_{event} AFTER {EVENTS[event].format(table)} "
                 "FOR EACH STATEMENT EXECUTE FUNCTION gateway_tick()"
             )
     for name in ("gateway_admits", "gateway_tick"):
@@ -115,7 +127,7 @@ def downgrade() -> None:
     op.execute("REVOKE CREATE ON SCHEMA public FROM gateway_operator")
     for table, events in WATCHED.items():
         for event in events:
-            op.execute(f"DROP TRIGGER reach_{event.lower()} ON {table}")
+            op.execute(f"DROP TRIGGER reach_{event} ON {table}")
     op.execute("DROP FUNCTION gateway_admits")
     op.execute("DROP FUNCTION gateway_tick")
     op.drop_table("reach_clock")

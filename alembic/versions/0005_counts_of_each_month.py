@@ -27,6 +27,9 @@ def upgrade() -> None:
         ) s
         WHERE (d.vendor_id, d.product_id, d.month) = (s.vendor_id, s.product_id, s.month)""")
     op.execute("ALTER TABLE monthly_deltas FORCE ROW LEVEL SECURITY")
+    # imports of an older release, which would leave wrong counts behind, fail
+    for name in CATEGORIES:
+        op.alter_column("monthly_deltas", f"{name}_count", server_default=None)
 
 
 def downgrade() -> None:

@@ -30,6 +30,12 @@ from gateway.tenancy.sealed import Sealed, seal
 
 MOST_DOCUMENTS: Final = 1000
 MOST_PLANS: Final = 2000
+LONGEST: Final = 50_000
+"""Characters of a document, its comments and spaces among them; longer ones are the executor's."""
+MOST_CHARACTERS: Final = 2_000_000
+"""Of all kept documents together: read, each takes a hundred bytes of memory."""
+PLAN_CHARACTERS: Final = 20_000
+"""Of a statement that counts as one plan; a longer one counts as several."""
 
 
 class Uncompiled(Exception):
@@ -87,11 +93,11 @@ class Operations:
         self._schema = schema
         self._graph = schema._schema  # noqa: SLF001 (no public way to graphql-core's)
         self._known: OrderedDict[tuple[str, str | None], _Document] = OrderedDict()
-        self._plans = 0
+        self._plans = self._characters = 0
 
     @property
     def plans(self) -> int:
-        """How many plans are kept."""
+        """How many plans are kept, long ones counted as several."""
         return self._plans
 
     def prepare(
@@ -121,18 +127,22 @@ class Operations:
         return self._compiled(document, given)
 
     def _document(self, query: str, name: str | None) -> _Document:
+        if len(query) + len(name or "") > LONGEST:
+            raise Uncompiled("long")
         key = (query, name)
         found = self._known.get(key)
         if found is not None:
             self._known.move_to_end(key)
             return found
         found = self._known[key] = self._read(query, name)
-        while len(self._known) > MOST_DOCUMENTS:
+        self._characters += len(query)
+        while len(self._known) > MOST_DOCUMENTS or self._characters > MOST_CHARACTERS:
             self._forget_oldest()
         return found
 
     def _forget_oldest(self) -> None:
-        _, gone = self._known.popitem(last=False)
+        (query, _), gone = self._known.popitem(last=False)
+        self._characters -= len(query)
         self._plans -= gone.plans.plans
 
     def _read(self, query: str, name: str | None) -> _Document:
@@ -185,7 +195,7 @@ class Operations:
             unmarked(behind.encode()) + b"}",
         )
         kept = document.plans.plans
-        document.plans.keep(recording, plan)
+        document.plans.keep(recording, plan, weight=1 + len(sealed.text) // PLAN_CHARACTERS)
         self._plans += document.plans.plans - kept
         while self._plans > MOST_PLANS and len(self._known) > 1:
             self._forget_oldest()

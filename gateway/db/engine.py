@@ -94,6 +94,8 @@ def _settings(role: str | None, statement_seconds: int) -> dict[str, str]:
         "application_name": "compliance-gateway",
         "statement_timeout": f"{statement_seconds}s",
         "timezone": "UTC",
+        # dates become text in statements, and a database or login may have another style
+        "datestyle": "ISO",
         # a plan made for all values alike serves searches some thirty times slower
         "plan_cache_mode": "force_custom_plan",
     }

@@ -55,6 +55,7 @@ class CompiledEndpoint:
         status = 200
         try:
             authorization = _plain(scope)
+            await self._let_in(authorization)
             body = await _read(receive)
             answer = await self._answer(scope, body, authorization)
         except Uncompiled as reason:
@@ -69,6 +70,15 @@ class CompiledEndpoint:
             {"type": "http.response.start", "status": status, "headers": [*_COMPILED, length]}
         )
         await send({"type": "http.response.body", "body": answer})
+
+    async def _let_in(self, authorization: str | None) -> None:
+        """Look at the key before the body: of whom has none, the executor reads nothing either."""
+        try:
+            await self._admissions.admit(authorization)
+        except (Unavailable, TookTooLong):
+            raise
+        except GatewayError as error:
+            raise Uncompiled("error") from error
 
     async def _answer(self, scope: Scope, body: bytes, authorization: str | None) -> bytes:
         query, name, variables = _operation(body)
@@ -106,7 +116,7 @@ def _told(scope: Scope, error: GatewayError) -> bytes:
 def _plain(scope: Scope) -> str | None:
     """Return a plain request's authorization; others are the executor's."""
     authorization: str | None = None
-    json = False
+    json: bool | None = None
     if scope["method"] != "POST":
         raise Uncompiled("method")
     for name, value in scope["headers"]:
@@ -115,6 +125,8 @@ def _plain(scope: Scope) -> str | None:
                 raise Uncompiled("headers")
             authorization = value.decode("latin-1")
         elif name == b"content-type":
+            if json is not None:
+                raise Uncompiled("headers")
             json = value in {b"application/json", b"application/json; charset=utf-8"}
         elif name == b"accept" and b"*/*" not in value and value != b"application/json":
             raise Uncompiled("accept")

@@ -31,7 +31,7 @@ class MonthlyDelta(Base):
     new: Mapped[int]
     ended: Mapped[int]
     cancelled: Mapped[int]
-    full_price_count: Mapped[int] = mapped_column(server_default="0")
-    regulatory_count: Mapped[int] = mapped_column(server_default="0")
-    internal_free_count: Mapped[int] = mapped_column(server_default="0")
-    trial_count: Mapped[int] = mapped_column(server_default="0")
+    full_price_count: Mapped[int]
+    regulatory_count: Mapped[int]
+    internal_free_count: Mapped[int]
+    trial_count: Mapped[int]

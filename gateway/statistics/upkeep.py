@@ -3,7 +3,19 @@
 from functools import partial
 from typing import Any
 
-from sqlalchemy import FromClause, Integer, and_, cast, delete, func, or_, over, select, update
+from sqlalchemy import (
+    FromClause,
+    Integer,
+    and_,
+    cast,
+    delete,
+    func,
+    literal_column,
+    or_,
+    over,
+    select,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert
 
 from gateway.records.known import CURRENT
@@ -24,7 +36,10 @@ async def add_deltas(session: ScopedSession, rows: FromClause, *, sign: int) -> 
     `settle` has to follow.
     """
     counted: Any = deltas(rows, session.scope.covers(rows), sign=sign)
-    adding = insert(_TABLE).from_select([*_KEYS, *FIGURES], counted)
+    nothing = (literal_column("0", Integer).label(name) for name in COUNTS.values())
+    adding = insert(_TABLE).from_select(
+        [*_KEYS, *FIGURES, *COUNTS.values()], counted.add_columns(*nothing)
+    )
     await session.execute(
         adding.on_conflict_do_update(
             index_elements=_KEYS,

@@ -70,7 +70,7 @@ def seal(statement: Select[tuple[bytes]], scope: Scope) -> Sealed:
         slot = slot_of(name)
         if slot is None and type(value) in _WRITTEN:
             return _literal(value)
-        kept.append((slot, value))
+        kept.append((slot, value if slot is None else None))
         return f"${len(kept)}"
 
     text = _PLACE.sub(written, text)

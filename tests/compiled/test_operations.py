@@ -14,6 +14,7 @@ from graphing import Caller, calling
 from market import BASIC, ENHANCED, found, load
 
 from gateway.app.house import House
+from gateway.app.server import application
 from gateway.catalogue import registry
 from gateway.compiled import operations
 from gateway.compiled.operations import Operations
@@ -279,3 +280,103 @@ async def test_plans_and_documents_are_kept_within_bounds(
         prepare("query ($n: Int) { users(first: $n) { totalCount nodes { userId } } }", n=size)
     assert kept.plans <= 8
     assert kept.plans == sum(one.plans.plans for one in kept._known.values())
+
+
+async def test_long_documents_and_statements_take_no_more_memory_than_many_short_ones(
+    market: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    admission, _ = await caller_of(market, "ALPHA")
+    kept = Operations(build_schema())
+
+    def prepare(query: str) -> None:
+        kept.prepare(query, None, {}, admission, clock.today(), lambda *_: ("", None))
+
+    long = "x" * (operations.LONGEST - 100)
+    for i in range(60):
+        prepare(f"{{ __typename }} # {i} {long}")
+    assert sum(len(query) for query, _ in kept._known) <= operations.MOST_CHARACTERS
+    with pytest.raises(operations.Uncompiled, match="long"):
+        prepare(f"{{ __typename }} # {long} {long}")
+    monkeypatch.setattr(operations, "MOST_PLANS", 8)
+    fields = " ".join(f"a{i}: otherServices {{ id product {{ name }} }}" for i in range(20))
+    for i in range(12):
+        prepare(f"query Q{i} {{ users {{ nodes {{ {fields} }} }} }}")
+    assert len(kept._known) < 8
+    assert len(kept._known) < kept.plans <= 8
+
+
+async def test_a_plan_holds_no_value_of_the_request_that_it_was_made_for(market: House) -> None:
+    admission, _ = await caller_of(market, "ALPHA")
+    made = Operations(build_schema()).prepare(
+        USERS,
+        None,
+        {"f": {"search": "secret"}},
+        admission,
+        clock.today(),
+        lambda *_: ("", None),
+    )
+    sealed = made.plan.sealed
+    assert "secret" not in sealed.text
+    assert [value for slot, value in sealed.parameters if slot is not None and value] == []
+
+
+async def test_of_strangers_no_body_is_read(market: House) -> None:
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        raise AssertionError("the body was read")
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    headers = [(b"authorization", b"Bearer gw_x"), (b"content-type", b"application/json")]
+    scope = {"type": "http", "method": "POST", "path": "/graphql", "headers": headers}
+    await application(market)(scope | {"query_string": b"", "server": ("g", 80)}, receive, send)
+    assert sent[0]["status"] == 401
+
+
+async def test_two_content_types_are_the_executors(alpha: Caller) -> None:
+    headers = [
+        ("Authorization", f"Bearer {alpha.key}"),
+        ("Content-Type", "text/plain"),
+        ("Content-Type", "application/json"),
+    ]
+    answer = await alpha.client.post("/graphql", content=b"{}", headers=headers)
+    assert way(answer) == "executor; reason=headers"
+
+
+@pytest.mark.parametrize("style", ["German", "SQL, DMY"])
+async def test_dates_are_those_of_iso_whatever_the_databases_style(
+    server: EmbeddedPostgres, database: str, market: House, style: str
+) -> None:
+    superuser = await asyncpg.connect(server.url("postgres", "postgres"))
+    await superuser.execute(f"ALTER DATABASE \"{database}\" SET datestyle = '{style}'")
+    await superuser.close()
+    async with calling(market, vendor="ALPHA") as caller:
+        answer = await caller.post("{ users { nodes { startDate } } }")
+    assert way(answer) == "compiled"
+    assert answer.json()["data"]["users"]["nodes"] == [{"startDate": "2024-01-01"}]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE vendor_products SET vendor_id = (SELECT vendor_id FROM vendors WHERE code = 'BETA')"
+        " WHERE product_id = (SELECT product_id FROM products WHERE name = '基本行情')",
+        "TRUNCATE vendor_products",
+    ],
+)
+async def test_a_product_that_an_owner_takes_away_is_gone_at_once(
+    server: EmbeddedPostgres, database: str, market: House, tmp_path: Path, change: str
+) -> None:
+    lines = [LINE.format("a1", "甲", ENHANCED), LINE.format("a2", "丙", BASIC)]
+    await load(market, "ALPHA", lines, tmp_path)
+    async with calling(market, vendor="ALPHA") as caller:
+        reached = "{ products { nodes { name } } }"
+        assert BASIC in (await caller.post(reached)).text
+        owner = await asyncpg.connect(server.url("postgres", database))
+        await owner.execute(change)
+        await owner.close()
+        answer = await caller.post(reached)
+    assert way(answer) == "compiled"
+    assert BASIC not in answer.text
