@@ -84,7 +84,7 @@ def _users(rows: FromClause, where: ColumnElement[bool]) -> CTE:
         )
         .where(where)
         .group_by(*(rows.c[name] for name in _USER))
-        .cte("users")
+        .cte()
     )
 
 
@@ -125,7 +125,7 @@ def _single(users: CTE) -> Select[*tuple[Any, ...]]:
         select(*shape, func.count().label("number"))
         .where(users.c.records == 1)
         .group_by(*shape)
-        .cte("groups")
+        .cte()
     )
     number = groups.c.number
     finite = groups.c.last < OPEN_END
@@ -154,7 +154,7 @@ def _several(
             _month(rows.c.end_date).label("last"),
         )
         .where(where, same, users.c.records > 1)
-        .cte("records")
+        .cte()
     )
     return [*_continuity(records), *_categories(records)]
 
@@ -201,7 +201,7 @@ def _continuity(records: CTE) -> list[Select[*tuple[Any, ...]]]:
             ).label("cancelled"),
         )
         .group_by(*island)
-        .cte("islands")
+        .cte()
     )
     of_user = [islands.c[name] for name in _USER]
     starts = (

@@ -154,12 +154,12 @@ def _known(stats: StatList, as_of: Known[datetime]) -> Lookup:
         *(table.c[name] for name in EVENTS),
         *(along(func.sum(table.c[name])).label(name) for name in CATEGORIES),
         along(func.lead(table.c.month)).label("until"),
-    ).cte("held_counts")
+    ).cte()
 
     def last(
         found: FromClause, rows: FromClause, month: ColumnElement[Any], name: str
     ) -> tuple[FromClause, Mapping[str, ColumnElement[Any]]]:
-        change = held.alias(name)
+        change = held.alias()
         condition = and_(
             change.c.vendor_id == rows.c.vendor_id,
             change.c.product_id == rows.c.product_id,

@@ -202,13 +202,9 @@ def _days(end: str, months: Sequence[Month]) -> ColumnElement[Any]:
     return cast(param(derive(partial(_texts, end), months), ARRAY(Text)), ARRAY(Date))
 
 
-def _texts(end: str, months: Sequence[Month]) -> list[str]:
-    return _written(end, months[0], len(months)) if months else []
-
-
 @lru_cache(maxsize=1000)
-def _written(end: str, first: Month, number: int) -> list[str]:
-    return [getattr(month, end).isoformat() for month in _months(first, number)]
+def _texts(end: str, months: tuple[Month, ...]) -> list[str]:
+    return [getattr(month, end).isoformat() for month in months]
 
 
 def stat_keys(order: Sequence[MonthlyStatOrder], row: FromClause) -> list[Key]:

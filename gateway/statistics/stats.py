@@ -74,7 +74,7 @@ def stats_of(
     last = changes(stats)
     whole = grid(stats) if page_first else figures(stats, last)
     if summed:
-        whole = select(*whole.c).cte("every")
+        whole = select(*whole.c).cte()
     keys = stat_keys(stats.order, whole)
     vendor_at = len(keys) - 1
     page = (

@@ -380,3 +380,14 @@ async def test_a_product_that_an_owner_takes_away_is_gone_at_once(
         answer = await caller.post(reached)
     assert way(answer) == "compiled"
     assert BASIC not in answer.text
+
+
+@pytest.mark.parametrize("arguments", ["first: 1", 'first: 1, asOf: "2026-11-01T00:00:00Z"'])
+async def test_one_statement_may_hold_figures_and_their_sums_twice(
+    alpha: Caller, arguments: str
+) -> None:
+    asked = f"monthlyStats({arguments}) {{ nodes {{ fee }} totals {{ fee }} }}"
+    answer = await alpha.post(f"{{ one: {asked} other: {asked} }}")
+    assert way(answer) == "compiled"
+    data = answer.json()["data"]
+    assert data["one"] == data["other"]
