@@ -15,17 +15,28 @@ from gateway.errors import BadInput, NotFound
 from gateway.regulation.layouts import PRODUCT
 from gateway.regulation.text import fault
 from gateway.tenancy.operator import OperatorSession
+from gateway.tenancy.scope import NO_LICENSOR
 
 _CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}")
 _NAME_BELOW = 128
 _MAX_PRICE = Decimal("999999999999.99")
 
 
-async def log(session: OperatorSession, action: str, vendor_id: int = HOUSE, **detail: Any) -> None:
+async def log(
+    session: OperatorSession,
+    action: str,
+    vendor_id: int = HOUSE,
+    licensor_id: int = NO_LICENSOR,
+    **detail: Any,
+) -> None:
     """Log an act of the operator, in its transaction."""
     await session.execute(
         insert(AuditEvent.table()).values(
-            vendor_id=vendor_id, actor=session.actor, action=action, detail=detail
+            vendor_id=vendor_id,
+            licensor_id=licensor_id,
+            actor=session.actor,
+            action=action,
+            detail=detail,
         )
     )
 
@@ -102,7 +113,14 @@ async def add_licence(
         postgresql.insert(VendorProduct.table()).values(pair).on_conflict_do_nothing()
     )
     if changed:
-        await log(session, "licence.add", holder, product=product, start=str(start), end=str(end))
+        table = Product.table()
+        owner = (
+            await session.execute(
+                select(table.c.licensor_id).where(table.c.product_id == pair["product_id"])
+            )
+        ).scalar_one()
+        detail = {"product": product, "start": str(start), "end": str(end)}
+        await log(session, "licence.add", holder, owner, **detail)
     return changed
 
 
