@@ -151,7 +151,7 @@ def upgrade() -> None:
         "UPDATE licensors SET record_base = "
         f"CASE code WHEN 'SZSEINFO' THEN 0 ELSE {RECORD_BASE} END"
     )
-    op.alter_column("licensors", "record_base", nullable=False, server_default=sa.text(RECORD_BASE))
+    op.alter_column("licensors", "record_base", nullable=False)
     op.create_unique_constraint(op.f("uq_licensors_record_base"), "licensors", ["record_base"])
     op.add_column("import_batches", sa.Column("licensor_id", sa.Integer()))
     op.add_column("import_batches", sa.Column("number", sa.Integer()))

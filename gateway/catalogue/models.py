@@ -3,12 +3,10 @@
 from datetime import date, datetime
 from decimal import Decimal
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Identity, Numeric, func, text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Identity, Numeric, func
 from sqlalchemy.orm import Mapped, mapped_column
 
 from gateway.db.base import SCOPED, Base, Sortable
-
-RECORD_BASE = "(floor(random() * 4194303) + 1)::bigint << 40"
 
 
 class Licensor(Base):
@@ -24,9 +22,7 @@ class Licensor(Base):
     licensor_id: Mapped[int] = mapped_column(Identity(), primary_key=True)
     code: Mapped[str] = mapped_column(Sortable, unique=True)
     name: Mapped[str] = mapped_column(Sortable)
-    record_base: Mapped[int] = mapped_column(
-        BigInteger, unique=True, server_default=text(RECORD_BASE)
-    )
+    record_base: Mapped[int] = mapped_column(BigInteger, unique=True)
 
 
 class Exchange(Base):

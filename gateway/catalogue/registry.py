@@ -19,6 +19,9 @@ from gateway.tenancy.scope import NO_LICENSOR
 
 _CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}")
 _NAME_BELOW = 128
+_RECORD_BITS = 40
+"""A licensor has room for so many records of a vendor: two to the power of it."""
+_BASES = 2**22 - 1
 _MAX_PRICE = Decimal("999999999999.99")
 
 
@@ -59,10 +62,11 @@ async def product_id(session: OperatorSession, name: str) -> int:
 
 
 async def add_licensor(session: OperatorSession, code: str, name: str) -> bool:
-    """Add a licensor, or set its name; return whether anything changed."""
+    """Add a licensor under a random record base, or set its name; return whether that changed."""
     _check_code(code)
     _check_name(name, _NAME_BELOW)
-    changed = await _put(session, Licensor.table(), {"code": code}, {"name": name})
+    once = {"record_base": (secrets.randbelow(_BASES) + 1) << _RECORD_BITS}
+    changed = await _put(session, Licensor.table(), {"code": code}, {"name": name}, once)
     if changed:
         await log(session, "licensor.add", code=code, name=name)
     return changed

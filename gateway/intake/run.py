@@ -88,7 +88,7 @@ async def import_users(
     validator = Validator(frozenset(scope.products.values()), owners)
     bad = _Counter(report)
     blocks = source.blocks()
-    reading = _Reading(blocks, _checked(validator, next(blocks, None)))
+    reading = _begun(validator, blocks)
     mine = scope if validator.licensor is None else scope.licensed(validator.licensor)
     try:
         outcome = await _import(
@@ -247,6 +247,14 @@ class _Reading:
 
     blocks: Iterator[Block]
     checked: Checked | None
+
+
+def _begun(validator: Validator, blocks: Iterator[Block]) -> _Reading:
+    """Read a file as far as its first lines."""
+    reading = _Reading(blocks, _checked(validator, next(blocks, None)))
+    while reading.checked is not None and not validator.lines:
+        reading.checked = _checked(validator, next(blocks, None))
+    return reading
 
 
 def _checked(validator: Validator, block: Block | None) -> Checked | None:
