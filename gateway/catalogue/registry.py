@@ -123,7 +123,7 @@ async def add_licence(
                 select(table.c.licensor_id).where(table.c.product_id == pair["product_id"])
             )
         ).scalar_one()
-        detail = {"product": product, "start": str(start), "end": str(end)}
+        detail: dict[str, Any] = {"product": product, "start": str(start), "end": str(end)}
         await log(session, "licence.add", holder, owner, **detail)
     return changed
 

@@ -198,7 +198,7 @@ class _Ledger:
     @property
     def next(self) -> int:
         """The batch's number over all licensors."""
-        return self.every.last_batch + 1
+        return int(self.every.last_batch) + 1
 
 
 async def _lock(session: ScopedSession, vendor_id: int) -> _Ledger:

@@ -28,8 +28,8 @@ Owner = tuple[int, str]
 def axes_of(rows: FromClause) -> list[str]:
     """Return the axes by which rows belong to someone."""
     table = rows.element if type(rows) is Alias else rows
-    scoped = table.info.get(SCOPED, True) if type(table) is Table else True
-    return [axis for axis in (AXES if scoped is True else scoped) if axis in rows.c]
+    scoped = table.info.get(SCOPED) if type(table) is Table else None
+    return [axis for axis in (scoped if isinstance(scoped, tuple) else AXES) if axis in rows.c]
 
 
 class Scope:
