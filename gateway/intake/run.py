@@ -106,7 +106,9 @@ async def import_users(
             "changed": change.changed,
             "superseded": change.superseded,
         }
-        await _log_apart(engine, mine, "import.users.dry_run", source, mode, number)
+        await _log_apart(
+            engine, mine, "import.users.dry_run", source, mode, number, *mine.licensors
+        )
     return outcome
 
 
@@ -117,12 +119,17 @@ async def _log_apart(
     source: FileSource,
     mode: Mode,
     numbers: dict[str, int],
+    licensor_id: int = NO_LICENSOR,
 ) -> None:
-    """Log what has been rolled back, in a transaction of its own: numbers, never contents."""
+    """Log what has been rolled back, in a transaction of its own: numbers, never contents.
+
+    A refused file may have had lines of any licensor's products.
+    """
     async with open_session(engine, scope, write=True) as session:
         await record(
             session,
             action,
+            licensor_id=licensor_id,
             source=source.name,
             sha256=source.digest.hex(),
             mode=mode.value,
@@ -164,6 +171,7 @@ async def _import(
         await record(
             session,
             "import.users",
+            licensor_id=ledger.licensor_id,
             source=source.name,
             sha256=source.digest.hex(),
             mode=mode.value,

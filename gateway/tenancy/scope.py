@@ -108,11 +108,15 @@ class Scope:
     def ids(self, axis: str) -> list[int]:
         """Return the numbers on one axis, sorted.
 
-        Whoever is no licensor also reaches what concerns no single one.
+        A licensor reaches what is its own; all others what is the licensors' of the products, and
+        what is no licensor's.
         """
         if axis == "licensor_id":
-            alone = self.principal.licensor is not None
-            return sorted([*self.licensors, *([] if alone else [NO_LICENSOR])])
+            if (code := self.principal.licensor) is not None:
+                return sorted(
+                    {number for number, own in self._reach.owners.values() if own == code}
+                )
+            return [NO_LICENSOR, *self.licensors]
         return sorted(self.vendors if axis == "vendor_id" else self.products)
 
     def covers(self, rows: FromClause) -> ColumnElement[bool]:

@@ -91,6 +91,32 @@ async def test_the_log_has_the_licensors_own_lines_only(market: World, who: Prin
     assert not [word for word in who.canaries if word in str(details)]
 
 
+async def test_what_a_vendor_does_is_no_licensors_to_read(own: World) -> None:
+    """Of one licensor's products or of several: which it was would tell that there are several."""
+
+    async def logged(who: Principal) -> list[tuple[str, str]]:
+        async with own.acting(who) as service:
+            rows = await service.fetch("SELECT action, actor FROM audit_events")
+        return sorted(tuple(row) for row in rows)
+
+    before = {who: await logged(who) for who in (ALPHA, SZSE, HKEX)}
+    for query in (
+        "{ users { download { url } } }",
+        f'{{ monthlyStats(products: ["{ENHANCED}"]) {{ download {{ url }} }} }}',
+    ):
+        await own.file(await own.link(ALPHA, query))
+    await own.file(await own.link(SZSE))
+    assert (
+        await own.file(await own.link(SZSE, "{ monthlyStats(products: []) { download { url } } }"))
+    ).startswith("200")
+    new = {who: (await logged(who)) for who in before}
+    assert new[HKEX] == before[HKEX]
+    assert len(new[SZSE]) > len(before[SZSE])
+    assert {actor for _, actor in set(new[SZSE]) - set(before[SZSE])} == {f"key:{SZSE.key.prefix}"}
+    actors = {actor for _, actor in set(new[ALPHA]) - set(before[ALPHA])}
+    assert actors == {f"key:{who.key.prefix}" for who in (ALPHA, SZSE)}
+
+
 @LICENSORS
 async def test_numbers_of_batches_and_records_have_no_gaps(market: World, who: Principal) -> None:
     query = """query($v: String!) {
