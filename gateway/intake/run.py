@@ -74,7 +74,7 @@ async def import_users(
     licensor: str | None = None,
     dry_run: bool = False,
 ) -> Outcome:
-    """Import a file of user lines into one vendor's roster, as far as it is one licensor's.
+    """Import a file of user lines, of one licensor's products, into one vendor's roster.
 
     The licensor is the one whose code is given, or else whose product the file's first line has.
     Every bad line is reported, in order; if there is any, Refused is raised and nothing changes. A
