@@ -151,7 +151,7 @@ async def set_price(
         {"amount": round(amount, 2), "valid_to": end},
     )
     if changed:
-        detail = {"amount": str(amount), "start": str(start), "end": str(end)}
+        detail: dict[str, Any] = {"amount": str(amount), "start": str(start), "end": str(end)}
         await log(session, "price.set", HOUSE, product=product, **detail)
     return changed
 
