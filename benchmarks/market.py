@@ -129,12 +129,18 @@ async def fill(postgres: Any, rows: int) -> None:
             _KINDS,
             f"欧阳{RARE}",
         )
-        await postgres.execute("INSERT INTO rosters VALUES ($1, 1, $2, now())", vendor, size)
         await postgres.execute(
-            "INSERT INTO import_batches VALUES "
-            "($1, 1, now(), 'benchmark', 'market', '', 'utf-8', 'snapshot', $2, $2, 0, 0, 0)",
-            vendor,
-            size,
+            "INSERT INTO rosters (vendor_id, licensor_id, last_batch, last_record, recorded_at) "
+            "SELECT $1, n, 1, $2, now() "
+            "FROM (SELECT 0 UNION SELECT licensor_id FROM products) l (n)",
+            *(vendor, size),
+        )
+        await postgres.execute(
+            "INSERT INTO import_batches (vendor_id, batch_no, licensor_id, number, recorded_at, "
+            "actor, source, sha256, encoding, mode, lines, added, changed, superseded, unchanged) "
+            "SELECT $1, 1, licensor_id, 1, now(), 'benchmark', 'market', '', 'utf-8', 'snapshot', "
+            "$2, $2, 0, 0, 0 FROM (SELECT DISTINCT licensor_id FROM products) l",
+            *(vendor, size),
         )
     await postgres.execute(
         "INSERT INTO vendor_products SELECT DISTINCT vendor_id, product_id FROM service_records"

@@ -47,9 +47,11 @@ async def load(
     *,
     dry_run: bool = False,
     bad: list[BadLine] | None = None,
+    licensor: str | None = None,
+    source: str | None = None,
 ) -> Outcome:
     """Import lines (or a file's raw bytes) through the real intake."""
-    path = place / f"{vendor}.txt"
+    path = place / (source or f"{vendor}.txt")
     path.write_bytes(
         lines if isinstance(lines, bytes) else "".join(f"{x}\n" for x in lines).encode()
     )
@@ -61,6 +63,7 @@ async def load(
         FileSource(path),
         mode,
         report=refused.append,
+        licensor=licensor,
         dry_run=dry_run,
     )
 

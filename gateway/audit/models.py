@@ -15,7 +15,11 @@ HOUSE = 0
 
 
 class AuditEvent(Base):
-    """One act: who did what, when, for which vendor. Rows are inserted, never changed."""
+    """One act: who did what, when, for which vendor. Rows are inserted, never changed.
+
+    A licensor reads those that concern its own products and no others; the rest are under licensor
+    number 0.
+    """
 
     __tablename__ = "audit_events"
     __table_args__ = ({"info": {SCOPED: True}, "implicit_returning": False},)
@@ -28,3 +32,4 @@ class AuditEvent(Base):
     actor: Mapped[str]
     action: Mapped[str]
     detail: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    licensor_id: Mapped[int] = mapped_column(server_default="0")

@@ -3,20 +3,26 @@
 from datetime import date, datetime
 from decimal import Decimal
 
-from sqlalchemy import CheckConstraint, ForeignKey, Identity, Numeric, func
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Identity, Numeric, func
 from sqlalchemy.orm import Mapped, mapped_column
 
 from gateway.db.base import SCOPED, Base, Sortable
 
 
 class Licensor(Base):
-    """信息公司: a data company that grants licences."""
+    """信息公司: a data company that grants licences.
+
+    At each vendor the records of its products are numbered from `record_base` + 1 on. The base is
+    random, so that it tells nothing, and no two licensors' numbers meet.
+    """
 
     __tablename__ = "licensors"
+    __table_args__ = ({"info": {SCOPED: ()}},)
 
     licensor_id: Mapped[int] = mapped_column(Identity(), primary_key=True)
     code: Mapped[str] = mapped_column(Sortable, unique=True)
     name: Mapped[str] = mapped_column(Sortable)
+    record_base: Mapped[int] = mapped_column(BigInteger, unique=True)
 
 
 class Exchange(Base):
@@ -33,7 +39,7 @@ class Product(Base):
     """信息产品, of one licensor."""
 
     __tablename__ = "products"
-    __table_args__ = ({"info": {SCOPED: True}},)
+    __table_args__ = ({"info": {SCOPED: ("product_id",)}},)
 
     product_id: Mapped[int] = mapped_column(Identity(), primary_key=True)
     licensor_id: Mapped[int] = mapped_column(ForeignKey(Licensor.licensor_id))

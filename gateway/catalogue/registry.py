@@ -15,17 +15,31 @@ from gateway.errors import BadInput, NotFound
 from gateway.regulation.layouts import PRODUCT
 from gateway.regulation.text import fault
 from gateway.tenancy.operator import OperatorSession
+from gateway.tenancy.scope import NO_LICENSOR
 
 _CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}")
 _NAME_BELOW = 128
+_RECORD_BITS = 40
+"""A licensor has room for so many records of a vendor: two to the power of it."""
+_BASES = 2**22 - 1
 _MAX_PRICE = Decimal("999999999999.99")
 
 
-async def log(session: OperatorSession, action: str, vendor_id: int = HOUSE, **detail: Any) -> None:
+async def log(
+    session: OperatorSession,
+    action: str,
+    vendor_id: int = HOUSE,
+    licensor_id: int = NO_LICENSOR,
+    **detail: Any,
+) -> None:
     """Log an act of the operator, in its transaction."""
     await session.execute(
         insert(AuditEvent.table()).values(
-            vendor_id=vendor_id, actor=session.actor, action=action, detail=detail
+            vendor_id=vendor_id,
+            licensor_id=licensor_id,
+            actor=session.actor,
+            action=action,
+            detail=detail,
         )
     )
 
@@ -48,10 +62,11 @@ async def product_id(session: OperatorSession, name: str) -> int:
 
 
 async def add_licensor(session: OperatorSession, code: str, name: str) -> bool:
-    """Add a licensor, or set its name; return whether anything changed."""
+    """Add a licensor under a random record base, or set its name; return whether that changed."""
     _check_code(code)
     _check_name(name, _NAME_BELOW)
-    changed = await _put(session, Licensor.table(), {"code": code}, {"name": name})
+    once = {"record_base": (secrets.randbelow(_BASES) + 1) << _RECORD_BITS}
+    changed = await _put(session, Licensor.table(), {"code": code}, {"name": name}, once)
     if changed:
         await log(session, "licensor.add", code=code, name=name)
     return changed
@@ -102,7 +117,14 @@ async def add_licence(
         postgresql.insert(VendorProduct.table()).values(pair).on_conflict_do_nothing()
     )
     if changed:
-        await log(session, "licence.add", holder, product=product, start=str(start), end=str(end))
+        table = Product.table()
+        owner = (
+            await session.execute(
+                select(table.c.licensor_id).where(table.c.product_id == pair["product_id"])
+            )
+        ).scalar_one()
+        detail: dict[str, Any] = {"product": product, "start": str(start), "end": str(end)}
+        await log(session, "licence.add", holder, owner, **detail)
     return changed
 
 
@@ -129,7 +151,7 @@ async def set_price(
         {"amount": round(amount, 2), "valid_to": end},
     )
     if changed:
-        detail = {"amount": str(amount), "start": str(start), "end": str(end)}
+        detail: dict[str, Any] = {"amount": str(amount), "start": str(start), "end": str(end)}
         await log(session, "price.set", HOUSE, product=product, **detail)
     return changed
 

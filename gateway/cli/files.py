@@ -217,8 +217,17 @@ def import_users_command(
     vendor: Annotated[str, typer.Option(help="Code of the vendor whose users they are.")],
     mode: Annotated[
         Mode,
-        typer.Option(help="snapshot: the file is the whole roster. delta: insert or update."),
+        typer.Option(
+            help="snapshot: the file is the whole roster of a licensor's products. "
+            "delta: insert or update."
+        ),
     ] = Mode.SNAPSHOT,
+    licensor: Annotated[
+        str | None,
+        typer.Option(
+            help="Code of the data company; the first line's product says it if not given."
+        ),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Change nothing.")] = False,
     encoding: Encoding = "auto",
     errors: Annotated[
@@ -226,7 +235,7 @@ def import_users_command(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Import a vendor's users: all of the file or nothing."""
+    """Import a vendor's users of one licensor's products: all of the file or nothing."""
 
     async def work(house: House) -> None:
         async with open_operator(house.operator, actor()) as session:
@@ -239,7 +248,10 @@ def import_users_command(
         try:
             with bar:
                 outcome = await import_users(
-                    house.service, scope, vendor, source, mode, report=rejected, dry_run=dry_run
+                    *(house.service, scope, vendor, source, mode),
+                    report=rejected,
+                    licensor=licensor,
+                    dry_run=dry_run,
                 )
             complete = True
         except Refused:

@@ -79,12 +79,18 @@ def demo_command(
 
 
 def _welcome(at: str, keys: dict[str, str]) -> None:
-    licensor, vendor = keys["licensor"], keys["vendor"]
+    licensor, other, vendor = keys["licensor"], keys["other"], keys["vendor"]
     query = "{ monthlyStats(first: 3) { nodes { label vendor { name } fullPriceCount fee } } }"
     body = orjson.dumps({"query": query}).decode()
     console.print(f"\n[bold]The gateway serves on {at}/graphql[/]\n", markup=True)
     console.print(f"key of the data company (SZSE Info, analyst): {licensor}", markup=False)
+    console.print(f"key of another one (SSE Info, analyst): {other}", markup=False)
     console.print(f"key of the vendor {keys['code']} (operator): {vendor}\n", markup=False)
+    console.print(
+        f"{keys['code']} and some other vendors deal in the products of several companies, of whom "
+        "each sees its own only.\n",
+        markup=False,
+    )
     console.print("Try:", markup=False)
     console.print(
         f"curl -s {at}/graphql -H 'Authorization: Bearer {licensor}' "

@@ -166,7 +166,7 @@ _FIELDS: Final[dict[str, dict[str, Writer]]] = {
         "startDate": _plain("start_date"),
     },
     "ImportBatch": {
-        "number": _number("batch_no"),
+        "number": _number("number"),
         "recordedAt": _instant("recorded_at"),
         "actor": _scalar("actor"),
         "source": _scalar("source"),

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from gateway.catalogue import registry
 from gateway.config.clock import today
 from gateway.demo import market
+from gateway.demo.licensors import LICENSORS
 from gateway.errors import BadInput
 from gateway.intake.problems import BadLine
 from gateway.intake.run import Mode, import_users
@@ -18,16 +19,16 @@ from gateway.tenancy.issue import Holder, issue
 from gateway.tenancy.operator import OperatorSession, open_operator
 from gateway.tenancy.principal import Role
 
-SZSE_INFO = "SZSEINFO"
 _ACTOR = "operator:demo"
 
 
 async def found_demo(
     service: AsyncEngine, operator: AsyncEngine, scale: float, console: Console
 ) -> dict[str, str]:
-    """Set up the demo market where it is missing; return fresh keys: licensor, vendor, code.
+    """Set up the demo market where it is missing.
 
-    A database that holds other vendors is left alone: BadInput.
+    Return fresh keys of two licensors and a vendor, and the vendor's code: licensor, other, vendor,
+    code. A database that holds other vendors is left alone: BadInput.
     """
     codes = {vendor.code for vendor in market.VENDORS}
     async with open_operator(operator, _ACTOR) as session:
@@ -42,26 +43,35 @@ async def found_demo(
         await _found_market(session)
         scope = await session.scope()
     with tempfile.TemporaryDirectory(prefix="gateway-demo-") as place:
-        for vendor in market.VENDORS:
-            path = Path(place) / f"{vendor.code}.txt"
-            await asyncio.to_thread(_write, path, vendor, scale)
-            outcome = await import_users(
-                service, scope, vendor.code, FileSource(path), Mode.SNAPSHOT, report=_impossible
-            )
-            console.print(f"{vendor.code} {vendor.name}: {outcome.lines} records", markup=False)
+        for licensor in LICENSORS:
+            console.print(f"{licensor.english} ({licensor.name})", markup=False)
+            for vendor in licensor.rosters:
+                path = Path(place) / f"{vendor.code}.txt"
+                await asyncio.to_thread(_write, path, vendor, scale)
+                outcome = await import_users(
+                    *(service, scope, vendor.code, FileSource(path), Mode.SNAPSHOT),
+                    report=_impossible,
+                )
+                lines = f"  {vendor.code} {vendor.name}: {outcome.lines} records"
+                console.print(lines, markup=False)
     return await _issue_keys(operator)
 
 
 async def _found_market(session: OperatorSession) -> None:
-    for name in sorted({name for vendor in market.VENDORS for name in vendor.products}):
-        await registry.add_product(session, name, SZSE_INFO)
-    for price in market.prices(today()):
+    prices = market.prices(today())
+    begin = min(price.valid_from for price in prices)
+    for licensor in LICENSORS:
+        await registry.add_licensor(session, licensor.code, licensor.name)
+        for name in sorted(licensor.products):
+            await registry.add_product(session, name, licensor.code)
+            if licensor.price is not None:
+                await registry.set_price(session, name, licensor.price, begin, None)
+        for vendor in licensor.rosters:
+            await registry.add_vendor(session, vendor.code, vendor.name)
+            for name in vendor.products:
+                await registry.add_licence(session, vendor.code, name, begin, None)
+    for price in prices:
         await registry.set_price(session, price.product, price.amount, price.valid_from, None)
-    begin = min(price.valid_from for price in market.prices(today()))
-    for vendor in market.VENDORS:
-        await registry.add_vendor(session, vendor.code, vendor.name)
-        for name in vendor.products:
-            await registry.add_licence(session, vendor.code, name, begin, None)
 
 
 def _write(path: Path, vendor: market.DemoVendor, scale: float) -> None:
@@ -76,12 +86,14 @@ def _impossible(bad: BadLine) -> None:
 async def _issue_keys(operator: AsyncEngine) -> dict[str, str]:
     code = market.VENDORS[0].code
     async with open_operator(operator, _ACTOR) as session:
-        licensor = Holder(licensor_id=await registry.licensor_id(session, SZSE_INFO))
-        vendor = Holder(vendor_id=await registry.vendor_id(session, code))
-        first, _ = await issue(session, licensor, Role.LICENSOR_ANALYST, days=30)
-        second, _ = await issue(session, vendor, Role.VENDOR_OPERATOR, days=30)
-        await registry.log(session, "key.issue", key=first.prefix, role="LICENSOR_ANALYST")
-        await registry.log(
-            session, "key.issue", vendor.vendor_id or 0, key=second.prefix, role="VENDOR_OPERATOR"
-        )
-    return {"licensor": first.text, "vendor": second.text, "code": code}
+        keys = {"code": code}
+        for name, licensor in zip(("licensor", "other"), LICENSORS, strict=False):
+            holder = Holder(licensor_id=await registry.licensor_id(session, licensor.code))
+            key, _ = await issue(session, holder, Role.LICENSOR_ANALYST, days=30)
+            await registry.log(session, "key.issue", key=key.prefix, role="LICENSOR_ANALYST")
+            keys[name] = key.text
+        number = await registry.vendor_id(session, code)
+        key, _ = await issue(session, Holder(vendor_id=number), Role.VENDOR_OPERATOR, days=30)
+        await registry.log(session, "key.issue", number, key=key.prefix, role="VENDOR_OPERATOR")
+        keys["vendor"] = key.text
+    return keys

@@ -27,6 +27,10 @@ class Rule(Enum):
     BAD_DATE = "not a calendar date", "不是日历日期"
     END_BEFORE_START = "the service ends before it starts", "服务终止日早于起始日"
     UNKNOWN_PRODUCT = "no such product in the catalogue", "产品目录中没有该产品"
+    OTHER_LICENSOR = (
+        "the product is another licensor's: a file has the products of one",
+        "该产品属于另一家信息公司：一个文件只含一家信息公司的产品",
+    )
     DUPLICATE_KEY = (
         "the same user, product, usage mode and start date stand in an earlier line",
         "用户、产品、使用方式与起始日和前面的行相同",

@@ -1,26 +1,39 @@
 """An import from its first byte to its commit: all of it or nothing."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 
-from sqlalchemy import Row, Table, func, insert, select, update
+from sqlalchemy import (
+    ARRAY,
+    Integer,
+    Row,
+    Table,
+    any_,
+    func,
+    insert,
+    literal,
+    select,
+    update,
+)
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.audit.log import record
+from gateway.catalogue.models import Licensor
+from gateway.delimited.reader import Block
 from gateway.errors import Refused, Unavailable
 from gateway.intake import staging
 from gateway.intake.merge import Change, Merge
 from gateway.intake.problems import BadLine
 from gateway.intake.sources import FileSource
-from gateway.intake.validate import Validator
+from gateway.intake.validate import Checked, Validator
 from gateway.records.models import ImportBatch, Roster
 from gateway.regulation.layouts import DOWNLOAD, SEPARATOR
 from gateway.tenancy.principal import Right
-from gateway.tenancy.scope import Scope
+from gateway.tenancy.scope import NO_LICENSOR, Scope
 from gateway.tenancy.session import COLUMN_MARK, ScopedSession, open_session
 
 _ROSTERS = Roster.table()
@@ -38,7 +51,11 @@ class Mode(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What an import did. `batch` is None where nothing changed or it was a dry run."""
+    """What an import did.
+
+    `batch`, which counts for the vendor and the licensor, is None where nothing changed or it was a
+    dry run.
+    """
 
     lines: int
     change: Change
@@ -54,19 +71,29 @@ async def import_users(
     mode: Mode,
     *,
     report: Callable[[BadLine], None],
+    licensor: str | None = None,
     dry_run: bool = False,
 ) -> Outcome:
-    """Import a file of user lines into one vendor's roster.
+    """Import a file of user lines, of one licensor's products, into one vendor's roster.
 
+    The licensor is the one whose code is given, or else whose product the file's first line has.
     Every bad line is reported, in order; if there is any, Refused is raised and nothing changes. A
     dry run goes all the way and is rolled back at the end.
     """
     scope.require(Right.IMPORT)
     scope = scope.narrow(vendors=[vendor])
-    validator = Validator(frozenset(scope.products.values()))
+    if licensor is not None:
+        scope = scope.licensed(licensor)
+    owners = {scope.products[number]: code for number, (_, code) in scope.owners.items()}
+    validator = Validator(frozenset(scope.products.values()), owners)
     bad = _Counter(report)
+    blocks = source.blocks()
+    reading = _begun(validator, blocks)
+    mine = scope if validator.licensor is None else scope.licensed(validator.licensor)
     try:
-        outcome = await _import(engine, scope, source, mode, validator, bad, dry_run=dry_run)
+        outcome = await _import(
+            engine, mine, source, reading, mode, validator, bad, dry_run=dry_run
+        )
     except Refused:
         number = {"lines": validator.lines, "bad": bad.number, "dry_run": dry_run}
         await _log_apart(engine, scope, "import.users.refused", source, mode, number)
@@ -79,7 +106,9 @@ async def import_users(
             "changed": change.changed,
             "superseded": change.superseded,
         }
-        await _log_apart(engine, scope, "import.users.dry_run", source, mode, number)
+        await _log_apart(
+            engine, mine, "import.users.dry_run", source, mode, number, *mine.licensors
+        )
     return outcome
 
 
@@ -90,12 +119,17 @@ async def _log_apart(
     source: FileSource,
     mode: Mode,
     numbers: dict[str, int],
+    licensor_id: int = NO_LICENSOR,
 ) -> None:
-    """Log what has been rolled back, in a transaction of its own: numbers, never contents."""
+    """Log what has been rolled back, in a transaction of its own: numbers, never contents.
+
+    A refused file may have had lines of any licensor's products.
+    """
     async with open_session(engine, scope, write=True) as session:
         await record(
             session,
             action,
+            licensor_id=licensor_id,
             source=source.name,
             sha256=source.digest.hex(),
             mode=mode.value,
@@ -107,6 +141,7 @@ async def _import(
     engine: AsyncEngine,
     scope: Scope,
     source: FileSource,
+    reading: "_Reading",
     mode: Mode,
     validator: Validator,
     bad: "_Counter",
@@ -117,7 +152,7 @@ async def _import(
     async with open_session(engine, scope, write=True) as session:
         await session.tune(work_mem="256MB", statement_timeout="0")
         ledger = await _lock(session, vendor_id)
-        lines = await _stage(session, source, validator, bad)
+        lines = await _stage(session, reading, validator, bad)
         if not validator.lines:
             raise Refused(
                 "the file has no lines; nothing was changed", "文件没有内容；未作任何更改"
@@ -131,11 +166,12 @@ async def _import(
         change = await merge.compare(snapshot=mode is Mode.SNAPSHOT, lines=validator.lines)
         batch = None
         if not change.nothing:
-            batch = ledger.last_batch + 1
-            await merge.carry_out(batch=batch, last_record=ledger.last_record)
+            batch = ledger.own.last_batch + 1
+            await merge.carry_out(batch=ledger.next, last_record=ledger.own.last_record)
         await record(
             session,
             "import.users",
+            licensor_id=ledger.licensor_id,
             source=source.name,
             sha256=source.digest.hex(),
             mode=mode.value,
@@ -159,20 +195,78 @@ async def _import(
     return Outcome(validator.lines, change, batch, dry_run)
 
 
-async def _lock(session: ScopedSession, vendor_id: int) -> Row[tuple[int, int, datetime]]:
-    """Return the vendor's counters, locked: imports of one vendor follow one another."""
+@dataclass(frozen=True, slots=True)
+class _Ledger:
+    """A vendor's counters as they were before the import: over all licensors, and the one's own."""
+
+    licensor_id: int
+    every: Row[tuple[int, int, int, datetime]]
+    own: Row[tuple[int, int, int, datetime]]
+
+    @property
+    def next(self) -> int:
+        """The batch's number over all licensors."""
+        return int(self.every.last_batch) + 1
+
+
+async def _lock(session: ScopedSession, vendor_id: int) -> _Ledger:
+    """Return the vendor's counters, locked: imports of one vendor follow one another.
+
+    Of a file without a known product there is no licensor, and nothing will be counted.
+    """
+    bases = {NO_LICENSOR: 0}
+    licensor = Licensor.table()
+    for number in session.scope.licensors if len(session.scope.licensors) == 1 else ():
+        bases[number] = await session.scalar(
+            select(licensor.c.record_base).where(licensor.c.licensor_id == number)
+        )
     await session.execute(
         postgresql.insert(_ROSTERS)
-        .values(vendor_id=vendor_id, last_batch=0, last_record=0, recorded_at=_NEVER)
+        .values(
+            [
+                {
+                    "vendor_id": vendor_id,
+                    "licensor_id": number,
+                    "last_batch": 0,
+                    "last_record": base,
+                    "recorded_at": _NEVER,
+                }
+                for number, base in bases.items()
+            ]
+        )
         .on_conflict_do_nothing()
     )
-    return (
-        await session.rows(
-            select(_ROSTERS.c.last_batch, _ROSTERS.c.last_record, _ROSTERS.c.recorded_at)
-            .where(session.scope.covers(_ROSTERS))
-            .with_for_update()
+    names = ("licensor_id", "last_batch", "last_record", "recorded_at")
+    held = await session.rows(
+        select(*(_ROSTERS.c[name] for name in names))
+        .where(
+            session.scope.covers(_ROSTERS),
+            _ROSTERS.c.licensor_id == any_(literal(list(bases), ARRAY(Integer))),
         )
-    )[0]
+        .order_by(_ROSTERS.c.licensor_id)
+        .with_for_update()
+    )
+    return _Ledger(held[-1].licensor_id, held[0], held[-1])
+
+
+@dataclass(slots=True)
+class _Reading:
+    """A file under way: the blocks still to be read, and what became of the last one."""
+
+    blocks: Iterator[Block]
+    checked: Checked | None
+
+
+def _begun(validator: Validator, blocks: Iterator[Block]) -> _Reading:
+    """Read a file as far as its first lines."""
+    reading = _Reading(blocks, _checked(validator, next(blocks, None)))
+    while reading.checked is not None and not validator.lines:
+        reading.checked = _checked(validator, next(blocks, None))
+    return reading
+
+
+def _checked(validator: Validator, block: Block | None) -> Checked | None:
+    return None if block is None else validator.check(block)
 
 
 class _Counter:
@@ -187,24 +281,19 @@ class _Counter:
 
 
 async def _stage(
-    session: ScopedSession, source: FileSource, validator: Validator, bad: _Counter
+    session: ScopedSession, reading: _Reading, validator: Validator, bad: _Counter
 ) -> Table:
     """Read, validate and copy the lines; after the first bad one only read and validate."""
-    blocks = source.blocks()
-    first = next(blocks, None)
-    checked = validator.check(first) if first is not None else None
     table = staging.incoming(validator.layout or DOWNLOAD)
     await session.create(table)
 
     async def good() -> AsyncIterator[bytes]:
-        nonlocal checked
-        while checked is not None:
+        while (checked := reading.checked) is not None:
             for line in checked.bad:
                 bad(line)
             if checked.good and not bad.number:
                 yield _copyable(checked.good)
-            block = next(blocks, None)
-            checked = validator.check(block) if block is not None else None
+            reading.checked = _checked(validator, next(reading.blocks, None))
 
     await session.copy_in(table, list(table.c.keys()), good())
     if (whole := validator.finish()) is not None:
@@ -220,7 +309,7 @@ def _copyable(lines: list[str]) -> bytes:
 
 async def _keep_books(
     session: ScopedSession,
-    ledger: Row[tuple[int, int, datetime]],
+    ledger: _Ledger,
     batch: int,
     source: FileSource,
     mode: Mode,
@@ -233,20 +322,23 @@ async def _keep_books(
     """
     (vendor_id,) = session.scope.vendors
     clock = await session.scalar(select(func.clock_timestamp()))
-    at = max(clock, ledger.recorded_at + timedelta(microseconds=1))
-    await session.execute(
-        update(_ROSTERS)
-        .where(session.scope.covers(_ROSTERS))
-        .values(
-            last_batch=batch,
-            last_record=_ROSTERS.c.last_record + change.added,
-            recorded_at=at,
+    at = max(clock, ledger.every.recorded_at + timedelta(microseconds=1))
+    added = {"last_record": _ROSTERS.c.last_record + change.added}
+    for licensor, number, more in (
+        (NO_LICENSOR, ledger.next, {}),
+        (ledger.licensor_id, batch, added),
+    ):
+        await session.execute(
+            update(_ROSTERS)
+            .where(session.scope.covers(_ROSTERS), _ROSTERS.c.licensor_id == licensor)
+            .values(last_batch=number, recorded_at=at, **more)
         )
-    )
     await session.execute(
         insert(ImportBatch.table()).values(
             vendor_id=vendor_id,
-            batch_no=batch,
+            batch_no=ledger.next,
+            licensor_id=ledger.licensor_id,
+            number=batch,
             recorded_at=at,
             actor=session.scope.principal.name,
             source=source.name,

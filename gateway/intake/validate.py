@@ -4,10 +4,11 @@ Blocks are checked column by column; only where a column shows a fault are its l
 by one to say which and why. Both ways apply the same rules, and a property test holds them equal.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from itertools import count
+from types import MappingProxyType
 
 from gateway.delimited.reader import MAX_LINE, Block
 from gateway.intake.problems import BadLine, Problem, Rule
@@ -43,12 +44,19 @@ class Validator:
 
     The first line settles whether the file has eleven columns or twelve (status last). A first
     line that is the layout's headings is skipped. `products` are the names that are known; None
-    knows no catalogue and accepts all. Keys of all lines are remembered, some 200 bytes each, so
-    that a line that repeats an earlier one is found.
+    knows no catalogue and accepts all. `owners` are their licensors: the first line with a known
+    product settles whose products the file has. Keys of all lines are remembered, some 200 bytes
+    each, so that a line that repeats an earlier one is found.
     """
 
-    def __init__(self, products: frozenset[str] | None = None) -> None:
+    def __init__(
+        self,
+        products: frozenset[str] | None = None,
+        owners: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         """Start a file."""
+        self.licensor: str | None = None
+        self._owners = owners
         self.layout: Layout | None = None
         self.lines = 0
         self._products = products
@@ -66,8 +74,18 @@ class Validator:
         self.lines += len(lines)
         if not lines:
             return Checked([])
+        if self.licensor is None and self._owners:
+            self.licensor = self._licensor_of(lines)
         clean = None if block.broken else self._all_good(first, lines)
         return Checked(clean) if clean is not None else self._one_by_one(first, lines, block.broken)
+
+    def _licensor_of(self, lines: list[str]) -> str | None:
+        """Return whose the first known product is."""
+        for line in lines:
+            values = _values(line)
+            if len(values) > _PRODUCT and (owner := self._owners.get(values[_PRODUCT])) is not None:
+                return owner
+        return None
 
     def finish(self) -> BadLine | None:
         """Say what is wrong with the file as a whole."""
@@ -179,8 +197,11 @@ class Validator:
             if (one.open_end and value in OPEN_ENDS) or self._is_date(value):
                 return None
             return Rule.BAD_DATE
-        if one.name == "product" and self._products is not None and value not in self._products:
-            return Rule.UNKNOWN_PRODUCT
+        if one.name == "product" and self._products is not None:
+            if value not in self._products:
+                return Rule.UNKNOWN_PRODUCT
+            if self._owners.get(value) != self.licensor:
+                return Rule.OTHER_LICENSOR
         return None
 
     def _is_date(self, value: str) -> bool:
@@ -198,6 +219,9 @@ class Validator:
     def _accepted(self, one: Field, rule: Rule) -> str:
         if rule is Rule.UNKNOWN_PRODUCT:
             return " / ".join(sorted(self._products or ())) or "a product that has been added"
+        if rule is Rule.OTHER_LICENSOR:
+            own = sorted(name for name, code in self._owners.items() if code == self.licensor)
+            return f"{' / '.join(own)}, as before in this file: import each licensor's lines apart"
         return one.accepted
 
 

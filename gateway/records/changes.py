@@ -4,11 +4,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
+from functools import partial
 from typing import Any
 
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
+    DateTime,
     FromClause,
     Integer,
     ScalarSelect,
@@ -25,13 +27,13 @@ from sqlalchemy import (
 
 from gateway.catalogue.licensors import licensor_text
 from gateway.catalogue.models import Product, Vendor
-from gateway.records.keyset import Direction, Key, Page, beyond, bounds, ordering, places
+from gateway.records.keyset import Direction, Key, Page, beyond, bounds, ordering
 from gateway.records.known import BATCHES, CURRENT, OPEN_END, VERSIONS, instant
 from gateway.records.models import CONTENT, KEY
 from gateway.records.rows import Rows, json_array
 from gateway.tenancy.scope import AnyScope
 
-_PROVENANCE = ("recorded_at", "actor", "source", "mode")
+_PROVENANCE = ("number", "recorded_at", "actor", "source", "mode")
 
 
 class ChangeKind(IntEnum):
@@ -52,10 +54,15 @@ class ChangeList:
     kinds: Sequence[ChangeKind] = tuple(ChangeKind)
 
 
-def change_keys(rows: FromClause) -> list[Key]:
-    """Return the order: by batch, then by record; a batch changes a record once."""
+def change_keys(rows: FromClause, scope: AnyScope | None = None) -> list[Key]:
+    """Return the order: by batch, then by record; a batch changes a record once.
+
+    A batch's own number counts over all licensors: cursors have its instant in its place, which
+    the `scope` leads back to it.
+    """
+    bound = None if scope is None else partial(_last_batch, scope)
     return [
-        Key("BATCH", rows.c.batch_no, Integer, Direction.ASC),
+        Key("RECORDED", rows.c.batch_no, DateTime, Direction.ASC, bound=bound),
         Key("ID", rows.c.record_id, BigInteger, Direction.ASC),
     ]
 
@@ -63,11 +70,10 @@ def change_keys(rows: FromClause) -> list[Key]:
 def change_rows(changes: ChangeList, paging: Page) -> Rows:
     """Return a page's changes: kind, key, what was said before and after, and the batch."""
     parts = [part.subquery() for part in _parts(changes)]
-    keys = change_keys(parts[0])
-    within = bounds(keys, paging, changes.scope)
+    within = bounds(change_keys(parts[0]), paging, changes.scope)
     cut = [
         select(*part.c)
-        .where(*beyond(change_keys(part), within))
+        .where(*beyond(change_keys(part, changes.scope), within))
         .order_by(*ordering(change_keys(part), backward=paging.backward))
         .limit(paging.limit)
         for part in parts
@@ -102,14 +108,16 @@ def change_rows(changes: ChangeList, paging: Page) -> Rows:
     )
 
     def values(row: FromClause) -> dict[str, ColumnElement[Any]]:
-        names = ("kind", "vendor_code", "vendor_name", "product_name", *KEY, "batch_no")
+        names = ("kind", "vendor_code", "vendor_name", "product_name", *KEY)
         return {
             **{name: row.c[name] for name in (*names, *_PROVENANCE)},
             "licensor_code": licensor_text(row, "code"),
             "licensor_name": licensor_text(row, "name"),
         }
 
-    return Rows(inner, paging, change_keys, lambda row: places(change_keys(row)), values)
+    return Rows(
+        inner, paging, change_keys, lambda row: [row.c.recorded_at, row.c.record_id], values
+    )
 
 
 def change_page(changes: ChangeList, paging: Page, *, counted: bool) -> ScalarSelect[Any]:

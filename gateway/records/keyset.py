@@ -4,9 +4,9 @@ Pages therefore neither repeat nor skip a row while data changes.
 """
 
 import base64
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from enum import Enum
 from functools import partial
@@ -19,6 +19,7 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Date,
+    DateTime,
     Integer,
     Numeric,
     Text,
@@ -61,7 +62,8 @@ class Choice:
 class Key:
     """One sort key: its public name, its expression and type, its direction.
 
-    `choices` are all its values, if they are few and known beforehand.
+    `choices` are all its values, if they are few and known beforehand. `bound` is what stands for
+    a cursor's value in comparisons, if it is not the value itself.
     """
 
     name: str
@@ -69,6 +71,7 @@ class Key:
     type: type[TypeEngine[Any]]
     direction: Direction
     choices: tuple[Choice, ...] = ()
+    bound: Callable[[Any], ColumnElement[Any]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +253,8 @@ def _bound(key: Key, value: Any) -> ColumnElement[Any]:
 
     asyncpg would send the first and last dates of the calendar as PostgreSQL's infinities.
     """
+    if key.bound is not None:
+        return key.bound(value)
     if key.type in {Date, Numeric}:
         return cast(param(value, Text), key.type)
     return param(value, key.type)
@@ -284,7 +289,11 @@ def _decode(
 def _read(kind: type[TypeEngine[Any]], value: Any, name: str) -> Any:
     if kind is Date:
         return value if value == "infinity" else date.fromisoformat(value).isoformat()
-    if kind in _WHOLE:
+    if kind is DateTime:
+        at = datetime.fromisoformat(value)
+        if at.tzinfo is not None:
+            return at
+    elif kind in _WHOLE:
         if type(value) is int and abs(value) < _WHOLE[kind]:
             return value
     elif (

@@ -2,7 +2,8 @@
 
 Two clocks: valid (`start_date`, `end_date`) and recorded. The recorded clock ticks in batches:
 `batch_no` is the one that brought a version, `closed_by` the one that replaced or superseded it;
-`import_batches` says when each of a vendor's batches was recorded.
+`import_batches` says when each of a vendor's batches was recorded, and which number it has for its
+licensor: `batch_no` itself counts over all licensors and never leaves the gateway.
 The product and batch numbers carry no foreign keys: intake takes them from a join and from its own
 transaction, and a check per row would cost more than the import itself.
 """
@@ -20,7 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from gateway.catalogue.models import Vendor
+from gateway.catalogue.models import Licensor, Vendor
 from gateway.db.base import SCOPED, Base, CodeType, Sortable
 from gateway.regulation.codes import FeeCategory, ServiceStatus, UsageMode, UserType
 
@@ -65,7 +66,7 @@ class ServiceRecord(_Record, Base):
     """One user x product x usage mode x start date, as known now.
 
     Its number stays its own, also when it is superseded and comes back. It counts up within the
-    vendor, never across vendors: a number tells nothing of others.
+    vendor and the product's licensor (from `Licensor.record_base` on): it tells nothing of others.
     A missing status is derived from the dates when read: past its end EXPIRED, else ACTIVE.
     """
 
@@ -123,12 +124,17 @@ COLUMNS = tuple(ServiceRecord.table().columns.keys())
 
 
 class Roster(Base):
-    """A vendor's counters. Imports of one vendor queue up at its row lock."""
+    """A vendor's counters: for each licensor the last batch's `number` and the last record's.
+
+    Under licensor number 0 stand the last `batch_no`, which counts over all licensors, and the
+    instant of the last batch. Imports of one vendor queue up at that row's lock.
+    """
 
     __tablename__ = "rosters"
     __table_args__ = ({"info": {SCOPED: True}},)
 
     vendor_id: Mapped[int] = mapped_column(ForeignKey(Vendor.vendor_id), primary_key=True)
+    licensor_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     last_batch: Mapped[int]
     last_record: Mapped[int] = mapped_column(BigInteger)
     recorded_at: Mapped[datetime]
@@ -137,14 +143,20 @@ class Roster(Base):
 class ImportBatch(Base):
     """Provenance of one committed import: who, when, from what, and what it changed.
 
-    `recorded_at` rises with the batch number; it is read last before the commit.
+    It is of the products of one licensor, and `number` counts for the vendor and that licensor.
+    `recorded_at` rises with `batch_no`; it is read last before the commit.
     """
 
     __tablename__ = "import_batches"
-    __table_args__ = ({"info": {SCOPED: True}},)
+    __table_args__ = (
+        UniqueConstraint("vendor_id", "licensor_id", "number", name="number"),
+        {"info": {SCOPED: True}},
+    )
 
     vendor_id: Mapped[int] = mapped_column(ForeignKey(Vendor.vendor_id), primary_key=True)
     batch_no: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    licensor_id: Mapped[int] = mapped_column(ForeignKey(Licensor.licensor_id))
+    number: Mapped[int]
     recorded_at: Mapped[datetime]
     actor: Mapped[str]
     source: Mapped[str]

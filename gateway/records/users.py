@@ -364,7 +364,11 @@ def history_of(users: UserList, row: FromClause) -> History:
         until = case((until <= instant(users.as_of), until))
     values: dict[str, Any] = {name: said.c[name] for name in _VERSIONED}
     values["end_date"] = func.nullif(said.c.end_date, OPEN_END)
-    values |= {"recorded_from": opened.c.recorded_at, "recorded_to": until}
+    values |= {
+        "batch_no": opened.c.number,
+        "recorded_from": opened.c.recorded_at,
+        "recorded_to": until,
+    }
 
     def selected(aggregate: ColumnElement[Any]) -> ScalarSelect[Any]:
         return (

@@ -25,10 +25,10 @@ class ImportBatch:
 
     row: strawberry.Private[dict[str, Any]]
 
-    @strawberry.field(description="Counts up within the vendor.")
+    @strawberry.field(description="Counts up within the vendor and the product's licensor.")
     def number(self) -> int:
         """Return the batch's number."""
-        return int(self.row["batch_no"])
+        return int(self.row["number"])
 
     @strawberry.field(description="Since when the gateway knows it.")
     def recorded_at(self) -> datetime:

@@ -44,7 +44,7 @@ class UserVersion(UserState):
 
     @strawberry.field(description="The number of the import that brought it.")
     def batch(self) -> int:
-        """Return the import batch's number within the vendor."""
+        """Return the import batch's number within the vendor and licensor."""
         return int(self.row["batch_no"])
 
 

@@ -26,6 +26,7 @@ class Admission:
     ticks: int
     vendors: str
     products: str
+    licensors: str
 
 
 class Admissions:
@@ -50,6 +51,7 @@ class Admissions:
             ticks,
             setting_of("vendor_id", scope),
             setting_of("product_id", scope),
+            setting_of("licensor_id", scope),
         )
         self._known[digest] = admission
         if len(self._known) > _MOST:

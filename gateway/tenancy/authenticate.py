@@ -59,6 +59,7 @@ async def operator_scope(operator: AsyncConnection, actor: str) -> Scope:
         Principal(name=actor, role=Role.PLATFORM_OPERATOR),
         _numbered(found["vendors"]),
         _numbered(found["products"]),
+        _numbered(found["owners"]),
     )
 
 
@@ -92,11 +93,15 @@ def _scope(found: dict[str, Any] | None) -> Scope:
         ),
         _numbered(found["vendors"]),
         _numbered(found["products"]),
+        _numbered(found["owners"]),
     )
 
 
-def _numbered(names: dict[str, str]) -> dict[int, str]:
-    return {int(number): name for number, name in names.items()}
+def _numbered(named: dict[str, Any]) -> dict[int, Any]:
+    return {
+        int(number): tuple(what) if isinstance(what, list) else what
+        for number, what in named.items()
+    }
 
 
 def _refusal() -> Unauthenticated:

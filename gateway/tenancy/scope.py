@@ -9,14 +9,27 @@ from types import MappingProxyType
 from typing import Any, Final, NoReturn, Self
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import ARRAY, ColumnElement, FromClause, Integer, and_, any_
+from sqlalchemy import ARRAY, Alias, ColumnElement, FromClause, Integer, Table, and_, any_
 
+from gateway.db.base import SCOPED
 from gateway.errors import NotFound, ScopeViolation
 from gateway.recording import Given, Known, decide, derive, param, present
 from gateway.tenancy.principal import Principal, Right
 
-AXES: Final = ("vendor_id", "product_id")
-"""The columns by which rows belong to a vendor and, through the product, to a licensor."""
+AXES: Final = ("vendor_id", "product_id", "licensor_id")
+"""The columns by which rows belong to a vendor and, by the product or directly, to a licensor."""
+NO_LICENSOR: Final = 0
+"""The licensor number of a vendor's rows that concern no single licensor: none of them reads it."""
+
+Owner = tuple[int, str]
+"""A product's licensor: its number and its code."""
+
+
+def axes_of(rows: FromClause) -> list[str]:
+    """Return the axes by which rows belong to someone."""
+    table = rows.element if type(rows) is Alias else rows
+    scoped = table.info.get(SCOPED) if type(table) is Table else None
+    return [axis for axis in (scoped if isinstance(scoped, tuple) else AXES) if axis in rows.c]
 
 
 class Scope:
@@ -68,6 +81,17 @@ class Scope:
         return self._reach.products
 
     @property
+    def owners(self) -> Mapping[int, Owner]:
+        """The licensors of the products, by the products' numbers."""
+        held = self._reach.owners
+        return {number: held[number] for number in self.products if number in held}
+
+    @property
+    def licensors(self) -> Mapping[int, str]:
+        """The licensors whose products they are, number -> code."""
+        return dict(sorted(self.owners.values()))
+
+    @property
     def rights(self) -> frozenset[Right]:
         """The rights of the principal's role."""
         return self.principal.role.rights
@@ -82,7 +106,17 @@ class Scope:
         _require(self.rights, right)
 
     def ids(self, axis: str) -> list[int]:
-        """Return the numbers on one axis, sorted."""
+        """Return the numbers on one axis, sorted.
+
+        A licensor reaches what is its own; all others what is the licensors' of the products, and
+        what is no licensor's.
+        """
+        if axis == "licensor_id":
+            if (code := self.principal.licensor) is not None:
+                return sorted(
+                    {number for number, own in self._reach.owners.values() if own == code}
+                )
+            return [NO_LICENSOR, *self.licensors]
         return sorted(self.vendors if axis == "vendor_id" else self.products)
 
     def covers(self, rows: FromClause) -> ColumnElement[bool]:
@@ -104,7 +138,17 @@ class Scope:
             self.principal,
             _pick(self.vendors, vendors, "vendor", "信息商", f"{argument}vendors"),
             _pick(self.products, products, "product", "信息产品", f"{argument}products"),
+            self._reach.owners,
         )
+
+    def licensed(self, licensor: str) -> "Scope":
+        """Return the part of one licensor's products; NotFound where there are none of it."""
+        names = [
+            self.products[number] for number, (_, code) in self.owners.items() if code == licensor
+        ]
+        if not names:
+            raise NotFound.of("licensor", "信息公司", licensor, argument="licensor")
+        return self.narrow(products=names)
 
     @property
     def only_code(self) -> str | None:
@@ -239,20 +283,37 @@ class _Reach:
     principal: Principal
     vendors: Mapping[int, str]
     products: Mapping[int, str]
+    owners: Mapping[int, Owner]
 
 
 _REACHES: Final[WeakKeyDictionary[Scope, _Reach]] = WeakKeyDictionary()
 
 
-def mint(principal: Principal, vendors: Mapping[int, str], products: Mapping[int, str]) -> Scope:
-    """Make a scope. Called by `tenancy.authenticate` only; a test holds that."""
-    return _made(principal, vendors, products)
+def mint(
+    principal: Principal,
+    vendors: Mapping[int, str],
+    products: Mapping[int, str],
+    owners: Mapping[int, Owner] = MappingProxyType({}),
+) -> Scope:
+    """Make a scope. Called by `tenancy.authenticate` only; a test holds that.
+
+    `owners` are the products' licensors, by the products' numbers.
+    """
+    return _made(principal, vendors, products, owners)
 
 
-def _made(principal: Principal, vendors: Mapping[int, str], products: Mapping[int, str]) -> Scope:
+def _made(
+    principal: Principal,
+    vendors: Mapping[int, str],
+    products: Mapping[int, str],
+    owners: Mapping[int, Owner],
+) -> Scope:
     scope = object.__new__(Scope)
     _REACHES[scope] = _Reach(
-        principal, MappingProxyType(dict(vendors)), MappingProxyType(dict(products))
+        principal,
+        MappingProxyType(dict(vendors)),
+        MappingProxyType(dict(products)),
+        MappingProxyType(dict(owners)),
     )
     return scope
 
@@ -290,7 +351,7 @@ def _require(rights: frozenset[Right], right: Right) -> None:
 
 
 def _covered(rows: FromClause, ids: Callable[[str], Known[list[int]]]) -> ColumnElement[bool]:
-    return and_(*(_within(rows.c[axis], ids(axis)) for axis in AXES if axis in rows.c))
+    return and_(*(_within(rows.c[axis], ids(axis)) for axis in axes_of(rows)))
 
 
 def _within(column: ColumnElement[int], ids: Known[list[int]]) -> ColumnElement[bool]:

@@ -27,7 +27,8 @@ _ADMITTED: Final = (
     "SELECT CASE WHEN gateway_admits(${0}, ${1})"
     " AND set_config('gateway.vendors', ${2}, true) IS NOT NULL"
     " AND set_config('gateway.products', ${3}, true) IS NOT NULL"
-    " THEN (\n{4}\n) END"
+    " AND set_config('gateway.licensors', ${4}, true) IS NOT NULL"
+    " THEN (\n{5}\n) END"
 )
 
 
@@ -55,7 +56,7 @@ class Sealed:
         own = [constant if slot is None else values[slot] for slot, constant in self.parameters]
         return self.text, (
             *own,
-            *(caller.digest, caller.ticks, caller.vendors, caller.products),
+            *(caller.digest, caller.ticks, caller.vendors, caller.products, caller.licensors),
         )
 
 
@@ -74,7 +75,7 @@ def seal(statement: Select[tuple[bytes]], scope: Scope) -> Sealed:
         return f"${len(kept)}"
 
     text = _PLACE.sub(written, text)
-    places = (len(kept) + i for i in range(1, 5))
+    places = (len(kept) + i for i in range(1, 6))
     return Sealed(_ADMITTED.format(*places, text), kept)
 
 

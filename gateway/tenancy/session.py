@@ -24,7 +24,11 @@ from gateway.tenancy.vocabulary import check_temporary
 
 Statement = Select[*tuple[Any, ...]] | Insert | Update | Delete
 _DIALECT = PGDialect_asyncpg()  # type: ignore[no-untyped-call]
-_SETTINGS = {"vendor_id": "gateway.vendors", "product_id": "gateway.products"}
+_SETTINGS = {
+    "vendor_id": "gateway.vendors",
+    "product_id": "gateway.products",
+    "licensor_id": "gateway.licensors",
+}
 
 _SETTING, _VALUE = re.compile(r"[a-z_]+"), re.compile(r"[A-Za-z0-9_.]*")
 _FIXED = frozenset({"role", "session_authorization", "row_security", "search_path"})

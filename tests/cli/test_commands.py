@@ -20,7 +20,7 @@ from graphing import (
     status_of,
     with_status,
 )
-from market import BASIC, ENHANCED, found, key, load
+from market import BASIC, ENHANCED, FOREIGN, found, key, load
 from naive.counting import count, counting_record, monthly_line
 from naive.strategies import eventful_months, months
 from serving import GATEWAY, Program, Ran, environment
@@ -534,6 +534,24 @@ async def test_setting_up_twice_changes_nothing(run: Run) -> None:
     assert plain.out.decode() == "vendor A: as it was\n"
     taken = await run("product", "add", ENHANCED, "--licensor", "HKEX")
     assert taken.code == 2
+
+
+async def test_a_file_is_of_one_licensors_products(run: Run, house: House, tmp_path: Path) -> None:
+    await found(house, "A")
+    foreign = GOOD.replace(ENHANCED, FOREIGN)
+    both = write(tmp_path / "both.txt", GOOD, foreign)
+    ran = await run("import", "users", both, "--vendor", "A")
+    assert ran.code == 1
+    assert "line 2, column 7 信息产品: OTHER_LICENSOR" in ran.err
+    path = write(tmp_path / "hk.txt", foreign)
+    ran = await run("import", "users", path, "--vendor", "A", "--licensor", "SZSEINFO")
+    assert ran.code == 1
+    assert "UNKNOWN_PRODUCT" in ran.err
+    ran = await run("import", "users", path, "--vendor", "A", "--licensor", "NOBODY")
+    assert (ran.code, "licensor 'NOBODY' not found" in ran.err) == (1, True)
+    for licensor, file in (("HKEX", path), ("SZSEINFO", write(tmp_path / "sz.txt", GOOD))):
+        told = await done(run, "import", "users", file, "--vendor", "A", "--licensor", licensor)
+        assert (told["batch"], told["added"], told["superseded"]) == (1, 1, 0)
 
 
 async def test_a_key_from_its_issue_to_its_end(run: Run, house: House, tmp_path: Path) -> None:

@@ -30,6 +30,10 @@ class Demo:
         return one(r"data company .*: (gw_\S+)", self.said)
 
     @property
+    def other(self) -> str:
+        return one(r"another one .*: (gw_\S+)", self.said)
+
+    @property
     def vendor(self) -> str:
         return one(r"key of the vendor .*: (gw_\S+)", self.said)
 
@@ -100,10 +104,18 @@ async def test_what_the_demo_prints_works(place: Place) -> None:
         body = json.loads(await curl(shown.command))
         assert len(body["data"]["monthlyStats"]["nodes"]) == 3
         query = "{ viewer { role } vendors { totalCount } }"
-        seen = [(await ask(shown, key, query)).json() for key in (shown.licensor, shown.vendor)]
+        keys = (shown.licensor, shown.other, shown.vendor)
+        seen = [(await ask(shown, key, query)).json() for key in keys]
+        own = '{ users(vendors: ["LYSX"]) { totalCount } viewer { licensor } }'
+        lists = [(await ask(shown, key, own)).json()["data"] for key in keys]
+    assert [one["viewer"]["licensor"] for one in lists] == ["SZSEINFO", "SSEINFO", None]
+    szse, sse, every = [one["users"]["totalCount"] for one in lists]
+    assert szse > sse > 0
+    assert every > szse + sse
     assert [one["data"]["viewer"]["role"] for one in seen] == [
+        "LICENSOR_ANALYST",
         "LICENSOR_ANALYST",
         "VENDOR_OPERATOR",
     ]
-    assert [one["data"]["vendors"]["totalCount"] for one in seen] == [12, 1]
+    assert [one["data"]["vendors"]["totalCount"] for one in seen] == [12, 3, 1]
     assert place.postmaster is None

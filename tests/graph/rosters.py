@@ -85,13 +85,21 @@ async def settle(
 
 
 async def take(house: House, vendor: str, one: Import, place: Path) -> int | None:
-    """Import a file, in twelve columns if its lines have a status; return the batch's number."""
-    lines = [
-        line.line() if line.status is None else f"{line.line()}||{line.status}"
-        for line in one.lines
-    ]
+    """Import a file for each licensor, in twelve columns if its lines have a status.
+
+    Return the number of the last one's batch.
+    """
     mode = Mode.SNAPSHOT if one.snapshot else Mode.DELTA
-    return (await load(house, vendor, lines, place, mode)).batch
+    batch = None
+    for foreign in (True, False):
+        lines = [
+            line.line() if line.status is None else f"{line.line()}||{line.status}"
+            for line in one.lines
+            if (line.product == FOREIGN) is foreign
+        ]
+        if lines:
+            batch = (await load(house, vendor, lines, place, mode)).batch
+    return batch
 
 
 async def numbered(caller: Caller, vendor: int, roster: Sequence[Service]) -> list[Row]:
@@ -144,5 +152,14 @@ def shown_as(row: Row, vendor: str, today: date) -> dict[str, Any]:
 def random_files(seed: str, today: date, users: int, rounds: int) -> dict[str, list[Import]]:
     """Each vendor's files; the vendors have some user IDs in common."""
     rng = random.Random(seed)
-    products = (*PRODUCTS, FOREIGN)
-    return {code: imports(rng, today, products, users, rounds) for code in VENDORS}
+    return {
+        code: [
+            Import([*own.lines, *other.lines], own.snapshot, [*own.after, *other.after])
+            for own, other in zip(
+                imports(rng, today, PRODUCTS, users, rounds),
+                imports(rng, today, (FOREIGN,), max(8, users // 3), rounds),
+                strict=True,
+            )
+        ]
+        for code in VENDORS
+    }

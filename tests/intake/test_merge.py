@@ -382,6 +382,8 @@ async def test_a_batch_and_the_log_say_where_records_came_from(
     del batch["vendor_id"], batch["recorded_at"]
     assert batch == {
         "batch_no": 2,
+        "licensor_id": 1,
+        "number": 2,
         "actor": "test",
         "source": "A.txt",
         "sha256": hashlib.sha256(data).digest(),

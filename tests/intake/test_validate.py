@@ -183,7 +183,28 @@ def test_a_file_without_lines(data: str) -> None:
 def test_every_rule_has_an_example() -> None:
     """But one: a line is divided at each ||, so that one inside a value is a wrong count."""
     shown = {rule for rule, *_ in WHOLE_LINE} | {rule for rule, *_ in ONE_FIELD}
-    assert set(Rule) - shown == {Rule.EMPTY_FILE, Rule.SEPARATOR_INSIDE}
+    assert set(Rule) - shown == {Rule.EMPTY_FILE, Rule.SEPARATOR_INSIDE, Rule.OTHER_LICENSOR}
+
+
+@pytest.mark.parametrize("spaced", [False, True])
+def test_the_first_known_product_says_whose_file_it_is(spaced: bool) -> None:
+    products = ["unheard of", Q, P, Q]
+    lines = [line(user_id=f"u{i}", product=one) for i, one in enumerate(products)]
+    lines = [one.replace("||", " || ") if spaced else one for one in lines]
+    for size in (1, len(lines)):
+        validator = Validator(frozenset({P, Q}), {P: "ONE", Q: "OTHER"})
+        found = [
+            problem
+            for block in blocks_of(lines, size)
+            for bad in validator.check(block).bad
+            for problem in bad.problems
+        ]
+        assert validator.licensor == "OTHER"
+        assert [(one.line, one.rule) for one in found] == [
+            (1, Rule.UNKNOWN_PRODUCT),
+            (3, Rule.OTHER_LICENSOR),
+        ]
+        assert found[1].accepted.startswith(f"{Q}, as before in this file")
 
 
 # Several problems, duplicates, layouts

@@ -114,7 +114,7 @@ here = SCOPE.covers(RECORDS)
 user = RECORDS.c.user_id
 unscoped = select(func.max(user)).scalar_subquery()
 other = RECORDS.alias("other")
-event = {"vendor_id": 1, "actor": "a", "action": "b", "detail": {}}
+event = {"vendor_id": 1, "licensor_id": 0, "actor": "a", "action": "b", "detail": {}}
 delta = dict.fromkeys(DELTAS.c.keys(), 0) | {"vendor_id": 1, "product_id": 10}
 grown = select(literal(1).label("n")).cte("grown", recursive=True)
 grown = grown.union_all(select(RECORDS.c.record_id))
@@ -282,6 +282,55 @@ def test_an_empty_scope_passes_no_row() -> None:
         check(select(user).where(here), nothing)
 
 
+# The licensor's axis: of a licensor, who has no part in what concerns no single one
+
+LICENSED = mint(
+    Principal("test", Role.LICENSOR_ANALYST, licensor="L"), {1: "A"}, {10: "P"}, {10: (7, "L")}
+)
+BATCHES = ImportBatch.table()
+LICENSORS = Licensor.table()
+entry = {"vendor_id": 1, "actor": "a", "action": "b", "detail": {}}
+
+
+def test_a_licensors_own_batches_pass_and_so_do_licensors_names() -> None:
+    for scope in (LICENSED, LICENSED.narrow(products=[])):
+        assert scope.ids("licensor_id") == [7]
+    assert SCOPE.ids("licensor_id") == [0]
+    number = select(BATCHES.c.number)
+    check(number.where(LICENSED.covers(BATCHES)), LICENSED)
+    check(insert(AUDIT).values(entry | {"licensor_id": 7}), LICENSED)
+    owner = select(LICENSORS.c.code).where(
+        LICENSED.covers(PRODUCTS), LICENSORS.c.licensor_id == PRODUCTS.c.licensor_id
+    )
+    check(owner, LICENSED)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    {
+        "no licensor": select(BATCHES.c.number).where(BATCHES.c.vendor_id == 1),
+        "another one": select(BATCHES.c.number).where(
+            BATCHES.c.vendor_id == 1, BATCHES.c.licensor_id == 8
+        ),
+        "what is no single one's": select(BATCHES.c.number).where(
+            BATCHES.c.vendor_id == 1, BATCHES.c.licensor_id == 0
+        ),
+        "a name's": select(BATCHES.c.number).where(
+            BATCHES.c.vendor_id == 1, BATCHES.c.licensor_id == LICENSORS.c.licensor_id
+        ),
+        "log without": insert(AUDIT).values(entry),
+        "log of another": insert(AUDIT).values(entry | {"licensor_id": 8}),
+        "log of none": insert(AUDIT).values(entry | {"licensor_id": 0}),
+        "change of owner": update(AUDIT).values(licensor_id=7).where(LICENSED.covers(AUDIT)),
+        "change of licensors": update(LICENSORS).values(name="x"),
+    }.items(),
+    ids=lambda item: item[0],
+)
+def test_what_is_another_licensors_does_not(statement: tuple[str, Any]) -> None:
+    with pytest.raises(ScopeViolation):
+        check(statement[1], LICENSED)
+
+
 # Contrived statements that leave the scope: each of the two walls stops each of them
 
 
@@ -296,7 +345,8 @@ def holes(scope: Scope, vendor: int, product: int) -> dict[str, Any]:
     constant = values(column("vendor_id", Integer), name="constant").data([(vendor,)])
     own = select(HELD.c.vendor_id, HELD.c.product_id).where(held).subquery("r")
     same_name = RECORDS.alias("r")
-    event = {"vendor_id": mine["vendor_id"], "actor": "a", "action": "b", "detail": {}}
+    event = {"vendor_id": mine["vendor_id"], "licensor_id": 0, "actor": "a", "action": "b"}
+    event |= {"detail": {}}
     delta = dict.fromkeys(DELTAS.c.keys(), 0) | mine | {"month": date(2030, 1, 1)}
     return {
         # `Join` puts a join on its right side into a FromGrouping

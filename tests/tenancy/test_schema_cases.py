@@ -8,12 +8,13 @@ that takes `$after` or `$before` is asked again with the cursor that it gave, to
 """
 
 import re
+from dataclasses import replace
 from itertools import cycle
 from typing import Any
 
 import graphql
 import pytest
-from worlds import BETWEEN, PRINCIPALS, Principal, World, masked, revealed, sealed
+from worlds import BETWEEN, HKEX, PRINCIPALS, SZSE, Principal, World, revealed, sealed
 
 from gateway.records.movements import Movement
 from gateway.records.order import UserOrderField
@@ -336,34 +337,41 @@ async def all_told(world: World, who: Principal, document: str) -> str:
 
 @pytest.mark.parametrize(
     ("field", "who"),
-    [
-        pytest.param(field, who, id=f"{field}-{who.code}")
-        for field in CASES
-        for who in PRINCIPALS
-        # record numbers count per vendor over all licensors: a known leak, see the note
-        if (field, who.code) != ("User.otherServices", "HKEX")
-    ],
+    [pytest.param(field, who, id=f"{field}-{who.code}") for field in CASES for who in PRINCIPALS],
 )
 async def test_a_field_tells_nothing_of_others(
     market: World, alone: dict[Principal, World], field: str, who: Principal
 ) -> None:
+    await _tells_nothing(market, alone[who], field, who, "compiled")
+
+
+@pytest.mark.parametrize("field", CASES)
+@pytest.mark.parametrize("who", [SZSE, HKEX], ids=["SZSEINFO", "HKEX"])
+async def test_neither_does_the_executor(
+    market: World, alone: dict[Principal, World], field: str, who: Principal
+) -> None:
+    executor = "application/graphql-response+json"
+    one, other = (replace(world, accept=executor) for world in (market, alone[who]))
+    await _tells_nothing(one, other, field, who, "executor; reason=accept")
+
+
+async def _tells_nothing(market: World, alone: World, field: str, who: Principal, way: str) -> None:
     own_is_told = False
     asked = await documents_for(who, field, market)
-    asked_alone = await documents_for(who, field, alone[who])
-    for document, alike in zip(asked, asked_alone, strict=True):
+    assert asked == await documents_for(who, field, alone)
+    for document in asked:
         told, by_itself = (
             await all_told(market, who, document),
-            await all_told(alone[who], who, alike),
+            await all_told(alone, who, document),
         )
+        assert f"('gateway-execution', '{way}')" in told
         shown = revealed(told)
         assert '"errors"' not in shown, shown
         assert not [word for word in who.canaries if word in shown]
         own_is_told |= any(word in shown for word in who.own | {who.code})
-        if who.is_vendor:
-            assert told == by_itself
-        else:  # see the test of record numbers below
-            assert masked(told) == masked(by_itself)
-    assert own_is_told
+        assert told == by_itself
+    # HKEX's users have one service each
+    assert own_is_told != ((field, who.code) == ("User.otherServices", "HKEX"))
 
 
 def test_each_canary_is_somebodys() -> None:
