@@ -1,12 +1,17 @@
 """信息商."""
 
-from typing import Any
+from datetime import date
+from typing import TYPE_CHECKING, Annotated, Any
 
 import strawberry
 
+from gateway.schema.context import Info
 from gateway.schema.ids import GlobalId
 from gateway.schema.node import Node
 from gateway.schema.pages import PageInfo, Slice
+
+if TYPE_CHECKING:
+    from gateway.schema.licence import Licence
 
 
 @strawberry.type(description="信息商: a licensed vendor.")
@@ -29,6 +34,19 @@ class Vendor(Node):
     def name(self) -> str:
         """Return the company's name."""
         return str(self.row["vendor_name"])
+
+    @strawberry.field(
+        description="经营许可: its licences of the products in scope; with `validOn`, those in "
+        "force on that day."
+    )
+    async def licences(
+        self, info: Info, valid_on: date | None = None
+    ) -> list[Annotated["Licence", strawberry.lazy("gateway.schema.licence")]]:
+        """Return the licences, by product and first day."""
+        from gateway.schema.licence import Licence  # noqa: PLC0415 (a licence has its vendor)
+
+        found = await info.context.loaders.licences(valid_on).load(self.row["vendor_code"])
+        return [Licence(row=row) for row in found]
 
 
 @strawberry.type
