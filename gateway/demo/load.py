@@ -2,12 +2,14 @@
 
 import asyncio
 import tempfile
+from importlib.resources import files
 from pathlib import Path
 
 from rich.console import Console
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.catalogue import registry
+from gateway.catalogue.loading import BUILT_IN, built_in, load
 from gateway.config.clock import today
 from gateway.demo import market
 from gateway.errors import BadInput
@@ -20,6 +22,7 @@ from gateway.tenancy.principal import Role
 
 SZSE_INFO = "SZSEINFO"
 _ACTOR = "operator:demo"
+_LINKS = "interfaces.toml"
 
 
 async def found_demo(
@@ -53,8 +56,11 @@ async def found_demo(
 
 
 async def _found_market(session: OperatorSession) -> None:
+    await load(session, built_in(), BUILT_IN)
     for name in sorted({name for vendor in market.VENDORS for name in vendor.products}):
         await registry.add_product(session, name, SZSE_INFO)
+    links = files("gateway.demo").joinpath(_LINKS).read_bytes()
+    await load(session, links, _LINKS)
     for price in market.prices(today()):
         await registry.set_price(session, price.product, price.amount, price.valid_from, None)
     begin = min(price.valid_from for price in market.prices(today()))
