@@ -11,7 +11,7 @@ PRODUCTS = "(SELECT nullif(current_setting('gateway.products', true), ''))::int[
 BY_PRODUCT = f"product_id = ANY ({PRODUCTS})"
 MODES = "usage_modes <@ '{1,2,3}' AND cardinality(usage_modes) > 0"
 PUBLIC = {
-    "exchange_pages": "SELECT, INSERT, UPDATE, DELETE",
+    "exchange_pages": "SELECT, INSERT, DELETE",
     "interface_specs": "SELECT, INSERT, UPDATE",
 }
 

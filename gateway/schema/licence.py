@@ -20,6 +20,7 @@ class Licence(Node):
     """A licence; `row` is as `records.licences` brings it."""
 
     row: strawberry.Private[dict[str, Any]]
+    nested: strawberry.Private[int] = 1
 
     @strawberry.field
     def id(self) -> strawberry.ID:
@@ -30,7 +31,7 @@ class Licence(Node):
     @strawberry.field
     def vendor(self) -> Vendor:
         """Return who holds it."""
-        return Vendor(row=self.row)
+        return Vendor(row=self.row, nested=self.nested)
 
     @strawberry.field
     def product(self) -> Product:

@@ -217,6 +217,7 @@ LICENCES = [
     ("ALPHA", ENHANCED, "2025-01-01", None, ["WEB", "DATAFEED"]),
     ("BETA", BASIC, "2020-01-01", "2024-06-01", ["WEB", "TERMINAL", "DATAFEED"]),
 ]
+VENDORS = "{ vendors { nodes { licences { INNER } } } }"
 LICENCE = "vendor { code } product { name } validFrom validTo usageModes"
 
 
@@ -267,6 +268,20 @@ async def test_vendors_show_their_licences_by_one_more_statement(
     assert [flat(node) for node in beta["licences"]] == LICENCES[3:]
     assert [node["validFrom"] for node in alpha["now"]] == ["2024-06-01", "2025-01-01"]
     assert beta["now"] == []
+
+
+async def test_licences_do_not_nest_without_end(company: Caller) -> None:
+    """Each level would multiply the answer by the licences of a vendor."""
+    inner = "vendor { licences { validTo } }"
+    for once in (f"{{ licences {{ nodes {{ {inner} }} }} }}", VENDORS.replace("INNER", inner)):
+        assert await company.ask(once)
+    for more in (
+        f"{{ licences {{ nodes {{ vendor {{ a: licences {{ {inner} }} }} }} }} }}",
+        VENDORS.replace("INNER", f"vendor {{ a: licences {{ {inner} }} }}"),
+    ):
+        errors = (await company.post(more)).json()["errors"]
+        assert {one["extensions"]["code"] for one in errors} == {"BAD_USER_INPUT"}
+        assert {one["extensions"]["argument"] for one in errors} == {"licences"}
 
 
 async def test_products_show_their_interfaces(company: Caller, market: House) -> None:
