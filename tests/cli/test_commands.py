@@ -826,11 +826,12 @@ async def test_setting_up_is_logged_line_by_line(
     for refused in (("vendor", "add", "a b", "x"), ("key", "revoke", "nothing")):
         assert (await run(*refused)).code != 0
     span = {"start": "2026-01-01", "end": "2026-12-31"}
+    modes = ["WEB", "TERMINAL", "DATAFEED"]
     assert await audit(server, database) == [
         ("licensor.add", None, {"code": "HKEX", "name": "香港交易所"}),
         ("vendor.add", "A", {"code": "A", "name": "甲"}),
         ("product.add", None, {"name": ENHANCED, "licensor": "SZSEINFO"}),
-        ("licence.add", "A", {"product": ENHANCED, **span}),
+        ("licence.add", "A", {"product": ENHANCED, **span, "modes": modes}),
         ("price.set", None, {"product": ENHANCED, "amount": "1", **span, "end": "None"}),
         ("key.issue", "A", {"key": prefix, "role": "VENDOR_PORTAL"}),
         ("key.revoke", "A", {"key": prefix}),
