@@ -1,12 +1,24 @@
-"""Licensors, exchanges, products, prices; vendors, their licences and products."""
+"""Licensors, exchanges and their interfaces, products, prices; vendors, licences and products."""
 
 from datetime import date, datetime
 from decimal import Decimal
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Identity, Numeric, func
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    Identity,
+    Numeric,
+    SmallInteger,
+    UniqueConstraint,
+    func,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
-from gateway.db.base import SCOPED, Base, Sortable
+from gateway.catalogue.codes import ExchangeKind, Purpose
+from gateway.db.base import SCOPED, Base, CodeType, Sortable
 
 
 class Licensor(Base):
@@ -26,13 +38,52 @@ class Licensor(Base):
 
 
 class Exchange(Base):
-    """An exchange whose data products carry."""
+    """An exchange or data company that publishes interface specifications: nobody's secret."""
 
     __tablename__ = "exchanges"
 
     exchange_id: Mapped[int] = mapped_column(Identity(), primary_key=True)
     code: Mapped[str] = mapped_column(Sortable, unique=True)
     name: Mapped[str] = mapped_column(Sortable)
+    short_name: Mapped[str | None] = mapped_column(Sortable)
+    kind: Mapped[ExchangeKind] = mapped_column(CodeType(ExchangeKind), server_default="1")
+
+
+class ExchangePage(Base):
+    """A page of an exchange that is no specification: notices, an index of interfaces."""
+
+    __tablename__ = "exchange_pages"
+
+    exchange_id: Mapped[int] = mapped_column(ForeignKey(Exchange.exchange_id), primary_key=True)
+    title: Mapped[str] = mapped_column(Sortable, primary_key=True)
+    address: Mapped[str]
+
+
+class InterfaceSpec(Base):
+    """One edition of an interface specification. Editions of one specification share `series`.
+
+    `code` is the publisher's own number, `key` the edition's name in this catalogue; `series` is
+    the key of the first edition. An edition that no other supersedes is current.
+    """
+
+    __tablename__ = "interface_specs"
+    __table_args__ = (
+        CheckConstraint("supersedes_id <> spec_id", name="supersedes"),
+        UniqueConstraint("supersedes_id", deferrable=True, initially="DEFERRED"),
+    )
+
+    spec_id: Mapped[int] = mapped_column(Identity(), primary_key=True)
+    key: Mapped[str] = mapped_column(Sortable, unique=True)
+    series: Mapped[str] = mapped_column(Sortable, index=True)
+    exchange_id: Mapped[int] = mapped_column(ForeignKey(Exchange.exchange_id))
+    code: Mapped[str | None] = mapped_column(Sortable)
+    title: Mapped[str] = mapped_column(Sortable)
+    protocols: Mapped[list[int]] = mapped_column(ARRAY(SmallInteger))
+    purpose: Mapped[Purpose] = mapped_column(CodeType(Purpose))
+    version: Mapped[str | None] = mapped_column(Sortable)
+    published_on: Mapped[date | None]
+    address: Mapped[str]
+    supersedes_id: Mapped[int | None] = mapped_column(ForeignKey("interface_specs.spec_id"))
 
 
 class Product(Base):
@@ -45,6 +96,16 @@ class Product(Base):
     licensor_id: Mapped[int] = mapped_column(ForeignKey(Licensor.licensor_id))
     exchange_id: Mapped[int | None] = mapped_column(ForeignKey(Exchange.exchange_id))
     name: Mapped[str] = mapped_column(Sortable, unique=True)
+
+
+class ProductInterface(Base):
+    """An interface by which a product is delivered: an edition, and with it its whole series."""
+
+    __tablename__ = "product_interfaces"
+    __table_args__ = ({"info": {SCOPED: True}},)
+
+    product_id: Mapped[int] = mapped_column(ForeignKey(Product.product_id), primary_key=True)
+    spec_id: Mapped[int] = mapped_column(ForeignKey(InterfaceSpec.spec_id), primary_key=True)
 
 
 class Price(Base):
@@ -79,11 +140,17 @@ class Vendor(Base):
 
 
 class Licence(Base):
-    """经营许可: a vendor may deal in a product from a date, until a date (inclusive) if given."""
+    """经营许可: a vendor may deal in a product from a date, until a date (inclusive) if given.
+
+    `usage_modes` are the numbers of the 信息使用方式 in which it may provide the product.
+    """
 
     __tablename__ = "licences"
     __table_args__ = (
         CheckConstraint("valid_to >= valid_from", name="validity"),
+        CheckConstraint(
+            "usage_modes <@ '{1,2,3}' AND cardinality(usage_modes) > 0", name="usage_modes"
+        ),
         {"info": {SCOPED: True}},
     )
 
@@ -91,6 +158,9 @@ class Licence(Base):
     product_id: Mapped[int] = mapped_column(ForeignKey(Product.product_id), primary_key=True)
     valid_from: Mapped[date] = mapped_column(primary_key=True)
     valid_to: Mapped[date | None]
+    usage_modes: Mapped[list[int]] = mapped_column(
+        ARRAY(SmallInteger), server_default=text("'{1,2,3}'")
+    )
 
 
 class VendorProduct(Base):

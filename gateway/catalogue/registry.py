@@ -2,6 +2,7 @@
 
 import re
 import secrets
+from collections.abc import Collection
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -12,6 +13,7 @@ from sqlalchemy.dialects import postgresql
 from gateway.audit.models import HOUSE, AuditEvent
 from gateway.catalogue.models import Licence, Licensor, Price, Product, Vendor, VendorProduct
 from gateway.errors import BadInput, NotFound
+from gateway.regulation.codes import UsageMode
 from gateway.regulation.layouts import PRODUCT
 from gateway.regulation.text import fault
 from gateway.tenancy.operator import OperatorSession
@@ -106,13 +108,34 @@ async def add_product(session: OperatorSession, name: str, licensor: str) -> boo
 
 
 async def add_licence(
-    session: OperatorSession, vendor: str, product: str, start: date, end: date | None
+    session: OperatorSession,
+    vendor: str,
+    product: str,
+    start: date,
+    end: date | None,
+    usage_modes: Collection[UsageMode] = tuple(UsageMode),
 ) -> bool:
-    """Grant a vendor a product from a date, until a date if given; return whether it changed."""
+    """Grant a vendor a product from a date, until a date if given; return whether it changed.
+
+    `usage_modes` are those in which it may be provided, by default all.
+    """
     _check_interval(start, end)
+    if not usage_modes:
+        raise BadInput(
+            "a licence allows some usage mode",
+            "经营许可至少允许一种信息使用方式",
+            argument="usageModes",
+            accepted=f"one or more of {', '.join(UsageMode.texts())}",
+        )
     holder = await vendor_id(session, vendor)
     pair = {"vendor_id": holder, "product_id": await product_id(session, product)}
-    changed = await _put(session, Licence.table(), pair | {"valid_from": start}, {"valid_to": end})
+    modes = sorted(set(usage_modes))
+    changed = await _put(
+        session,
+        Licence.table(),
+        pair | {"valid_from": start},
+        {"valid_to": end, "usage_modes": [int(mode) for mode in modes]},
+    )
     await session.execute(
         postgresql.insert(VendorProduct.table()).values(pair).on_conflict_do_nothing()
     )
@@ -123,7 +146,12 @@ async def add_licence(
                 select(table.c.licensor_id).where(table.c.product_id == pair["product_id"])
             )
         ).scalar_one()
-        detail: dict[str, Any] = {"product": product, "start": str(start), "end": str(end)}
+        detail: dict[str, Any] = {
+            "product": product,
+            "start": str(start),
+            "end": str(end),
+            "modes": [mode.name for mode in modes],
+        }
         await log(session, "licence.add", holder, owner, **detail)
     return changed
 

@@ -12,6 +12,7 @@ from gateway.app.house import House
 from gateway.catalogue import registry
 from gateway.cli.run import Json, actor, in_house, tell
 from gateway.errors import BadInput
+from gateway.regulation.codes import UsageMode
 from gateway.regulation.months import Month
 from gateway.tenancy import issue as keys
 from gateway.tenancy.operator import OperatorSession, open_operator
@@ -28,6 +29,7 @@ To = Annotated[
     str | None, typer.Option("--to", help="Last day, or YYYYMM for a month's; open if not given.")
 ]
 SZSE_INFO = "SZSEINFO"
+_MODES = UsageMode.texts()
 
 
 _YUAN = re.compile(r"\d{1,15}(\.\d{1,9})?", re.ASCII)
@@ -48,6 +50,19 @@ def day(text: str, argument: str, *, last: bool = False) -> date:
             accepted="YYYYMMDD, YYYY-MM-DD or YYYYMM",
         ) from None
     return month.last if last else month.first
+
+
+def _usage_mode(text: str) -> UsageMode:
+    """Read a usage mode by its text in files or its name."""
+    found = _MODES.get(text) or UsageMode.__members__.get(text)
+    if found is None:
+        raise BadInput(
+            f"{text!r} is not a usage mode",
+            f"“{text}”不是信息使用方式",
+            argument="--mode",
+            accepted=", ".join((*_MODES, *UsageMode.__members__)),
+        )
+    return found
 
 
 def _as_operator(work: Callable[[OperatorSession], Awaitable[Any]]) -> Any:
@@ -85,12 +100,23 @@ def add_product(
 
 
 @licence.command("add")
-def add_licence(vendor: str, product: str, start: From, to: To = None, json: Json = False) -> None:
+def add_licence(
+    vendor: str,
+    product: str,
+    start: From,
+    to: To = None,
+    mode: Annotated[
+        list[str] | None,
+        typer.Option(help="A usage mode that it allows: Web, 终端 or datafeed; all if not given."),
+    ] = None,
+    json: Json = False,
+) -> None:
     """Grant a vendor a product from a day on, until a day if given."""
 
     async def work(session: OperatorSession) -> bool:
         end = None if to is None else day(to, "--to", last=True)
-        return await registry.add_licence(session, vendor, product, day(start, "--from"), end)
+        first, modes = day(start, "--from"), [_usage_mode(one) for one in mode or _MODES]
+        return await registry.add_licence(session, vendor, product, first, end, modes)
 
     _told(_as_operator(work), f"licence {vendor} {product}", json)
 

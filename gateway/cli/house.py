@@ -10,10 +10,12 @@ import typer
 from gateway.app.house import House, open_house
 from gateway.app.migrate import migrate as upgrade
 from gateway.app.server import listening, serve
-from gateway.cli.run import Json, configured, console, fail, in_house, run, say, tell
+from gateway.catalogue.loading import found
+from gateway.cli.run import Json, actor, configured, console, fail, in_house, run, say, tell
 from gateway.demo.load import found_demo
 from gateway.errors import BadInput
 from gateway.tenancy.doctor import examine
+from gateway.tenancy.operator import open_operator
 
 
 def serve_command() -> None:
@@ -23,7 +25,7 @@ def serve_command() -> None:
         config = configured()
         async with listening(config) as held, open_house(config) as house:
             if config.database_url is None:
-                await upgrade(house.addresses)
+                await _upgraded(house)
             await serve(house, held, lambda at: console.print(f"serving on {at}/graphql"))
 
     run(work, serving=True)
@@ -34,7 +36,7 @@ def migrate_command(json: Json = False) -> None:
 
     async def work() -> None:
         async with open_house(configured()) as house:
-            await upgrade(house.addresses)
+            await _upgraded(house)
         if json:
             tell({"migrated": True}, "", json=True)
         else:
@@ -76,6 +78,13 @@ def demo_command(
             await serve(house, held, lambda at: _welcome(at, keys))
 
     run(work, serving=True)
+
+
+async def _upgraded(house: House) -> None:
+    """Upgrade the schema; bring the built-in catalogue where there is none yet."""
+    await upgrade(house.addresses)
+    async with open_operator(house.operator, actor()) as session:
+        await found(session)
 
 
 def _welcome(at: str, keys: dict[str, str]) -> None:

@@ -20,6 +20,7 @@ from sqlalchemy import func, select
 from gateway.compiled.request import HOLE, Link, Request
 from gateway.compiled.roots import ROOTS
 from gateway.compiled.text import Json, constant, mapping, unmarked
+from gateway.compiled.uncompiled import Uncompiled, selects_uncompiled
 from gateway.compiled.variables import Variables
 from gateway.errors import GatewayError, ScopeViolation
 from gateway.recording import Memory
@@ -36,10 +37,6 @@ MOST_CHARACTERS: Final = 2_000_000
 """Of all kept documents together: read, each takes a hundred bytes of memory."""
 PLAN_CHARACTERS: Final = 20_000
 """Of a statement that counts as one plan; a longer one counts as several."""
-
-
-class Uncompiled(Exception):
-    """The executor answers this request; the message says why, in a word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,13 +160,22 @@ class Operations:
             for one in document.definitions
             if isinstance(one, FragmentDefinitionNode)
         }
-        if _introspects(operation, fragments):
-            return _Document(None, reason="introspection")
+        if reason := self._left(operation, fragments):
+            return _Document(None, reason=reason)
         try:
             variables = Variables(self._graph, operation)
         except (GraphQLError, ValueError):
             return _Document(None, reason="variables")
         return _Document(operation, variables, fragments)
+
+    def _left(
+        self, operation: OperationDefinitionNode, fragments: Mapping[str, FragmentDefinitionNode]
+    ) -> str:
+        """Say why an operation is the executor's by what it selects; nothing if it is not."""
+        if _introspects(operation, fragments):
+            return "introspection"
+        parts = [operation, *fragments.values()]
+        return "field" if selects_uncompiled(self._graph, parts) else ""
 
     def _compiled(self, document: _Document, given: list[Any]) -> Prepared:
         """Compile a plan by the request's values, and keep it for all of its shape."""

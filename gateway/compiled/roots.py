@@ -15,6 +15,7 @@ from gateway.compiled.changes import changes
 from gateway.compiled.monthly import monthly_stats
 from gateway.compiled.request import Request
 from gateway.compiled.text import NULL, Json
+from gateway.compiled.uncompiled import KINDS, Uncompiled
 from gateway.compiled.users import one_user_text, users
 from gateway.compiled.viewer import viewer
 from gateway.recording import decide, derive
@@ -30,6 +31,8 @@ def node(request: Request, selected: Selected) -> Json:
     kind = decide(itemgetter(0), read)
     if kind is None or selected.as_type is None:
         return NULL
+    if kind in KINDS:
+        raise Uncompiled("field")
     parts = derive(itemgetter(1), read)
     first = derive(itemgetter(0), parts)
     below = selected.as_type(kind)

@@ -2,12 +2,14 @@
 
 import asyncio
 import tempfile
+from importlib.resources import files
 from pathlib import Path
 
 from rich.console import Console
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.catalogue import registry
+from gateway.catalogue.loading import BUILT_IN, built_in, load
 from gateway.config.clock import today
 from gateway.demo import market
 from gateway.demo.licensors import LICENSORS
@@ -20,6 +22,7 @@ from gateway.tenancy.operator import OperatorSession, open_operator
 from gateway.tenancy.principal import Role
 
 _ACTOR = "operator:demo"
+_LINKS = "interfaces.toml"
 
 
 async def found_demo(
@@ -58,6 +61,7 @@ async def found_demo(
 
 
 async def _found_market(session: OperatorSession) -> None:
+    await load(session, built_in(), BUILT_IN)
     prices = market.prices(today())
     begin = min(price.valid_from for price in prices)
     for licensor in LICENSORS:
@@ -70,6 +74,8 @@ async def _found_market(session: OperatorSession) -> None:
             await registry.add_vendor(session, vendor.code, vendor.name)
             for name in vendor.products:
                 await registry.add_licence(session, vendor.code, name, begin, None)
+    links = files("gateway.demo").joinpath(_LINKS).read_bytes()
+    await load(session, links, _LINKS)
     for price in prices:
         await registry.set_price(session, price.product, price.amount, price.valid_from, None)
 

@@ -1,6 +1,9 @@
-"""Vendors and products in scope as one SQL statement each, in JSON, like `records.users.page`."""
+"""Lists of the catalogue as one SQL statement each, in JSON, like `records.users.page`.
 
-from collections.abc import Callable, Iterator
+Here vendors and products in scope, and what all lists of the catalogue share.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from sqlalchemy import ColumnElement, FromClause, ScalarSelect, Text, func, null, or_, select
@@ -28,26 +31,33 @@ def vendor_page(
     scope: AnyScope, search: str | None, paging: Page, *, total: bool
 ) -> ScalarSelect[Any]:
     """Return the vendors whose code begins with the text or whose name contains it."""
-    return _page(vendor_rows(scope, search, paging), vendor_total(scope, search) if total else None)
+    return document(
+        vendor_rows(scope, search, paging), vendor_total(scope, search) if total else None
+    )
 
 
 def product_page(
     scope: AnyScope, search: str | None, paging: Page, *, total: bool
 ) -> ScalarSelect[Any]:
     """Return the products whose name contains the text."""
-    return _page(
-        product_rows(scope, search, paging), product_total(scope, search) if total else None
-    )
+    rows = product_rows(scope, search, paging)
+    return document(rows, product_total(scope, search) if total else None)
 
 
 def vendor_rows(scope: AnyScope, search: str | None, paging: Page) -> Rows:
     """Return a page's vendors."""
-    return _rows(Vendor.table(), vendor_keys, scope, search, paging)
+    table = Vendor.table()
+    return of_one_table(
+        table, vendor_keys, _conditions(table, scope, search), _vendor, scope, paging
+    )
 
 
 def product_rows(scope: AnyScope, search: str | None, paging: Page) -> Rows:
     """Return a page's products."""
-    return _rows(Product.table(), product_keys, scope, search, paging)
+    table = Product.table()
+    return of_one_table(
+        table, product_keys, _conditions(table, scope, search), _product, scope, paging
+    )
 
 
 def vendor_total(scope: AnyScope, search: str | None) -> ScalarSelect[int]:
@@ -60,45 +70,60 @@ def product_total(scope: AnyScope, search: str | None) -> ScalarSelect[int]:
     return _total(Product.table(), scope, search)
 
 
-def _page(rows: Rows, total: ScalarSelect[int] | None) -> ScalarSelect[Any]:
+def document(rows: Rows, total: ScalarSelect[int] | None) -> ScalarSelect[Any]:
+    """Return a page as JSON: its rows, each with its place, and how many there are in all."""
     values = {"place": rows.place(rows.page), **rows.values(rows.page)}
-    document = func.json_build_object(*(part for pair in values.items() for part in pair))
-    listed = rows.select(rows.page, json_array(document, *ordering(rows.keys(rows.page))))
+    row = func.json_build_object(*(part for pair in values.items() for part in pair))
+    listed = rows.select(rows.page, json_array(row, *ordering(rows.keys(rows.page))))
     number = null() if total is None else total
     return select(
         func.json_build_object("total", number, "rows", listed.scalar_subquery())
     ).scalar_subquery()
 
 
-def _rows(
+def of_one_table(
     table: FromClause,
     keys_of: Callable[[FromClause], list[Key]],
+    conditions: Iterable[ColumnElement[bool]],
+    values: Callable[[FromClause], dict[str, ColumnElement[Any]]],
     scope: AnyScope,
-    search: str | None,
     paging: Page,
 ) -> Rows:
+    """Return a page of a table's rows that meet conditions."""
     keys = keys_of(table)
     inner = (
         select(*table.c)
-        .where(
-            *_conditions(table, scope, search),
-            *beyond(keys, bounds(keys, paging, scope)),
-        )
+        .where(*conditions, *beyond(keys, bounds(keys, paging, scope)))
         .order_by(*ordering(keys, backward=paging.backward))
         .limit(paging.limit)
         .subquery("page")
     )
-
-    def values(row: FromClause) -> dict[str, ColumnElement[Any]]:
-        if "code" in table.c:
-            return {"vendor_code": row.c.code, "vendor_name": row.c.name}
-        return {
-            "product_name": row.c.name,
-            "licensor_code": licensor_text(row, "code"),
-            "licensor_name": licensor_text(row, "name"),
-        }
-
     return Rows(inner, paging, keys_of, lambda row: places(keys_of(row)), values)
+
+
+def matches(
+    search: str | None, begin: Iterable[ColumnElement[str]], contain: Iterable[ColumnElement[str]]
+) -> Iterator[ColumnElement[bool]]:
+    """Yield the condition that a text begins one column or is in another; ASCII case is ignored."""
+    if search is None or not decide(bool, search):
+        return
+    term = param(derive(ascii_lower, search), Text)
+    yield or_(
+        *(func.strpos(func.lower(one), term) > 0 for one in contain),
+        *(func.starts_with(func.lower(one), term) for one in begin),
+    )
+
+
+def _vendor(row: FromClause) -> dict[str, ColumnElement[Any]]:
+    return {"vendor_code": row.c.code, "vendor_name": row.c.name}
+
+
+def _product(row: FromClause) -> dict[str, ColumnElement[Any]]:
+    return {
+        "product_name": row.c.name,
+        "licensor_code": licensor_text(row, "code"),
+        "licensor_name": licensor_text(row, "name"),
+    }
 
 
 def _total(table: FromClause, scope: AnyScope, search: str | None) -> ScalarSelect[int]:
@@ -110,9 +135,5 @@ def _conditions(
     table: FromClause, scope: AnyScope, search: str | None
 ) -> Iterator[ColumnElement[bool]]:
     yield scope.covers(table)
-    if search is not None and decide(bool, search):
-        term = param(derive(ascii_lower, search), Text)
-        matches = [func.strpos(func.lower(table.c.name), term) > 0]
-        if "code" in table.c:
-            matches.append(func.starts_with(func.lower(table.c.code), term))
-        yield or_(*matches)
+    codes = [table.c.code] if "code" in table.c else []
+    yield from matches(search, codes, [table.c.name])

@@ -14,12 +14,17 @@ from strawberry.types import ExecutionContext
 from gateway.regulation.months import Month
 from gateway.resolvers.catalogue import products, vendor, vendors
 from gateway.resolvers.changes import changes
+from gateway.resolvers.interface_specs import exchanges, interface_specs
+from gateway.resolvers.licences import licences
 from gateway.resolvers.monthly_stats import monthly_stats
 from gateway.resolvers.node import node
 from gateway.resolvers.users import users
 from gateway.resolvers.viewer import viewer
 from gateway.schema.change import ChangeConnection
 from gateway.schema.documents import LIMITS, MAX_TOKENS, OperationNamed
+from gateway.schema.exchange import Exchange, ExchangeConnection
+from gateway.schema.interface_spec import InterfaceSpec, InterfaceSpecConnection
+from gateway.schema.licence import Licence, LicenceConnection
 from gateway.schema.monthly_stat import MonthlyStatConnection
 from gateway.schema.node import Node
 from gateway.schema.product import Product, ProductConnection
@@ -54,6 +59,19 @@ class Query:
     products: ProductConnection = strawberry.field(
         resolver=products, description="The products in scope."
     )
+    licences: LicenceConnection = strawberry.field(
+        resolver=licences,
+        description="The licences in scope, by vendor, product and first day. `usageModes`: those "
+        "that allow one of them.",
+    )
+    exchanges: ExchangeConnection = strawberry.field(
+        resolver=exchanges, description="Exchanges and data companies, by code; public."
+    )
+    interface_specs: InterfaceSpecConnection = strawberry.field(
+        resolver=interface_specs,
+        description="Interface specifications, by key; public. All editions; with `current`, only "
+        "the current ones (true) or only the earlier ones (false).",
+    )
     node: Node | None = strawberry.field(resolver=node, description="Any object by its id.")
 
 
@@ -70,7 +88,7 @@ def build_schema() -> strawberry.Schema:
     """Build the schema. Cached parsing and validation, and static limits, come with it."""
     built = _Schema(
         query=Query,
-        types=[User, Vendor, Product],
+        types=[User, Vendor, Product, Licence, Exchange, InterfaceSpec],
         config=StrawberryConfig(scalar_map={Month: MONTH}),
         extensions=[
             lambda: ParserCache(maxsize=1000),

@@ -14,6 +14,7 @@ from gateway.errors import Language, NotFound, Unavailable
 from gateway.exports.links import Links
 from gateway.exports.requests import MonthlyExport, UserExport, within
 from gateway.exports.stream import Form
+from gateway.schema.loaders import Loaders
 from gateway.tenancy.scope import Scope
 from gateway.tenancy.session import ScopedSession, open_session
 
@@ -32,6 +33,7 @@ class Context:
         self._turn = asyncio.Lock()
         self._failed: BaseException | None = None
         self.statements = 0
+        self.loaders = Loaders(scope, self.ask)
 
     async def ask(self, document: ScalarSelect[Any]) -> Any:
         """Run one statement that returns a JSON document. Fields ask one after another."""

@@ -2,6 +2,7 @@
 
 import strawberry
 
+from gateway.catalogue.codes import ExchangeKind, Protocol, Purpose
 from gateway.delimited.encoding import TextEncoding
 from gateway.delimited.writer import LineEnd
 from gateway.records.changes import ChangeKind
@@ -23,6 +24,9 @@ _described(UserType, "用户类型")
 _described(FeeCategory, "优惠标记")
 _described(ServiceStatus, "服务状态")
 _described(UsageMode, "信息使用方式")
+_described(ExchangeKind, "An exchange or its data company")
+_described(Protocol, "How an interface's messages or files travel")
+_described(Purpose, "What an interface is for")
 strawberry.enum(
     ChangeKind,
     description="What an import did to a line: ADDED it, CHANGED what it says, or SUPERSEDED it: "
@@ -45,10 +49,13 @@ __all__ = [
     "ChangeKind",
     "DateJoin",
     "Direction",
+    "ExchangeKind",
     "FeeCategory",
     "LineEnd",
     "MonthlyStatOrderField",
     "Movement",
+    "Protocol",
+    "Purpose",
     "ServiceStatus",
     "TextEncoding",
     "TotalKey",

@@ -4,7 +4,10 @@ from typing import Any
 
 import strawberry
 
+from gateway.schema.context import Info
+from gateway.schema.exchange import Exchange
 from gateway.schema.ids import GlobalId
+from gateway.schema.interface_spec import InterfaceSpec
 from gateway.schema.node import Node
 from gateway.schema.pages import PageInfo, Slice
 
@@ -37,6 +40,21 @@ class Product(Node):
     def licensor(self) -> Licensor:
         """Return whose product it is."""
         return Licensor(code=self.row["licensor_code"], name=self.row["licensor_name"])
+
+    @strawberry.field(description="The exchange whose data it carries; null where that is not set.")
+    async def exchange(self, info: Info) -> Exchange | None:
+        """Return the exchange."""
+        row = await info.context.loaders.exchanges.load(self.row["product_name"])
+        return None if row is None else Exchange(row=row)
+
+    @strawberry.field(
+        description="The interfaces by which it is delivered, all their editions; with `current`, "
+        "only the current ones (true) or only the earlier ones (false)."
+    )
+    async def interface_specs(self, info: Info, current: bool | None = None) -> list[InterfaceSpec]:
+        """Return the editions, by key."""
+        found = await info.context.loaders.interfaces(current).load(self.row["product_name"])
+        return [InterfaceSpec(row=row) for row in found]
 
 
 @strawberry.type

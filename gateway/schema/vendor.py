@@ -1,12 +1,20 @@
 """信息商."""
 
-from typing import Any
+from datetime import date
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import strawberry
 
+from gateway.errors import BadInput
+from gateway.schema.context import Info
 from gateway.schema.ids import GlobalId
 from gateway.schema.node import Node
 from gateway.schema.pages import PageInfo, Slice
+
+MOST_NESTED: Final = 1
+
+if TYPE_CHECKING:
+    from gateway.schema.licence import Licence
 
 
 @strawberry.type(description="信息商: a licensed vendor.")
@@ -14,6 +22,8 @@ class Vendor(Node):
     """A vendor; `row` has vendor_code and vendor_name."""
 
     row: strawberry.Private[dict[str, Any]]
+    nested: strawberry.Private[int] = 0
+    """In how many lists of licences it stands: each one more multiplies the answer."""
 
     @strawberry.field
     def id(self) -> strawberry.ID:
@@ -29,6 +39,26 @@ class Vendor(Node):
     def name(self) -> str:
         """Return the company's name."""
         return str(self.row["vendor_name"])
+
+    @strawberry.field(
+        description="经营许可: its licences of the products in scope; with `validOn`, those in "
+        "force on that day."
+    )
+    async def licences(
+        self, info: Info, valid_on: date | None = None
+    ) -> list[Annotated["Licence", strawberry.lazy("gateway.schema.licence")]]:
+        """Return the licences, by product and first day."""
+        from gateway.schema.licence import Licence  # noqa: PLC0415 (a licence has its vendor)
+
+        if self.nested > MOST_NESTED:
+            raise BadInput(
+                "licences of the holder of a licence of the holder of a licence",
+                "经营许可逐层嵌套过深",
+                argument="licences",
+                accepted="licences in the vendor of a licence, and none in theirs",
+            )
+        found = await info.context.loaders.licences(valid_on).load(self.row["vendor_code"])
+        return [Licence(row=row, nested=self.nested + 1) for row in found]
 
 
 @strawberry.type

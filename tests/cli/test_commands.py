@@ -554,6 +554,95 @@ async def test_a_file_is_of_one_licensors_products(run: Run, house: House, tmp_p
         assert (told["batch"], told["added"], told["superseded"]) == (1, 1, 0)
 
 
+async def test_licences_name_their_usage_modes(run: Run) -> None:
+    for command in (("vendor", "add", "A", "甲"), ("product", "add", ENHANCED)):
+        await done(run, *command)
+    licence = ("licence", "add", "A", ENHANCED, "--from", "202601")
+    for modes in (("Web", "终端"), ("DATAFEED",), ()):
+        given = [part for mode in modes for part in ("--mode", mode)]
+        assert (await done(run, *licence, *given))["changed"] is True
+        assert (await done(run, *licence, *given))["changed"] is False
+    refused = await run(*licence, "--mode", "web")
+    assert refused.code == 2
+    assert "--mode" in refused.err
+    assert "Web, 终端, datafeed" in refused.err
+
+
+SPEC = """[[interface_specs]]
+key = "SSE-IS101-CV1.62"
+exchange = "SSE"
+title = "IS101"
+purpose = "TRADING"
+address = "https://example.com/"
+supersedes = "SSE-IS101-CV1.61"
+"""
+NO_DATABASE = {"GATEWAY_DATABASE_URL": "postgresql://x@127.0.0.1:1/x"}
+
+
+async def test_catalogue_load_twice_and_a_new_edition(run: Run, tmp_path: Path) -> None:
+    new = tmp_path / "新 版.toml"
+    new.write_text(SPEC, encoding="utf-8")
+    early = await run("catalogue", "load", new)
+    assert early.code == 1  # there is no such exchange and no such edition yet
+    assert "interface_specs SSE-IS101-CV1.62: supersedes" in early.out.decode()
+    assert "nothing was changed" in early.err
+    first = await done(run, "catalogue", "load")
+    assert "spec SSE-IS101-CV1.61" in first["added"]
+    again = await done(run, "catalogue", "load")
+    assert (again["added"], again["changed"], again["unchanged"]) == ([], {}, 29)
+    assert (await done(run, "catalogue", "load", new))["added"] == ["spec SSE-IS101-CV1.62"]
+    plain = await run("catalogue", "load", new)
+    assert plain.out.decode() == "0 added, 0 changed, 1 as before\n"
+
+
+async def test_catalogue_check_needs_no_database(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "new.toml"
+    path.write_text(SPEC, encoding="utf-8")
+    ran = await run("catalogue", "check", path, "--json", **NO_DATABASE)
+    assert ran.code == 0, ran.err
+    assert json.loads(ran.out) == {
+        "exchanges": 0,
+        "interface_specs": 1,
+        "products": 0,
+        "outside": ["SSE", "SSE-IS101-CV1.61"],
+    }
+    path.write_text(SPEC.replace("TRADING", "TRADE").replace("https", "gopher"), encoding="utf-8")
+    plain = await run("catalogue", "check", path, **NO_DATABASE)
+    assert plain.code == 1
+    address, purpose = sorted(plain.out.decode().splitlines())
+    assert address.startswith("interface_specs SSE-IS101-CV1.62: address: ")
+    assert "accepted: one of TRADING, MARKET_DATA" in purpose
+    told = await run("catalogue", "check", path, "--json", **NO_DATABASE)
+    assert told.code == 1
+    problems = [json.loads(line) for line in told.out.decode().splitlines()]
+    assert {one["field"] for one in problems} == {"address", "purpose"}
+    assert all(one["reason"] and one["reasonZh"] and one["accepted"] for one in problems)
+
+
+async def test_a_catalogue_file_that_is_none(run: Run, tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "none.toml"):
+        for command in ("check", "load"):
+            ran = await run("catalogue", command, path)
+            assert ran.code == 2, (path, ran.err)
+            assert "Traceback" not in ran.err
+    empty = tmp_path / "empty.toml"
+    empty.write_bytes(b"")
+    ran = await run("catalogue", "load", empty)
+    assert ran.code == 1
+    assert "file: says nothing" in ran.out.decode()
+
+
+async def test_migrate_brings_the_catalogue_once(run: Run, tmp_path: Path) -> None:
+    await done(run, "migrate")
+    assert (await done(run, "catalogue", "load"))["added"] == []
+    path = tmp_path / "mine.toml"
+    path.write_text(SPEC.replace("CV1.62", "CV1.61").rpartition("supersedes")[0], encoding="utf-8")
+    changed = (await done(run, "catalogue", "load", path))["changed"]
+    assert "title" in changed["spec SSE-IS101-CV1.61"]
+    await done(run, "migrate")
+    assert (await done(run, "catalogue", "load", path))["unchanged"] == 1
+
+
 async def test_a_key_from_its_issue_to_its_end(run: Run, house: House, tmp_path: Path) -> None:
     await found(house, "A", "B")
     for code in "AB":
@@ -755,11 +844,12 @@ async def test_setting_up_is_logged_line_by_line(
     for refused in (("vendor", "add", "a b", "x"), ("key", "revoke", "nothing")):
         assert (await run(*refused)).code != 0
     span = {"start": "2026-01-01", "end": "2026-12-31"}
+    modes = ["WEB", "TERMINAL", "DATAFEED"]
     assert await audit(server, database) == [
         ("licensor.add", None, {"code": "HKEX", "name": "香港交易所"}),
         ("vendor.add", "A", {"code": "A", "name": "甲"}),
         ("product.add", None, {"name": ENHANCED, "licensor": "SZSEINFO"}),
-        ("licence.add", "A", {"product": ENHANCED, **span}),
+        ("licence.add", "A", {"product": ENHANCED, **span, "modes": modes}),
         ("price.set", None, {"product": ENHANCED, "amount": "1", **span, "end": "None"}),
         ("key.issue", "A", {"key": prefix, "role": "VENDOR_PORTAL"}),
         ("key.revoke", "A", {"key": prefix}),

@@ -23,7 +23,7 @@ from operations.material import Material, gather
 from rosters import random_files, settle
 
 from gateway.app.house import House
-from gateway.catalogue import registry
+from gateway.catalogue import loading, registry
 from gateway.config import clock
 from gateway.exports import links
 from gateway.http import errors
@@ -50,6 +50,7 @@ async def quoted(house: House, place: Path, stack: AsyncExitStack) -> Quoted:
     """Three vendors after three rounds of imports, and a fourth whose names are full of quotes."""
     world = await settle(house, place, stack, random_files("both paths", TODAY, 9, 3))
     async with open_operator(house.operator, "test") as session:
+        await loading.load(session, loading.built_in(), loading.BUILT_IN)
         await registry.add_product(session, PRODUCT, "SZSEINFO")
         await registry.add_vendor(session, QUOTE, NAME)
         await registry.set_price(session, ENHANCED, Decimal("0.07"), date(2025, 9, 1), None)

@@ -98,6 +98,8 @@ class Values:
             return self.text(self.rng.choice((*self.reach.vendors, *self.material.vendor_names)))
         if place.path[0] == "Query.products":
             return self.text(self.rng.choice(self.reach.products))
+        if place.path[0] in {"Query.exchanges", "Query.interfaceSpecs"}:
+            return self.text(self.rng.choice(("SZSE-BINARY", "IS122", "上交所", "HKEX")))
         name = self.rng.choice(("userId", "userName", "userName"))
         return self.text(self.row()[name], start=name == "userId")
 
@@ -204,6 +206,9 @@ _MAKERS: dict[str, Callable[[Values, Place, Given], Any]] = {
     "vendors": Values._vendor,
     "vendor": Values._vendor,
     "code": Values._vendor,
+    "codes": lambda self, _, __: self.rng.choice(("SSE", "SZSE", "IS122", "OMD-C", "NONE", "")),
+    "exchanges": lambda self, _, __: self.rng.choice(("SSE", "SSEINFO", "HKEX", "NONE")),
+    "keys": lambda self, _, __: self.rng.choice(("HKEX-OMD-C", "SSE-IS101-CV1.61", "NONE", "")),
     "products": lambda self, _, __: self.rng.choice(self.reach.products),
     "from": Values._from,
     "to": Values._to,

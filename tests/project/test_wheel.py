@@ -52,6 +52,7 @@ def test_the_wheel_alone(place: Path) -> None:
     (place / "users.txt").write_text(LINE, encoding="utf-8")
     run(gateway, "product", "add", "产品", cwd=place)
     run(gateway, "vendor", "add", "A", "甲公司", cwd=place)
+    assert "added spec SZSE-MULTICAST-1.00" in run(gateway, "catalogue", "load", cwd=place)
     assert "1 added" in run(gateway, "import", "users", "users.txt", "--vendor", "A", cwd=place)
     assert run(gateway, "export", "users", "--vendor", "A", cwd=place) == LINE
     assert "WRONG" not in run(gateway, "doctor", cwd=place)

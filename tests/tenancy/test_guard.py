@@ -71,6 +71,7 @@ from sqlalchemy.sql.operators import custom_op
 from worlds import ALPHA, BASIC, BETA, BETWEEN, ENHANCED, World, sign
 
 from gateway.audit.models import AuditEvent
+from gateway.catalogue.codes import Protocol, Purpose
 from gateway.catalogue.models import Licensor, Product, Vendor, VendorProduct
 from gateway.config.clock import today
 from gateway.db.engine import make_engine
@@ -78,11 +79,18 @@ from gateway.errors import ScopeViolation
 from gateway.exports.columns import monthly_lines, user_lines
 from gateway.records.catalogue_lists import product_page, vendor_page
 from gateway.records.filters import UserFilter
-from gateway.records.keyset import Page
+from gateway.records.interface_specs import (
+    SpecFilter,
+    products_exchanges,
+    products_interfaces,
+    spec_page,
+)
+from gateway.records.keyset import Page, encode
+from gateway.records.licences import LicenceFilter, licence_page, vendors_licences
 from gateway.records.models import ImportBatch, ServiceRecord, ServiceRecordVersion
 from gateway.records.movements import Movement
 from gateway.records.users import Fields, UserList, page
-from gateway.regulation.codes import FeeCategory
+from gateway.regulation.codes import FeeCategory, UsageMode
 from gateway.regulation.months import Month
 from gateway.resolvers.fields import _COLUMNS
 from gateway.statistics.grid import StatList, months_between
@@ -98,6 +106,9 @@ from gateway.tenancy.session import open_session
 RECORDS, VERSIONS = ServiceRecord.table(), ServiceRecordVersion.table()
 HELD, VENDORS, PRODUCTS = VendorProduct.table(), Vendor.table(), Product.table()
 DELTAS, AUDIT = MonthlyDelta.table(), AuditEvent.table()
+LICENSED = LicenceFilter(valid_on=date(2024, 2, 1), usage_modes=[UsageMode.WEB])
+PLACE = encode(["VENDOR ASC", "PRODUCT ASC", "VALID_FROM ASC"], ["A", "P", "2020-01-01"])
+SPECS = SpecFilter("i", ["SSE"], ["IS101"], None, [Protocol.STEP], [Purpose.TRADING], current=False)
 STAGING = Table(
     "staging",
     MetaData(),
@@ -898,6 +909,18 @@ BUILT: dict[str, Callable[[Scope], Any]] = {
     "totals as of": lambda scope: _totals(scope, THEN),
     "vendors": lambda scope: select(vendor_page(scope, "vend", Page(first=5), total=True)),
     "products": lambda scope: select(product_page(scope, None, Page(first=5), total=True)),
+    "licences": lambda scope: select(
+        licence_page(scope, LICENSED, Page(first=5, after=PLACE), total=True)
+    ),
+    "vendors' licences": lambda scope: select(
+        vendors_licences(scope, [*scope.vendors.values()], LICENSED)
+    ),
+    "products' interfaces": lambda scope: select(
+        products_interfaces(scope, [*scope.products.values()], current=True)
+    ),
+    "products' exchanges": lambda scope: select(
+        products_exchanges(scope, [*scope.products.values()])
+    ),
     "export of users": lambda scope: user_lines(UserList(scope, today(), COUNTED)),
     "export of users as of": lambda scope: user_lines(UserList(scope, today(), as_of=THEN)),
     "export of stats": lambda scope: monthly_lines(StatList(scope, today(), MONTHS)),
@@ -1019,6 +1042,10 @@ async def test_shapes_to_come_pass_and_need_no_other_wall(
 
 def test_a_function_of_rows_passes_tied() -> None:
     check(_found(SCOPE), SCOPE)
+
+
+def test_reference_data_passes_without_a_scope() -> None:
+    check(select(spec_page(SCOPE, SPECS, Page(last=5), total=True)), SCOPE)
 
 
 async def test_changes_through_staging_tables_pass(market: World) -> None:

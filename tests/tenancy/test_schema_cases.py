@@ -14,7 +14,7 @@ from typing import Any
 
 import graphql
 import pytest
-from worlds import BETWEEN, HKEX, PRINCIPALS, SZSE, Principal, World, revealed, sealed
+from worlds import BETWEEN, DELIVERED, HKEX, PRINCIPALS, SZSE, Principal, World, revealed, sealed
 
 from gateway.records.movements import Movement
 from gateway.records.order import UserOrderField
@@ -26,6 +26,13 @@ SCHEMA: graphql.GraphQLSchema = build_schema()._schema
 PAGE = "pageInfo { hasNextPage hasPreviousPage startCursor endCursor }"
 VENDOR = "id code name"
 PRODUCT = "id name licensor { code name }"
+EXCHANGE = "id code name shortName kind pages { title address }"
+EDITION = f"""
+    id key code title exchange {{ {EXCHANGE} }} protocols purpose version date address isCurrent
+"""
+SPEC = f"{EDITION} supersedes {{ {EDITION} }} supersededBy {{ {EDITION} }}"
+LICENCE = f"id vendor {{ {VENDOR} }} product {{ {PRODUCT} }} validFrom validTo usageModes"
+ASKER = "viewer { vendor licensor }"
 SHORT = "id userId userName"
 VERSION = """
     recordedFrom recordedTo batch userName userType endDate contact address phone feeCategory
@@ -114,6 +121,53 @@ def catalogue(kind: str, part: str) -> list[str]:
 
 
 CATALOGUE = {"vendors": catalogue("vendors", VENDOR), "products": catalogue("products", PRODUCT)}
+PUBLIC = {
+    kind: [
+        f"{{ {ASKER} {kind} {{ totalCount {PAGE} edges {{ cursor node {{ {part} }} }} "
+        f"nodes {{ {part} }} }} }}",
+        f"query({CURSORS}) {{ {ASKER} {kind}(first: 4, after: $after) {{ {PAGE} "
+        f"nodes {{ {part} }} }} }}",
+        f"query($before: String) {{ {ASKER} {kind}(last: 4, before: $before) {{ {PAGE} "
+        f"nodes {{ {part} }} }} }}",
+        f'{{ {ASKER} {kind}(search: "sse") {{ totalCount nodes {{ {part} }} }} }}',
+    ]
+    for kind, part in (("exchanges", EXCHANGE), ("interfaceSpecs", SPEC))
+}
+PUBLIC["exchanges"].append(
+    f'{{ {ASKER} exchanges(codes: ["SSE", "HKEX"], kinds: [EXCHANGE]) {{ nodes {{ code }} }} }}'
+)
+PUBLIC["interfaceSpecs"].append(
+    f'{{ {ASKER} interfaceSpecs(exchanges: ["SSE"], codes: ["IS122"], protocols: [STEP], '
+    'keys: ["SSE-IS122-STEP-MTP-CV0.53"], purposes: [TRADING], current: true) '
+    "{ nodes { key } } }"
+)
+LICENCES = [
+    f"{{ licences {{ totalCount {PAGE} edges {{ cursor node {{ {LICENCE} }} }} "
+    f"nodes {{ {LICENCE} }} }} }}",
+    f"query({CURSORS}) {{ licences(first: 1, after: $after) {{ totalCount {PAGE} "
+    f"nodes {{ {LICENCE} }} }} }}",
+    f"query($before: String) {{ licences(last: 1, before: $before) {{ {PAGE} "
+    f"nodes {{ {LICENCE} }} }} }}",
+    f'{{ licences(vendors: ["VENDOR"], products: ["PRODUCT"]) {{ nodes {{ {LICENCE} }} }} }}',
+    f'{{ licences(validOn: "2024-03-01", usageModes: [DATAFEED]) {{ totalCount '
+    f"nodes {{ {LICENCE} }} }} }}",
+    '{ licences(validOn: "2023-03-01") { totalCount nodes { id } } }',
+    f"{{ licences {{ nodes {{ vendor {{ licences {{ {LICENCE} }} }} "
+    f"product {{ exchange {{ code }} interfaceSpecs {{ key }} }} }} }} }}",
+]
+OWN_LICENCES = [
+    f"{{ vendors {{ nodes {{ {VENDOR} licences {{ {LICENCE} }} }} }} }}",
+    f'{{ vendors {{ nodes {{ {VENDOR} licences(validOn: "2024-03-01") {{ validTo }} '
+    'old: licences(validOn: "2023-03-01") { validTo } } } }',
+    f"{{ users {{ nodes {{ vendor {{ code licences {{ {LICENCE} }} }} }} }} }}",
+    f"{{ viewer {{ vendors {{ {VENDOR} licences {{ {LICENCE} }} }} }} }}",
+]
+INTERFACES = [
+    f"{{ products {{ nodes {{ {PRODUCT} exchange {{ {EXCHANGE} }} "
+    f"interfaceSpecs {{ {SPEC} }} }} }} }}",
+    "{ products { nodes { name now: interfaceSpecs(current: true) { key } "
+    "then: interfaceSpecs(current: false) { key } } } }",
+]
 VIEWER = [f"{{ viewer {{ name role rights vendor licensor vendors {{ {VENDOR} }} }} }}"]
 LISTS = [
     f"{{ users {{ {USERS} }} }}",
@@ -133,6 +187,20 @@ CASES: dict[str, list[str]] = {
     "Query.products": CATALOGUE["products"],
     "ProductConnection.edges": CATALOGUE["products"][:1],
     "ProductConnection.nodes": CATALOGUE["products"][:1],
+    "Vendor.licences": OWN_LICENCES,
+    "Product.interfaceSpecs": INTERFACES,
+    "Query.licences": LICENCES,
+    "LicenceConnection.edges": LICENCES[:1],
+    "LicenceConnection.nodes": LICENCES[:1],
+    "Licence.usageModes": LICENCES[:1],
+    "Query.exchanges": PUBLIC["exchanges"],
+    "ExchangeConnection.edges": PUBLIC["exchanges"][:1],
+    "ExchangeConnection.nodes": PUBLIC["exchanges"][:1],
+    "Exchange.pages": PUBLIC["exchanges"][:1],
+    "Query.interfaceSpecs": PUBLIC["interfaceSpecs"],
+    "InterfaceSpecConnection.edges": PUBLIC["interfaceSpecs"][:1],
+    "InterfaceSpecConnection.nodes": PUBLIC["interfaceSpecs"][:1],
+    "InterfaceSpec.protocols": PUBLIC["interfaceSpecs"][:1],
     "Query.users": [
         *LISTS,
         f'{{ users(vendors: ["VENDOR"]) {{ {FEW} }} }}',
@@ -236,6 +304,14 @@ CASES: dict[str, list[str]] = {
         f'{{ node(id: "{node}") {{ id __typename ... on User {{ {USER} }} '
         f"... on Vendor {{ {VENDOR} }} ... on Product {{ {PRODUCT} }} }} }}"
         for node in ("USER", "VENDORID", "PRODUCTID")
+    ]
+    + [
+        f'{{ {ASKER} node(id: "{node}") {{ id __typename ... on {kind} {{ {part} }} }} }}'
+        for node, kind, part in (
+            ("LICENCEID", "Licence", LICENCE),
+            ("EXCHANGEID", "Exchange", EXCHANGE),
+            ("SPECID", "InterfaceSpec", SPEC),
+        )
     ],
 }
 
@@ -315,6 +391,9 @@ async def documents_for(who: Principal, field: str, world: World) -> list[str]:
     own = {
         "VENDORID": sealed(["Vendor", vendor]),
         "PRODUCTID": sealed(["Product", product]),
+        "LICENCEID": sealed(["Licence", vendor, product, "2024-01-01"]),
+        "EXCHANGEID": sealed(["Exchange", "SZSE"]),
+        "SPECID": sealed(["InterfaceSpec", DELIVERED[product]]),
         "USER": user["id"],
         "VENDOR": vendor,
         "PRODUCT": product,

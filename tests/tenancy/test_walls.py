@@ -127,18 +127,20 @@ async def test_what_the_roles_may_do_with_tables(admin: asyncpg.Connection) -> N
     may = {(role, what): set[str]() for role, *_, what in rows}
     for role, table, what in rows:
         may[role, what].add(table)
-    open_tables = {"licensors", "exchanges"}
+    open_tables = {"licensors", "exchanges", "exchange_pages", "interface_specs"}
     assert may["gateway_service", "SELECT"] == set(NAMES) | open_tables
     assert may["gateway_service", "INSERT"] == INSERTED
     assert may["gateway_service", "UPDATE"] == CHANGED
     assert may["gateway_service", "DELETE"] == CHANGED - {"rosters"}
     catalogue = {"products", "prices", "vendors", "licences", "api_keys"} | open_tables
-    assert may["gateway_operator", "SELECT"] == catalogue | {"vendor_products", "reach_clock"}
-    inserted = {"vendor_products", "audit_events", "reach_clock"}
-    assert may["gateway_operator", "INSERT"] == catalogue | inserted
-    assert may["gateway_operator", "UPDATE"] == catalogue | {"reach_clock"}
+    links = {"vendor_products", "product_interfaces"}
+    assert may["gateway_operator", "SELECT"] == catalogue | links | {"reach_clock"}
+    assert may["gateway_operator", "INSERT"] == catalogue | links | {"audit_events", "reach_clock"}
+    changed = catalogue - {"exchange_pages"}
+    assert may["gateway_operator", "UPDATE"] == changed | {"reach_clock"}
+    assert may["gateway_operator", "DELETE"] == {"exchange_pages", "product_interfaces"}
     assert may["gateway_finder", "SELECT"] == {"service_records"}
-    assert len(may) == 8
+    assert len(may) == 9
 
 
 @pytest.mark.parametrize(
@@ -153,6 +155,10 @@ async def test_what_the_roles_may_do_with_tables(admin: asyncpg.Connection) -> N
         "DELETE FROM service_record_versions",
         "UPDATE vendors SET name = 'x'",
         "UPDATE prices SET amount = 0",
+        "UPDATE licences SET usage_modes = '{1,2,3}'",
+        "DELETE FROM product_interfaces",
+        "UPDATE interface_specs SET title = 'x'",
+        "DELETE FROM exchange_pages",
         "INSERT INTO vendors (vendor_id, code, name) VALUES (1, 'X', 'X')",
         "ALTER TABLE service_records DISABLE ROW LEVEL SECURITY",
         "DROP POLICY scope ON service_records",

@@ -28,9 +28,10 @@ from starlette.applications import Starlette
 
 from gateway.app.house import House, open_house
 from gateway.app.server import application
-from gateway.catalogue import registry
+from gateway.catalogue import loading, registry
 from gateway.config.settings import Settings
 from gateway.db.embedded import OWNER, SERVICE, EmbeddedPostgres
+from gateway.regulation.codes import UsageMode
 from gateway.tenancy import issue as keys
 from gateway.tenancy.authenticate import authenticate
 from gateway.tenancy.keys import NewKey
@@ -43,6 +44,13 @@ ENHANCED, BASIC, STOCKS, FUTURES = "增强行情KQ", "基本行情ZW", "港股�
 LICENSOR_OF = {ENHANCED: "SZSEINFO", BASIC: "SZSEINFO", STOCKS: "HKEX", FUTURES: "HKEX"}
 LICENSOR_NAME = {"SZSEINFO": "深圳证券信息有限公司", "HKEX": "香港交易所"}
 PRICE = {ENHANCED: "711.13", BASIC: "722.17", STOCKS: "733.19", FUTURES: "744.23"}
+DELIVERED = {
+    ENHANCED: "SZSE-BINARY-MARKET-DATA-1.12",
+    BASIC: "SZSE-FILE-EXCHANGE-1.35",
+    STOCKS: "HKEX-OMD-C",
+    FUTURES: "HKEX-OMD-D",
+}
+"""The interface by which each product is delivered."""
 VENDORS = ("VENDALPHA", "VENDBETA", "VENDGAMMA", "VENDDELTA")
 NUMBER = {
     "VENDALPHA": 1811111119,
@@ -364,8 +372,18 @@ async def _date(world: World, at: datetime) -> None:
         await admin.close()
 
 
+def _delivery(product: str) -> str:
+    """The catalogue file that says how a product is delivered."""
+    return (
+        f'[[products]]\nname = "{product}"\nlicensor = "{LICENSOR_OF[product]}"\n'
+        f'exchange = "{"HKEX" if LICENSOR_OF[product] == "HKEX" else "SZSE"}"\n'
+        f'interface_specs = ["{DELIVERED[product]}"]\n'
+    )
+
+
 async def _catalogue(world: World, patch: pytest.MonkeyPatch) -> None:
     async with open_operator(world.house.operator, "test") as session:
+        await loading.load(session, loading.built_in(), loading.BUILT_IN)
         products = [p for p in LICENSOR_OF if any(p == held for _, held in world.pairs)]
         if any(LICENSOR_OF[product] == "HKEX" for product in products):
             patch.setattr(registry, "secrets", SimpleNamespace(randbelow=lambda _: 1234567))
@@ -375,13 +393,15 @@ async def _catalogue(world: World, patch: pytest.MonkeyPatch) -> None:
             await registry.set_price(
                 session, product, Decimal(PRICE[product]), date(2020, 1, 1), None
             )
+            await loading.load(session, _delivery(product).encode(), "delivery.toml")
         for vendor, number in NUMBER.items():
             if any(vendor == held for held, _ in world.pairs):
                 fixed = SimpleNamespace(randbelow=lambda _, number=number: number - 1)
                 patch.setattr(registry, "secrets", fixed)
                 await registry.add_vendor(session, vendor, company(vendor))
         for vendor, product in world.pairs:
-            await registry.add_licence(session, vendor, product, date(2024, 1, 1), None)
+            modes = list(UsageMode)[: 1 + USERS[vendor, product] % 3]
+            await registry.add_licence(session, vendor, product, date(2024, 1, 1), None, modes)
 
 
 async def _issue(world: World, patch: pytest.MonkeyPatch, who: Principal) -> None:
