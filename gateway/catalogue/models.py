@@ -159,7 +159,7 @@ class VendorProduct(Base):
 
 
 class Approval(Base):
-    """书面认可: a user of a vendor's may have a product free of charge, as one category, for a time.
+    """书面认可: a vendor's user may have a product free of charge, as one category, for a time.
 
     Until `valid_to` (inclusive); without it, for good.
     """

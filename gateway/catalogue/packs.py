@@ -1,5 +1,6 @@
 """Rule packs: their definitions, and which one is in use for a product from a month on."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -104,20 +105,16 @@ async def _named(session: OperatorSession, text: str) -> RulePack:
     return named(text, [RulePack.read(row) for row in rows])
 
 
-def named(text: str, defined: list[RulePack], argument: str = "rulePack") -> RulePack:
+def named(text: str, defined: Sequence[RulePack]) -> RulePack:
     """Return a rule pack by its name or `NAME@VERSION`: without a version the latest."""
-    try:
-        name, version = reference(text)
-    except BadInput as error:
-        error.argument = argument
-        raise
+    name, version = reference(text)
     fit = [
         pack
         for pack in (SZSE_2010, *defined)
         if pack.name == name and version in {None, pack.version}
     ]
     if not fit:
-        raise NotFound.of("rule pack", "规则包", text, argument=argument)
+        raise NotFound.of("rule pack", "规则包", text, argument="rulePack")
     return max(fit, key=lambda pack: pack.version)
 
 

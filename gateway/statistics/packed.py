@@ -6,14 +6,11 @@ from typing import Any, Final
 from sqlalchemy import (
     ColumnElement,
     Date,
-    DateTime,
     FromClause,
     Integer,
-    Interval,
     Numeric,
     Text,
     and_,
-    case,
     cast,
     exists,
     func,
@@ -24,13 +21,13 @@ from sqlalchemy import (
     union_all,
 )
 
-from gateway.catalogue.packs import pack_in_use
+from gateway.catalogue.packs import named, pack_in_use
 from gateway.recording import derive, param
 from gateway.records.movements import Movement
 from gateway.regulation.codes import FeeCategory
 from gateway.regulation.packs import SZSE_2010, Counted, Proration, RulePack
 from gateway.statistics.counting import CATEGORIES, EVENTS, FIGURES
-from gateway.statistics.grid import StatList
+from gateway.statistics.grid import Packs, StatList, earlier
 from gateway.statistics.pricing import Priced
 from gateway.statistics.units import COUNTED, ENDED, NEW, ONE, ZERO, Tally, first_after, tally
 
@@ -38,7 +35,7 @@ QUANTITIES: Final = {name: f"{name}_quantity" for name in CATEGORIES}
 """What a category's count is called as an exact number of four decimals."""
 PACKED: Final = (*QUANTITIES.values(), "billed", "unapproved", "rule_pack")
 """What is known of a month's figures by a rule pack, beside those that all packs have."""
-_OF_CELL: Final = ("vendor_id", "product_id", "month")
+CELL: Final = ("vendor_id", "product_id", "month")
 _FIRST_DAY: Final[ColumnElement[Any]] = literal_column("'00010101'::date", Date)
 _DECIMALS: Final = literal_column("4", Integer)
 _SHOWN = (*FIGURES, "expired")
@@ -52,6 +49,7 @@ class Packed:
         assert stats.packs is not None  # noqa: S101 (the caller has looked)
         self._stats, self._packs, self._name = stats, stats.packs, name
         self._tallies: list[Tally] = []
+        self._all: FromClause | None = None
 
     def beside(self, rows: FromClause, *, own: bool, before: Sequence[int]) -> FromClause:
         """Return rows of a grid with their figures, as `figures.beside` does, and PACKED."""
@@ -64,7 +62,7 @@ class Packed:
         found: FromClause = listed
         columns: list[ColumnElement[Any]] = list(listed.c)
         for distance in distances:
-            month = _before(listed.c.month, distance) if distance else listed.c.month
+            month = earlier(listed.c.month, distance) if distance else listed.c.month
             then = counted.alias(f"{mark}m{distance}m")
             same = and_(
                 then.c.vendor_id == listed.c.vendor_id,
@@ -84,11 +82,13 @@ class Packed:
         row: FromClause,
         movement: Movement | None,
         category: FeeCategory | None,
+        month: ColumnElement[Any] | None = None,
     ) -> Callable[[FromClause], ColumnElement[bool]]:
-        """Return the condition that a record is one by which a row's figure counted."""
-        behind = union_all(*(select(*one.behind.c) for one in self._tallies)).cte(
-            f"{self._name}behind"
-        )
+        """Return the condition that a record is one by which a row's figure counted.
+
+        The month is the row's unless it is given.
+        """
+        behind = self._behind()
         event = {None: COUNTED, Movement.NEW: NEW}.get(movement, ENDED)
         where = [behind.c.event == literal_column(str(event), Integer)]
         if movement in {Movement.CANCELLED, Movement.EXPIRED}:
@@ -104,23 +104,32 @@ class Packed:
                     *where,
                     behind.c.vendor_id == records.c.vendor_id,
                     behind.c.record_id == records.c.record_id,
-                    *(behind.c[key] == row.c[key] for key in _OF_CELL),
+                    behind.c.product_id == row.c.product_id,
+                    behind.c.month == (row.c.month if month is None else month),
                 )
                 .correlate_except(behind)
             )
 
         return condition
 
+    def _behind(self) -> FromClause:
+        """Return the records behind the list's own figures, once for all conditions."""
+        if self._all is None:
+            parts = (select(*one.behind.c) for one in self._tallies)
+            self._all = union_all(*parts).cte(f"{self._name}behind")
+        return self._all
+
     def _cells(self, listed: FromClause, distances: Sequence[int], mark: str) -> FromClause:
         """Return the vendors, products and months that figures are needed of, and by which pack."""
         months = (
-            (_before(listed.c.month, distance) if distance else listed.c.month)
+            (earlier(listed.c.month, distance) if distance else listed.c.month)
             for distance in distances
         )
         asked = union(
             *(
-                select(listed.c.vendor_id, listed.c.product_id, month.label("month"))
-                .where(month >= _FIRST_DAY)
+                select(listed.c.vendor_id, listed.c.product_id, month.label("month")).where(
+                    month >= _FIRST_DAY
+                )
                 for month in months
             )
         ).subquery(f"{mark}asked")
@@ -152,7 +161,7 @@ class Packed:
     def _figures(self, cells: FromClause, found: Tally, pack: RulePack, name: str) -> Any:
         """Return the figures of a pack's cells."""
         rows = found.rows
-        value = {one.name: func.coalesce(one, ZERO) for one in rows.c if one.name not in _OF_CELL}
+        value = {one.name: func.coalesce(one, ZERO) for one in rows.c if one.name not in CELL}
         days = cast(cells.c.last_day - cells.c.month + ONE, Integer)
 
         def per_day(number: ColumnElement[Any], decimals: ColumnElement[Any]) -> Any:
@@ -170,9 +179,9 @@ class Packed:
         whole = {**counts, **{one: value[one] for one in EVENTS}}
         whole["expired"] = value["ended"] - value["cancelled"]
         priced = Priced(cells, self._stats.scope, name)
-        same = and_(*(rows.c[key] == cells.c[key] for key in _OF_CELL))
+        same = and_(*(rows.c[key] == cells.c[key] for key in CELL))
         return select(
-            *(cells.c[key] for key in _OF_CELL),
+            *(cells.c[key] for key in CELL),
             *(cast(whole[one], Integer).label(one) for one in _SHOWN),
             *(exact[one].label(label) for one, label in QUANTITIES.items()),
             billed.label("billed"),
@@ -183,9 +192,22 @@ class Packed:
         ).select_from(priced.beside(cells.join(rows, same, isouter=True)))
 
 
-def _before(month: ColumnElement[Any], distance: int) -> ColumnElement[Any]:
-    ago: ColumnElement[Any] = literal_column(f"interval '{distance} months'", Interval)
-    return cast(cast(month, DateTime(timezone=False)) - ago, Date)
+def chosen(
+    asked: str | None,
+    defined: Sequence[RulePack],
+    used: Sequence[RulePack],
+    *,
+    unapproved: bool = False,
+) -> Packs | None:
+    """Return by which packs to count: by the one asked for, else those in use.
+
+    None where that is the default pack alone, whose figures are stored; not if users with a free
+    service not approved are to be counted too.
+    """
+    packs = used if asked is None else [named(asked, defined)]
+    if not unapproved and list(packs) == [SZSE_2010]:
+        return None
+    return Packs(tuple(packs), fixed=asked is not None, unapproved=unapproved)
 
 
 def packed_values(row: FromClause) -> Mapping[str, ColumnElement[Any]]:

@@ -148,7 +148,7 @@ class Priced:
         return func.coalesce(parts, _ZERO)
 
     def _bands(self) -> FromClause:
-        """Return all prices' tiers, the first ones too: from_unit, until (null: the last), amount."""
+        """Return all prices' tiers, the first too: from_unit, until (null: the last), amount."""
         price = Price.table().alias(f"{self._name}first")
         tier = PriceTier.table().alias(f"{self._name}later")
         every = union_all(

@@ -355,18 +355,12 @@ class _Counting:
         full = case((spans.c.category == _FULL_PRICE, ONE), else_=ZERO)
         cell = [spans.c[key] for key in _CELL]
         turns = union_all(
-            select(
-                *cell, spans.c.since.label("day"), full.label("full_price"), ONE.label("every")
-            ),
-            select(*cell, spans.c.until + ONE, -full, -ONE).where(
-                spans.c.until < spans.c.last_day
-            ),
+            select(*cell, spans.c.since.label("day"), full.label("full_price"), ONE.label("every")),
+            select(*cell, spans.c.until + ONE, -full, -ONE).where(spans.c.until < spans.c.last_day),
         ).subquery(f"{self._name}turns")
         by_day = [turns.c[key] for key in (*_CELL, "day")]
         steps = (
-            select(
-                *by_day, *(func.sum(turns.c[one]).label(one) for one in ("full_price", "every"))
-            )
+            select(*by_day, *(func.sum(turns.c[one]).label(one) for one in ("full_price", "every")))
             .group_by(*by_day)
             .subquery(f"{self._name}steps")
         )
@@ -383,9 +377,7 @@ class _Counting:
         peak = (
             select(*keys, levels.c.day)
             .ext(distinct_on(*keys))
-            .order_by(
-                *keys, levels.c.full_price.desc(), levels.c.every.desc(), levels.c.day.asc()
-            )
+            .order_by(*keys, levels.c.full_price.desc(), levels.c.every.desc(), levels.c.day.asc())
             .subquery(f"{self._name}peak")
         )
         return (
@@ -434,9 +426,7 @@ class _Counting:
                 pieces.c.usage_mode, pieces.c["product"], pieces.c.record_id,
             )
         ]  # fmt: skip
-        before = func.max(pieces.c.ends).over(
-            partition_by=unit, order_by=forward, rows=(None, -1)
-        )
+        before = func.max(pieces.c.ends).over(partition_by=unit, order_by=forward, rows=(None, -1))
         behind = func.min(pieces.c.begins).over(
             partition_by=unit, order_by=backward, rows=(None, -1)
         )
