@@ -190,7 +190,7 @@ async def _put_tiers(
     table = PriceTier.table()
     here = and_(*(table.c[name] == value for name, value in price.items()))
     rows = await session.execute(select(table.c.from_unit, table.c.amount).where(here))
-    if dict(rows.tuples().all()) == dict(wanted):
+    if {row.from_unit: row.amount for row in rows} == dict(wanted):
         return False
     await session.execute(delete(table).where(here))
     for first, amount in wanted.items():

@@ -126,17 +126,20 @@ async def test_what_the_roles_may_do_with_tables(admin: asyncpg.Connection) -> N
     for role, table, what in rows:
         may[role, what].add(table)
     open_tables = {"licensors", "exchanges"}
-    assert may["gateway_service", "SELECT"] == set(NAMES) | open_tables
+    assert may["gateway_service", "SELECT"] == set(NAMES) | open_tables | {"rule_packs"}
     assert may["gateway_service", "INSERT"] == INSERTED
     assert may["gateway_service", "UPDATE"] == CHANGED
     assert may["gateway_service", "DELETE"] == CHANGED - {"rosters"}
     catalogue = {"products", "prices", "vendors", "licences", "api_keys"} | open_tables
-    assert may["gateway_operator", "SELECT"] == catalogue | {"vendor_products", "reach_clock"}
-    inserted = {"vendor_products", "audit_events", "reach_clock"}
+    catalogue |= {"product_packs", "approvals"}
+    never_changed = {"vendor_products", "rule_packs", "price_tiers"}
+    assert may["gateway_operator", "SELECT"] == catalogue | never_changed | {"reach_clock"}
+    inserted = never_changed | {"audit_events", "reach_clock"}
     assert may["gateway_operator", "INSERT"] == catalogue | inserted
     assert may["gateway_operator", "UPDATE"] == catalogue | {"reach_clock"}
+    assert may["gateway_operator", "DELETE"] == {"price_tiers"}
     assert may["gateway_finder", "SELECT"] == {"service_records"}
-    assert len(may) == 8
+    assert len(may) == 9
 
 
 @pytest.mark.parametrize(
@@ -151,6 +154,10 @@ async def test_what_the_roles_may_do_with_tables(admin: asyncpg.Connection) -> N
         "DELETE FROM service_record_versions",
         "UPDATE vendors SET name = 'x'",
         "UPDATE prices SET amount = 0",
+        "UPDATE price_tiers SET amount = 0",
+        "DELETE FROM approvals",
+        "INSERT INTO rule_packs VALUES ('x', 1, '', '{}')",
+        "UPDATE product_packs SET name = 'x'",
         "INSERT INTO vendors (vendor_id, code, name) VALUES (1, 'X', 'X')",
         "ALTER TABLE service_records DISABLE ROW LEVEL SECURITY",
         "DROP POLICY scope ON service_records",
