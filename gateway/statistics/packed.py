@@ -29,13 +29,12 @@ from gateway.regulation.packs import SZSE_2010, Counted, Proration, RulePack
 from gateway.statistics.counting import CATEGORIES, EVENTS, FIGURES
 from gateway.statistics.grid import Packs, StatList, earlier
 from gateway.statistics.pricing import Priced
-from gateway.statistics.units import COUNTED, ENDED, NEW, ONE, ZERO, Tally, first_after, tally
+from gateway.statistics.units import CELL, COUNTED, ENDED, NEW, ONE, ZERO, Tally, first_after, tally
 
 QUANTITIES: Final = {name: f"{name}_quantity" for name in CATEGORIES}
 """What a category's count is called as an exact number of four decimals."""
 PACKED: Final = (*QUANTITIES.values(), "billed", "unapproved", "rule_pack")
 """What is known of a month's figures by a rule pack, beside those that all packs have."""
-CELL: Final = ("vendor_id", "product_id", "month")
 _FIRST_DAY: Final[ColumnElement[Any]] = literal_column("'00010101'::date", Date)
 _DECIMALS: Final = literal_column("4", Integer)
 _SHOWN = (*FIGURES, "expired")
@@ -148,13 +147,12 @@ class Packed:
         parts, tallies = [], []
         for i, pack in enumerate(self._packs.packs):
             name = f"{mark}p{i}p"
-            own = (
-                select(*cells.c)
-                .where(cells.c.rule_pack == literal(str(pack), Text))
-                .cte(f"{name}cells")
-            )
-            found = tally(self._stats, own, pack, name, unapproved=self._packs.unapproved)
-            parts.append(self._figures(own, found, pack, name))
+            own = select(*cells.c)
+            if not self._packs.fixed:
+                own = own.where(cells.c.rule_pack == literal(str(pack), Text))
+            kept = own.cte(f"{name}cells")
+            found = tally(self._stats, kept, pack, name, unapproved=self._packs.unapproved)
+            parts.append(self._figures(kept, found, pack, name))
             tallies.append(found)
         return union_all(*parts).cte(f"{mark}counted"), tallies
 

@@ -34,9 +34,10 @@ from gateway.regulation.packs import RulePack
 from gateway.statistics.counting import FIGURES
 from gateway.statistics.figures import COMPARED, SHOWN, beside, changes, figures
 from gateway.statistics.grid import Packs, StatList, grid, stat_keys
-from gateway.statistics.packed import CELL, Packed, packed_values
+from gateway.statistics.packed import Packed, packed_values
 from gateway.statistics.pricing import in_force, tiers_in_force
 from gateway.statistics.totals import TotalKey, totals
+from gateway.statistics.units import CELL
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,13 +47,13 @@ _FULL_PRICE: Final = literal_column(str(int(FeeCategory.FULL_PRICE)), Integer)
 TALLIED: Final = (*CATEGORIES, "prorated", *EVENTS, "unapproved")
 """What is tallied of a cell: of the four categories, units or (on average) their days; the days on
 which those counted FULL_PRICE were so; the events; units with a free service not approved."""
-_CELL: Final = ("vendor_id", "product_id", "month")
+CELL: Final = ("vendor_id", "product_id", "month")
 COUNTED, NEW, ENDED = 0, 1, 2
 
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """A rule pack's counting: rows by _CELL with TALLIED, and the records that it counted by.
+    """A rule pack's counting: rows by CELL with TALLIED, and the records that it counted by.
 
     `behind` has vendor_id, product_id, month, record_id, category (null of an event), event (null
     of a count) and cancelled: a row for each unit in a count or event.
@@ -110,13 +110,13 @@ class _Counting:
         every = union_all(*parts).subquery(f"{self._name}parts")
         rows = (
             select(
-                *(every.c[key] for key in _CELL),
+                *(every.c[key] for key in CELL),
                 *(func.sum(every.c[one]).label(one) for one in TALLIED),
             )
-            .group_by(*(every.c[key] for key in _CELL))
+            .group_by(*(every.c[key] for key in CELL))
             .subquery(f"{self._name}tally")
         )
-        columns = (*_CELL, "record_id")
+        columns = (*CELL, "record_id")
         behind = union_all(
             *(
                 select(
@@ -302,6 +302,8 @@ class _Counting:
             .over(partition_by=part)
             .label("on_last"),
         ).subquery(f"{self._name}summed")
+        if self._pack.counted is Counted.PEAK_DAY:
+            return self._on_peak(summed)
         lines = (
             select(summed)
             .ext(distinct_on(*(summed.c[key] for key in self._part)))
@@ -311,11 +313,8 @@ class _Counting:
             )
             .cte(f"{self._name}lines")
         )
-        match self._pack.counted:
-            case Counted.LAST_DAY:
-                return select(lines).where(lines.c.on_last).subquery(f"{self._name}last")
-            case Counted.PEAK_DAY:
-                return self._on_peak(served, lines)
+        if self._pack.counted is Counted.LAST_DAY:
+            return select(lines).where(lines.c.on_last).subquery(f"{self._name}last")
         return lines
 
     def _deciding(self, rows: FromClause) -> Sequence[ColumnElement[Any]]:
@@ -330,63 +329,59 @@ class _Counting:
                 return (rows.c.own_days, full, rows.c.category, *keys)
         return keys
 
-    def _on_peak(self, served: FromClause, lines: CTE) -> FromClause:
+    def _on_peak(self, summed: FromClause) -> FromClause:
         """Return the lines that are in service on the peak day of their vendor's product.
 
-        That is the day with the most of FULL_PRICE, then the most of all, then the first such.
+        That is the day with the most of FULL_PRICE, then the most of all, then the first such. A
+        unit's days are spans that do not overlap, so that one at most has the peak day. No joins:
+        how many rows there are is not known beforehand.
         """
+        order = [key.desc() for key in self._deciding(summed)]
+        part = [summed.c[key] for key in self._part]
+
+        def decided(name: str) -> ColumnElement[Any]:
+            first = func.first_value(summed.c[name])
+            return first.over(partition_by=part, order_by=order).label(name)
+
+        told = select(
+            *(summed.c[name] for name in ("vendor_id", "month", "last_day", "days", "ends")),
+            *(decided(name) for name in ("product_id", "category", "record_id", "own_days")),
+            summed.c.fresh.label("since"),
+        ).subquery(f"{self._name}told")
         spans = (
-            select(
-                *(lines.c[key] for key in _CELL),
-                lines.c.last_day,
-                lines.c.category,
-                lines.c.record_id,
-                lines.c.days,
-                lines.c.own_days,
-                served.c.fresh.label("since"),
-                served.c.ends.label("until"),
-            )
-            .where(
-                *(served.c[key] == lines.c[key] for key in self._part),
-                served.c.fresh <= served.c.ends,
-            )
+            select(told, case((told.c.category == _FULL_PRICE, ONE), else_=ZERO).label("full"))
+            .where(told.c.since <= told.c.ends)
             .cte(f"{self._name}spans")
         )
-        full = case((spans.c.category == _FULL_PRICE, ONE), else_=ZERO)
-        cell = [spans.c[key] for key in _CELL]
+        names = (*_OF_LINES, "since", "ends")
         turns = union_all(
-            select(*cell, spans.c.since.label("day"), full.label("full_price"), ONE.label("every")),
-            select(*cell, spans.c.until + ONE, -full, -ONE).where(spans.c.until < spans.c.last_day),
+            select(
+                *(spans.c[name] for name in names),
+                spans.c.since.label("day"),
+                spans.c.full.label("full"),
+                ONE.label("every"),
+            ),
+            select(
+                *(spans.c[name] for name in names), spans.c.ends + ONE, -spans.c.full, -ONE
+            ).where(spans.c.ends < spans.c.last_day),
         ).subquery(f"{self._name}turns")
-        by_day = [turns.c[key] for key in (*_CELL, "day")]
-        steps = (
-            select(*by_day, *(func.sum(turns.c[one]).label(one) for one in ("full_price", "every")))
-            .group_by(*by_day)
-            .subquery(f"{self._name}steps")
-        )
-        of_cell = [steps.c[key] for key in _CELL]
+        cell = [turns.c[key] for key in CELL]
         levels = select(
-            *of_cell,
-            steps.c.day,
+            *(turns.c[name] for name in (*names, "day")),
+            turns.c.every.label("step"),
             *(
-                func.sum(steps.c[one]).over(partition_by=of_cell, order_by=steps.c.day).label(one)
-                for one in ("full_price", "every")
+                func.sum(turns.c[one]).over(partition_by=cell, order_by=turns.c.day).label(one)
+                for one in ("full", "every")
             ),
         ).subquery(f"{self._name}levels")
-        keys = [levels.c[key] for key in _CELL]
-        peak = (
-            select(*keys, levels.c.day)
-            .ext(distinct_on(*keys))
-            .order_by(*keys, levels.c.full_price.desc(), levels.c.every.desc(), levels.c.day.asc())
-            .subquery(f"{self._name}peak")
+        highest = func.first_value(levels.c.day).over(
+            partition_by=[levels.c[key] for key in CELL],
+            order_by=[levels.c.full.desc(), levels.c.every.desc(), levels.c.day.asc()],
         )
+        peaks = select(levels, highest.label("peak")).subquery(f"{self._name}peaks")
         return (
-            select(*(spans.c[name] for name in _OF_LINES))
-            .where(
-                *(spans.c[key] == peak.c[key] for key in _CELL),
-                spans.c.since <= peak.c.day,
-                spans.c.until >= peak.c.day,
-            )
+            select(*(peaks.c[name] for name in _OF_LINES))
+            .where(peaks.c.step == ONE, peaks.c.since <= peaks.c.peak, peaks.c.ends >= peaks.c.peak)
             .subquery(f"{self._name}onpeak")
         )
 
@@ -476,13 +471,13 @@ class _Counting:
 
     def _tallied_unapproved(self, near: CTE) -> Any:
         """Return the units with a free service that is not approved, in each product of it."""
-        keys = [near.c[key] for key in dict.fromkeys((*self._unit, *_CELL))]
+        keys = [near.c[key] for key in dict.fromkeys((*self._unit, *CELL))]
         units = select(*keys).where(near.c.bare).distinct().subquery(f"{self._name}bare")
         return self._contributed(units, {"unapproved": ONE})
 
     def _contributed(self, source: FromClause, values: dict[str, ColumnElement[Any]]) -> Any:
         return select(
-            *(source.c[key] for key in _CELL),
+            *(source.c[key] for key in CELL),
             *(
                 cast(func.coalesce(values.get(name, ZERO), ZERO), Numeric).label(name)
                 for name in TALLIED
@@ -490,7 +485,7 @@ class _Counting:
         )
 
 
-_OF_LINES = (*_CELL, "last_day", "category", "record_id", "days", "own_days")
+_OF_LINES = (*CELL, "last_day", "category", "record_id", "days", "own_days")
 
 
 def _valid(approval: FromClause, day: ColumnElement[Any]) -> ColumnElement[bool]:
