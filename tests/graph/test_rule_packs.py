@@ -1,6 +1,7 @@
 """Rule packs, fees by lines and fees side by side, as a caller of the graph sees them."""
 
 import io
+import itertools
 import random
 from dataclasses import replace
 from datetime import date
@@ -53,10 +54,16 @@ LISTS = " ".join(
 MOVED = "NEW: users(movement: NEW, first: 1000) { totalCount download { url } }"
 
 
-def roster(seed: int = 5) -> list[Service]:
+def roster(seed: int = 5, users: int = 16) -> list[Service]:
+    """Records with a status, most of them at full price."""
     rng = random.Random(seed)
     return [
-        replace(one, status=one.status or ACTIVE) for one in random_roster(rng, TODAY, PRODUCTS, 12)
+        replace(
+            one,
+            status=one.status or ACTIVE,
+            category=FULL_PRICE if rng.random() < 0.5 else one.category,
+        )
+        for one in random_roster(rng, TODAY, PRODUCTS, users)
     ]
 
 
@@ -429,11 +436,12 @@ async def test_every_fee_of_the_demo_market_adds_up(house: House) -> None:
                         definition = {"name": name, "version": 1, "options": options}
                         await add_pack(session, RulePack.read(definition))
                     names = (await caller.ask("{ products { nodes { name } } }"))["products"]
-                    for product in names["nodes"]:
+                    for product, ago in itertools.product(names["nodes"], (20, 8, 0)):
+                        start = Month.of(TODAY).plus(-ago).first
                         await registry.set_price(
-                            *(session, product["name"], Decimal("12.34"), date(2000, 1, 1), None),
+                            *(session, product["name"], Decimal("12.34"), start, None),
                             tiers={3: Decimal("10.01"), 20: Decimal("9.00")},
-                            minimum=Decimal("5.00"),
+                            minimum=Decimal("30.00"),
                         )
             for pack in ("szse-2010",) if book == "plain" else ("szse-2010", *PACKS):
                 stats = (await caller.ask(query, pack=pack))["monthlyStats"]
