@@ -4,7 +4,7 @@ import io
 import itertools
 import random
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -347,6 +347,48 @@ async def test_approvals_decide_who_is_free(house: House, tmp_path: Path) -> Non
             nodes = (await caller.ask(BY_PACK, pack=name, first=1000))["monthlyStats"]["nodes"]
             for node in nodes:
                 check(node, recount, price_of(node["product"]["name"]))
+
+
+async def test_a_past_instant(house: House, tmp_path: Path) -> None:
+    """Figures and lists as they were known between two imports."""
+    before, after = roster(11), roster(12)
+    await set_up(house, tmp_path, before)
+    instant = datetime.now(UTC).isoformat()
+    await load(house, "A", [f"{one.line()}||{one.status}" for one in after], tmp_path)
+    query = BY_PACK.replace("$first: Int", "$first: Int, $asOf: DateTime").replace(
+        "first: $first", "first: $first, asOf: $asOf"
+    )
+    lists = f'{{ monthlyStats(rulePack: "each-day", asOf: "{instant}", first: 4) {{ nodes {{ {" ".join(COUNTS)} {LISTS} }} }} }}'
+    async with calling(house, vendor="A") as caller:
+        for pack in ("days", "each-day"):
+            for at, lines in ((instant, before), (None, after)):
+                found_stats = await caller.ask(query, pack=pack, first=1000, asOf=at)
+                recount = Recount(lines, PACKS[pack], LICENSOR_OF)
+                for node in found_stats["monthlyStats"]["nodes"]:
+                    check(node, recount, price_of(node["product"]["name"]))
+        for node in (await caller.ask(lists))["monthlyStats"]["nodes"]:
+            for count, code in zip(COUNTS, FeeCategory, strict=True):
+                assert len(node[code.name]["nodes"]) == node[count]
+                text = await caller.follow(node[code.name]["download"]["url"])
+                assert len(text.splitlines()) == node[count]
+
+
+async def test_the_ends_of_the_calendar(house: House, tmp_path: Path) -> None:
+    first = roster(users=1)[0]
+    ancient = replace(
+        first, start=date(1, 1, 1), end=date.max, category=FULL_PRICE, product=ENHANCED
+    )
+    await set_up(house, tmp_path, [ancient])
+    figures = "month fullPriceCount newCount endedCount quantities { quantity } "
+    beside = "previousMonth { fullPriceCount { before } } sameMonthLastYear { month }"
+    query = f'{{ monthlyStats(rulePack: "%s", from: "0001-01", to: "0001-02", orderBy: [{{field: MONTH}}]) {{ nodes {{ {figures} {beside} }} }} }}'
+    async with calling(house, vendor="A") as caller:
+        for pack in PACKS:
+            one, two = (await caller.ask(query % pack))["monthlyStats"]["nodes"]
+            assert (one["fullPriceCount"], one["newCount"], one["endedCount"]) == (1, 1, 0)
+            assert one["previousMonth"] is one["sameMonthLastYear"] is None
+            assert (two["newCount"], two["sameMonthLastYear"]) == (0, None)
+            assert two["previousMonth"] == {"fullPriceCount": {"before": 1}}
 
 
 @pytest.mark.parametrize(

@@ -186,8 +186,12 @@ CASES: dict[str, list[str]] = {
             f'{{ monthlyStats({MONTHS}{instant}, rulePack: "{pack}") {{ totalCount delimited '
             f"totals {{ {TOTAL} }} {PAGE} nodes {{ {BY_PACK} {COMPARISONS} }} "
             f"download {{ url expiresAt }} }} }}"
-            for pack in ("everything", "each-mode@1", "averaged", "szse-2010")
-            for instant in ("", f', asOf: "{BETWEEN}"')
+            for pack, instant in (
+                ("everything", ""),
+                ("each-mode@1", f', asOf: "{BETWEEN}"'),
+                ("averaged", ""),
+                ("szse-2010", f', asOf: "{BETWEEN}"'),
+            )
         ),
         f"query({CURSORS}) {{ monthlyStats({FEW_MONTHS}, first: 6, after: $after, rulePack: "
         f'"averaged", orderBy: [{{field: FEE, direction: DESC}}]) {{ {PAGE} '
