@@ -95,14 +95,14 @@ async def use_pack(
             .values(key | wanted)
             .on_conflict_do_update(index_elements=list(key), set_=wanted)
         )
-    detail = {"licensor": licensor, "product": product, "since": str(since)}
+    detail: dict[str, Any] = {"licensor": licensor, "product": product, "since": str(since)}
     await registry.log(session, "pack.use", pack=str(found), **detail)
     return found
 
 
 async def _named(session: OperatorSession, text: str) -> RulePack:
     rows = (await session.execute(select(*_DEFINITIONS.c))).mappings().all()
-    return named(text, [RulePack.read(row) for row in rows])
+    return named(text, [RulePack.read(dict(row.items())) for row in rows])
 
 
 def named(text: str, defined: Sequence[RulePack]) -> RulePack:

@@ -15,7 +15,7 @@ from graphql import (
     OperationDefinitionNode,
     OperationType,
 )
-from sqlalchemy import Text, case, func, literal, or_, select
+from sqlalchemy import ColumnElement, Text, case, func, literal, or_, select
 
 from gateway.compiled.request import DECLINED, HOLE, Link, Request, Uncompiled
 from gateway.compiled.roots import ROOTS
@@ -170,7 +170,7 @@ class Operations:
             roots = selection.below(self._graph.query_type, [operation], "")
             json = mapping((one.key, _root(request, one)) for one in roots)
             before, inner, behind = json.unwrapped()
-            answer = func.textsend(inner.long_text)
+            answer: ColumnElement[Any] = func.textsend(inner.long_text)
             if request.unless:
                 declined = func.textsend(literal(DECLINED.decode(), Text))
                 answer = case((or_(*request.unless), declined), else_=answer)

@@ -88,7 +88,7 @@ def _of_units(pack: RulePack, quantity: Decimal, tiers: Sequence[Tier]) -> Itera
     if pack.tiers is not Tiers.GRADUATED:
         chosen, last = tiers[0], None
         if pack.tiers is Tiers.WHOLE_VOLUME:
-            reached = [i for i, tier in enumerate(tiers) if tier.start <= max(quantity, 1)]
+            reached = [i for i, tier in enumerate(tiers) if tier.start <= max(quantity, Decimal(1))]
             chosen = tiers[reached[-1]]
             last = tiers[reached[-1] + 1].start - 1 if reached[-1] + 1 < len(tiers) else None
         yield _line(quantity, chosen, last)

@@ -127,7 +127,7 @@ class RulePack:
             raise _bad("summary", "is no summary", "不是摘要", accepted)
         if not isinstance(options, Mapping):
             raise _bad("options", "is not a table", "不是表", "[options]")
-        found = {}
+        found: dict[str, Any] = {}
         for option, value in options.items():
             if option not in _OPTIONS:
                 raise _bad(f"options.{option}", "is not known", "未知", ", ".join(_OPTIONS))

@@ -159,14 +159,18 @@ class Packed:
     def _figures(self, cells: FromClause, found: Tally, pack: RulePack, name: str) -> Any:
         """Return the figures of a pack's cells."""
         rows = found.rows
-        value = {one.name: func.coalesce(one, ZERO) for one in rows.c if one.name not in CELL}
+        value: dict[str, ColumnElement[Any]] = {
+            one.name: func.coalesce(one, ZERO) for one in rows.c if one.name not in CELL
+        }
         days = cast(cells.c.last_day - cells.c.month + ONE, Integer)
 
         def per_day(number: ColumnElement[Any], decimals: ColumnElement[Any]) -> Any:
             """Divide by the month's days. Of at most 31, no quotient is too close to a half."""
             return func.round(cast(number, Numeric(60, 20)) / days, decimals)
 
-        exact = {one: cast(value[one], Numeric) for one in CATEGORIES}
+        exact: dict[str, ColumnElement[Any]] = {
+            one: cast(value[one], Numeric) for one in CATEGORIES
+        }
         counts = {one: value[one] for one in CATEGORIES}
         if pack.counted is Counted.AVERAGE:
             exact = {one: per_day(value[one], _DECIMALS) for one in CATEGORIES}

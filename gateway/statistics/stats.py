@@ -182,8 +182,10 @@ def _fees(stats: StatList, page: FromClause, packs: Sequence[RulePack]) -> FromC
     for i, pack in enumerate(packs):
         by = replace(stats, packs=Packs((pack,), fixed=True))
         keys = select(*(listed.c[name] for name in CELL)).cte(f"compared{i}cells")
-        fees = Packed(by, f"compared{i}").beside(keys, own=True, before=()).element
-        fee = fees.subquery(f"compared{i}fee")
+        figures_by = Packed(by, f"compared{i}").beside(keys, own=True, before=())
+        fee = select(figures_by.c.fee, *(figures_by.c[name] for name in CELL)).subquery(
+            f"compared{i}fee"
+        )
         same = and_(*(fee.c[name] == listed.c[name] for name in CELL))
         found = found.join(fee, same, isouter=True)
         columns.append(fee.c.fee.label(f"fee_by_{i}"))
@@ -211,7 +213,7 @@ def drilled(
         wanted.category,
         wanted.movement,
         _count(wanted, row),
-        packed and packed.among(row, wanted.movement, wanted.category),
+        None if packed is None else packed.among(row, wanted.movement, wanted.category),
     )
     return UserList(stats.scope, stats.today, wanted.filter, wanted.order, stats.as_of), figure
 

@@ -90,7 +90,7 @@ class _Counting:
         self._rejects = pack.unapproved is Unapproved.REJECTED
         self._asks = unapproved or pack.unapproved is not Unapproved.STAYS_FREE
         self._unapproved = unapproved
-        self._unit = ("vendor_id", "owner", "user_id", "month")
+        self._unit: tuple[str, ...] = ("vendor_id", "owner", "user_id", "month")
         if pack.unit is Unit.ID_AND_MODE:
             self._unit = (*self._unit, "usage_mode")
         self._part = self._unit
@@ -158,10 +158,9 @@ class _Counting:
             before = func.greatest(base.c.start_date, _month_before(first))
             after = func.least(base.c.ends, first_after(first_after(first)) - ONE)
             taken["within"] = and_(runs["within"], not_(bare))
-            for name, days in (("on_eve", (before, eve)), ("on_morrow", (morrow, after))):
-                taken[name] = and_(
-                    runs[name], or_(not_(free), self._approved(base, *days, name[3]))
-                )
+            for name, since, until in (("on_eve", before, eve), ("on_morrow", morrow, after)):
+                approved = self._approved(base, since, until, name[3])
+                taken[name] = and_(runs[name], or_(not_(free), approved))
         return select(
             *(column for column in base.c if column.name != "category"),
             category.label("category"),
@@ -176,7 +175,8 @@ class _Counting:
         ends = rows.c.end_date
         if self._pack.end_date is EndDate.EXCLUSIVE:
             ends = ends - ONE
-        frames, owner, tied = cells, rows.c.product_id, [rows.c.product_id == cells.c.product_id]
+        frames, tied = cells, [rows.c.product_id == cells.c.product_id]
+        owner: ColumnElement[Any] = rows.c.product_id
         product: ColumnElement[Any] = rows.c.product_id
         if self._across:
             frames = self._frames()
@@ -459,7 +459,7 @@ class _Counting:
 
     def _tallied(self, counted: FromClause) -> Any:
         number = counted.c.days if self._pack.counted is Counted.AVERAGE else ONE
-        values = {
+        values: dict[str, ColumnElement[Any]] = {
             name: case((counted.c.category == literal_column(str(int(code)), Integer), number))
             for name, code in zip(CATEGORIES, FeeCategory, strict=True)
         }
