@@ -71,6 +71,11 @@ class UserExport:
         """The columns."""
         return DOWNLOAD
 
+    @property
+    def by_packs(self) -> bool:
+        """Whether rule packs take part, which may look at other products than are listed."""
+        return self.counted_by is not None
+
     async def lines(self, session: ScopedSession, scope: Scope) -> Select[*tuple[Any, ...]]:
         """Return the statement of the lines, for the scope; the session's may reach further."""
         users = UserList(scope, day(self.as_of), self.filter, self.order, self.as_of)
@@ -95,6 +100,11 @@ class MonthlyExport:
     def layout(self) -> Layout:
         """The columns."""
         return MONTHLY
+
+    @property
+    def by_packs(self) -> bool:
+        """Whether rule packs take part, which may look at other products than are listed."""
+        return True
 
     async def lines(self, session: ScopedSession, scope: Scope) -> Select[*tuple[Any, ...]]:
         """Return the statement of the lines, for the scope; the session's may reach further."""
@@ -132,8 +142,8 @@ async def run_export(
 
     One snapshot serves it all.
     """
-    reach = scope.narrow(vendors=wanted.vendors)
-    scope = await admitted(engine, scope, wanted)
+    whole, scope = scope, await admitted(engine, scope, wanted)
+    reach = whole.narrow(vendors=wanted.vendors) if wanted.by_packs else scope
     await _log(engine, scope, f"export.{wanted.kind}.start")
     async with open_session(engine, reach) as session:
         await _no_time_limit(session)
