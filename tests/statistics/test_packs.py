@@ -4,7 +4,7 @@ import itertools
 import random
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -113,11 +113,6 @@ async def reading(house: House, vendor: str) -> AsyncIterator[ScopedSession]:
 
 def written(roster: Sequence[Service]) -> list[str]:
     return [f"{record.line()}||{record.status or ACTIVE}" for record in roster]
-
-
-@st.composite
-def rosters_of_three(draw: DrawFn) -> list[Service]:
-    return draw(rosters(TODAY, EVERY))
 
 
 @st.composite
@@ -263,22 +258,37 @@ def packs_options() -> st.SearchStrategy[dict[str, str]]:
     ).filter(is_possible)
 
 
-@examples(60)
-@given(st.data())
-async def test_any_pack_counts_as_the_naive_recount(
-    house: House, tmp_path: Path, data: st.DataObject
-) -> None:
-    roster = data.draw(rosters_of_three().filter(bool))
-    approvals = data.draw(approvals_of(roster))
-    vendor = await set_up(house)
-    await load(house, vendor, written(roster), tmp_path)
-    await approve(house, vendor, approvals)
-    months = eventful_months(roster, TODAY)
-    wanted = data.draw(st.lists(st.sampled_from(months), min_size=1, max_size=3, unique=True))
+@dataclass(frozen=True)
+class Case:
+    """A roster, its approvals, the packs' options and the months to look at."""
+
+    roster: list[Service]
+    approvals: list[Approved]
+    options: list[dict[str, str]]
+    months: list[tuple[int, int]]
+
+
+@st.composite
+def cases(draw: DrawFn) -> Case:
+    roster = draw(rosters(TODAY, EVERY).filter(bool))
     roster = [replace(one, status=one.status or ACTIVE) for one in roster]
+    months = eventful_months(roster, TODAY)
+    wanted = draw(st.lists(st.sampled_from(months), min_size=1, max_size=3, unique=True))
+    options = draw(st.lists(packs_options(), min_size=2, max_size=3))
+    return Case(roster, draw(approvals_of(roster)), options, sorted(wanted))
+
+
+@examples(60)
+@given(cases())
+async def test_any_pack_counts_as_the_naive_recount(
+    house: House, tmp_path: Path, case: Case
+) -> None:
+    vendor = await set_up(house)
+    await load(house, vendor, written(case.roster), tmp_path)
+    await approve(house, vendor, case.approvals)
     async with reading(house, vendor) as session:
-        for options in data.draw(st.lists(packs_options(), min_size=2, max_size=3)):
-            await compare(session, roster, options, approvals, sorted(wanted))
+        for options in case.options:
+            await compare(session, case.roster, options, case.approvals, case.months)
 
 
 @pytest.mark.parametrize("part", range(4))
