@@ -101,8 +101,9 @@ async def use_pack(
 
 
 async def _named(session: OperatorSession, text: str) -> RulePack:
-    rows = (await session.execute(select(*_DEFINITIONS.c))).mappings().all()
-    return named(text, [RulePack.read(dict(row.items())) for row in rows])
+    names = tuple(_DEFINITIONS.c.keys())
+    rows = (await session.execute(select(*_DEFINITIONS.c))).all()
+    return named(text, [RulePack.read(dict(zip(names, row, strict=True))) for row in rows])
 
 
 def named(text: str, defined: Sequence[RulePack]) -> RulePack:

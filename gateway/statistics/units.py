@@ -172,7 +172,7 @@ class _Counting:
         """Return the services of the cells' vendors and owners of units, as the records say."""
         rows, reachable = known(self._scope, self._stats.as_of, f"{self._name}r")
         cells = self._cells
-        ends = rows.c.end_date
+        ends: ColumnElement[Any] = rows.c.end_date
         if self._pack.end_date is EndDate.EXCLUSIVE:
             ends = ends - ONE
         frames, tied = cells, [rows.c.product_id == cells.c.product_id]
