@@ -1,13 +1,15 @@
-"""Licensors, exchanges and their interfaces, products, prices; vendors, licences and products."""
+"""Licensors, exchanges, interfaces, products, prices, packs; vendors, licences and approvals."""
 
 from datetime import date, datetime
 from decimal import Decimal
+from typing import Any
 
 from sqlalchemy import (
     ARRAY,
     BigInteger,
     CheckConstraint,
     ForeignKey,
+    ForeignKeyConstraint,
     Identity,
     Numeric,
     SmallInteger,
@@ -15,10 +17,12 @@ from sqlalchemy import (
     func,
     text,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from gateway.catalogue.codes import ExchangeKind, Purpose
 from gateway.db.base import SCOPED, Base, CodeType, Sortable
+from gateway.regulation.codes import FeeCategory
 
 
 class Licensor(Base):
@@ -111,12 +115,14 @@ class ProductInterface(Base):
 class Price(Base):
     """The price of a product per full-price user and month, in yuan, from a date on.
 
-    In force until the product's next price begins, or until `valid_to` (inclusive).
+    In force until the product's next price begins, or until `valid_to` (inclusive). A month in
+    which anything is billed costs the `minimum` at least.
     """
 
     __tablename__ = "prices"
     __table_args__ = (
         CheckConstraint("amount >= 0", name="amount"),
+        CheckConstraint("minimum >= 0", name="minimum"),
         CheckConstraint("valid_to >= valid_from", name="validity"),
         {"info": {SCOPED: True}},
     )
@@ -125,6 +131,55 @@ class Price(Base):
     valid_from: Mapped[date] = mapped_column(primary_key=True)
     valid_to: Mapped[date | None]
     amount: Mapped[Decimal] = mapped_column(Numeric(14, 2))
+    minimum: Mapped[Decimal | None] = mapped_column(Numeric(14, 2))
+
+
+class PriceTier(Base):
+    """What a unit costs from the so-many-th on; the price itself is of the first."""
+
+    __tablename__ = "price_tiers"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["product_id", "valid_from"],
+            ["prices.product_id", "prices.valid_from"],
+            name="fk_price_tiers_price",
+        ),
+        CheckConstraint("from_unit > 1", name="from_unit"),
+        CheckConstraint("amount >= 0", name="amount"),
+        {"info": {SCOPED: True}},
+    )
+
+    product_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    valid_from: Mapped[date] = mapped_column(primary_key=True)
+    from_unit: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    amount: Mapped[Decimal] = mapped_column(Numeric(14, 2))
+
+
+class RulePackDefinition(Base):
+    """A rule pack beside the built-in one. It never changes: another version takes its place."""
+
+    __tablename__ = "rule_packs"
+
+    name: Mapped[str] = mapped_column(Sortable, primary_key=True)
+    version: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    summary: Mapped[str]
+    options: Mapped[dict[str, Any]] = mapped_column(JSONB)
+
+
+class ProductPack(Base):
+    """By which rule pack a product's users count from a month on.
+
+    What was said of the product itself (`own`) goes before what was said of all its licensor's.
+    """
+
+    __tablename__ = "product_packs"
+    __table_args__ = ({"info": {SCOPED: True}},)
+
+    product_id: Mapped[int] = mapped_column(ForeignKey(Product.product_id), primary_key=True)
+    own: Mapped[bool] = mapped_column(primary_key=True, autoincrement=False)
+    from_month: Mapped[date] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(Sortable)
+    version: Mapped[int]
 
 
 class Vendor(Base):
@@ -171,3 +226,24 @@ class VendorProduct(Base):
 
     vendor_id: Mapped[int] = mapped_column(ForeignKey(Vendor.vendor_id), primary_key=True)
     product_id: Mapped[int] = mapped_column(ForeignKey(Product.product_id), primary_key=True)
+
+
+class Approval(Base):
+    """书面认可: a vendor's user may have a product free of charge, as one category, for a time.
+
+    Until `valid_to` (inclusive); without it, for good.
+    """
+
+    __tablename__ = "approvals"
+    __table_args__ = (
+        CheckConstraint("valid_to >= valid_from", name="validity"),
+        {"info": {SCOPED: True}},
+    )
+
+    vendor_id: Mapped[int] = mapped_column(ForeignKey(Vendor.vendor_id), primary_key=True)
+    product_id: Mapped[int] = mapped_column(ForeignKey(Product.product_id), primary_key=True)
+    user_id: Mapped[str] = mapped_column(Sortable, primary_key=True)
+    fee_category: Mapped[FeeCategory] = mapped_column(CodeType(FeeCategory), primary_key=True)
+    valid_from: Mapped[date] = mapped_column(primary_key=True)
+    valid_to: Mapped[date | None]
+    reference: Mapped[str] = mapped_column(Sortable)

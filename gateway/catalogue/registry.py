@@ -2,16 +2,26 @@
 
 import re
 import secrets
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import date
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import Table, and_, insert, select, update
+from sqlalchemy import Table, and_, delete, insert, select, update
 from sqlalchemy.dialects import postgresql
 
 from gateway.audit.models import HOUSE, AuditEvent
-from gateway.catalogue.models import Licence, Licensor, Price, Product, Vendor, VendorProduct
+from gateway.catalogue.models import (
+    Licence,
+    Licensor,
+    Price,
+    PriceTier,
+    Product,
+    ProductPack,
+    Vendor,
+    VendorProduct,
+)
 from gateway.errors import BadInput, NotFound
 from gateway.regulation.codes import UsageMode
 from gateway.regulation.layouts import PRODUCT
@@ -25,6 +35,7 @@ _RECORD_BITS = 40
 """A licensor has room for so many records of a vendor: two to the power of it."""
 _BASES = 2**22 - 1
 _MAX_PRICE = Decimal("999999999999.99")
+_HIGHEST_TIER = 2**31 - 1
 
 
 async def log(
@@ -103,8 +114,28 @@ async def add_product(session: OperatorSession, name: str, licensor: str) -> boo
         )
     changed = await _put(session, table, {"name": name}, {"licensor_id": owner})
     if changed:
+        await _count_as_its_licensors_others(session, name, owner)
         await log(session, "product.add", name=name, licensor=licensor)
     return changed
+
+
+async def _count_as_its_licensors_others(
+    session: OperatorSession, product: str, licensor: int
+) -> None:
+    """Give a new product the rule packs that were chosen for all products of its licensor."""
+    used, its = ProductPack.table(), Product.table()
+    number = await product_id(session, product)
+    chosen = (
+        select(used.c.from_month, used.c.name, used.c.version)
+        .where(
+            used.c.product_id == its.c.product_id,
+            its.c.licensor_id == licensor,
+            used.c.own.is_(False),
+        )
+        .distinct()
+    )
+    for row in (await session.execute(chosen)).mappings().all():
+        await session.execute(insert(used).values(product_id=number, own=False, **row))
 
 
 async def add_licence(
@@ -157,31 +188,73 @@ async def add_licence(
 
 
 async def set_price(
-    session: OperatorSession, product: str, amount: Decimal, start: date, end: date | None
+    session: OperatorSession,
+    product: str,
+    amount: Decimal,
+    start: date,
+    end: date | None,
+    *,
+    tiers: Mapping[int, Decimal] = MappingProxyType({}),
+    minimum: Decimal | None = None,
 ) -> bool:
     """Set a product's price per full-price user and month from a date on.
 
-    Yuan, two decimals at most. Return whether anything changed.
+    `tiers` are amounts from the so-many-th user on, `minimum` is what a month costs at least. Yuan,
+    two decimals at most. The book says what was set last: tiers and a minimum that are not given
+    are none. Return whether anything changed.
     """
     _check_interval(start, end)
+    _check_yuan(amount, "amount")
+    for first, price in tiers.items():
+        if not 1 < first <= _HIGHEST_TIER:
+            raise BadInput(
+                f"a tier can't begin with user {first}",
+                f"价格档次不能从第{first}个用户开始",
+                argument="tier",
+                accepted=f"2 to {_HIGHEST_TIER}; the first user has the price itself",
+            )
+        _check_yuan(price, "tier")
+    if minimum is not None:
+        _check_yuan(minimum, "minimum")
+    number = await product_id(session, product)
+    key = {"product_id": number, "valid_from": start}
+    least = None if minimum is None else round(minimum, 2)
+    content = {"amount": round(amount, 2), "valid_to": end, "minimum": least}
+    changed = await _put(session, Price.table(), key, content)
+    changed |= await _put_tiers(session, key, {at: round(one, 2) for at, one in tiers.items()})
+    if changed:
+        detail: dict[str, Any] = {"amount": str(amount), "start": str(start), "end": str(end)}
+        if tiers:
+            detail["tiers"] = {str(at): str(tiers[at]) for at in sorted(tiers)}
+        if minimum is not None:
+            detail["minimum"] = str(minimum)
+        await log(session, "price.set", HOUSE, product=product, **detail)
+    return changed
+
+
+async def _put_tiers(
+    session: OperatorSession, price: dict[str, Any], wanted: Mapping[int, Decimal]
+) -> bool:
+    """Bring a price's tiers to the wanted ones; return whether anything changed."""
+    table = PriceTier.table()
+    here = and_(*(table.c[name] == value for name, value in price.items()))
+    rows = await session.execute(select(table.c.from_unit, table.c.amount).where(here))
+    if {row.from_unit: row.amount for row in rows} == dict(wanted):
+        return False
+    await session.execute(delete(table).where(here))
+    for first, amount in wanted.items():
+        await session.execute(insert(table).values(price | {"from_unit": first, "amount": amount}))
+    return True
+
+
+def _check_yuan(amount: Decimal, argument: str) -> None:
     if not amount.is_finite() or not 0 <= amount <= _MAX_PRICE or amount != round(amount, 2):
         raise BadInput(
             f"{amount} is not a price",
             f"{amount}不是价格",
-            argument="amount",
+            argument=argument,
             accepted="yuan, not negative, at most two decimals",
         )
-    number = await product_id(session, product)
-    changed = await _put(
-        session,
-        Price.table(),
-        {"product_id": number, "valid_from": start},
-        {"amount": round(amount, 2), "valid_to": end},
-    )
-    if changed:
-        detail: dict[str, Any] = {"amount": str(amount), "start": str(start), "end": str(end)}
-        await log(session, "price.set", HOUSE, product=product, **detail)
-    return changed
 
 
 async def _number(

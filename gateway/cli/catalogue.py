@@ -33,6 +33,7 @@ _MODES = UsageMode.texts()
 
 
 _YUAN = re.compile(r"\d{1,15}(\.\d{1,9})?", re.ASCII)
+_UNIT = re.compile(r"[1-9]\d{0,9}", re.ASCII)
 _DAY = re.compile(r"(\d{4})-?(\d{2})-?(\d{2})", re.ASCII)
 
 
@@ -65,7 +66,9 @@ def _usage_mode(text: str) -> UsageMode:
     return found
 
 
-def _as_operator(work: Callable[[OperatorSession], Awaitable[Any]]) -> Any:
+def as_operator(work: Callable[[OperatorSession], Awaitable[Any]]) -> Any:
+    """Do a work in an operator's session."""
+
     async def opened(house: House) -> Any:
         async with open_operator(house.operator, actor()) as session:
             return await work(session)
@@ -73,20 +76,21 @@ def _as_operator(work: Callable[[OperatorSession], Awaitable[Any]]) -> Any:
     return in_house(opened)
 
 
-def _told(changed: bool, what: str, json: bool) -> None:
+def told(changed: bool, what: str, json: bool) -> None:
+    """Tell what was done, or that nothing had to be."""
     tell({"changed": changed, "what": what}, what if changed else f"{what}: as it was", json=json)
 
 
 @licensor.command("add")
 def add_licensor(code: str, name: str, json: Json = False) -> None:
     """Add a data company, or set its name."""
-    _told(_as_operator(lambda s: registry.add_licensor(s, code, name)), f"licensor {code}", json)
+    told(as_operator(lambda s: registry.add_licensor(s, code, name)), f"licensor {code}", json)
 
 
 @vendor.command("add")
 def add_vendor(code: str, name: str, json: Json = False) -> None:
     """Add a vendor, or set its name."""
-    _told(_as_operator(lambda s: registry.add_vendor(s, code, name)), f"vendor {code}", json)
+    told(as_operator(lambda s: registry.add_vendor(s, code, name)), f"vendor {code}", json)
 
 
 @product.command("add")
@@ -96,7 +100,7 @@ def add_product(
     json: Json = False,
 ) -> None:
     """Add a product of a data company."""
-    _told(_as_operator(lambda s: registry.add_product(s, name, licensor)), f"product {name}", json)
+    told(as_operator(lambda s: registry.add_product(s, name, licensor)), f"product {name}", json)
 
 
 @licence.command("add")
@@ -118,7 +122,7 @@ def add_licence(
         first, modes = day(start, "--from"), [_usage_mode(one) for one in mode or _MODES]
         return await registry.add_licence(session, vendor, product, first, end, modes)
 
-    _told(_as_operator(work), f"licence {vendor} {product}", json)
+    told(as_operator(work), f"licence {vendor} {product}", json)
 
 
 @price.command("set")
@@ -127,23 +131,59 @@ def set_price(
     amount: Annotated[str, typer.Argument(help="Yuan per full-price user and month.")],
     start: From,
     to: To = None,
+    tier: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FROM=AMOUNT",
+            help="Yuan from the FROM-th user on; may be repeated. Rule packs with tiers use it.",
+        ),
+    ] = None,
+    minimum: Annotated[
+        str | None, typer.Option(help="Yuan that a month with full-price users costs at least.")
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Set a product's price from a day on."""
+    """Set a product's price from a day on, its volume tiers and its minimum fee.
+
+    Tiers and a minimum that are not given are none.
+    """
 
     async def work(session: OperatorSession) -> bool:
-        if not _YUAN.fullmatch(amount):
-            raise BadInput(
-                f"{amount!r} is not a price",
-                f"“{amount}”不是价格",
-                argument="AMOUNT",
-                accepted="yuan, not negative, at most two decimals",
-            )
-        yuan = Decimal(amount)
+        yuan = _yuan(amount, "AMOUNT")
         end = None if to is None else day(to, "--to", last=True)
-        return await registry.set_price(session, product, yuan, day(start, "--from"), end)
+        return await registry.set_price(
+            *(session, product, yuan, day(start, "--from"), end),
+            tiers=_tiers(tier or []),
+            minimum=None if minimum is None else _yuan(minimum, "--minimum"),
+        )
 
-    _told(_as_operator(work), f"price {product} {amount}", json)
+    told(as_operator(work), f"price {product} {amount}", json)
+
+
+def _yuan(text: str, argument: str) -> Decimal:
+    if not _YUAN.fullmatch(text):
+        raise BadInput(
+            f"{text!r} is not a price",
+            f"“{text}”不是价格",
+            argument=argument,
+            accepted="yuan, not negative, at most two decimals",
+        )
+    return Decimal(text)
+
+
+def _tiers(texts: list[str]) -> dict[int, Decimal]:
+    found: dict[int, Decimal] = {}
+    for text in texts:
+        first, _, amount = text.partition("=")
+        if not _UNIT.fullmatch(first) or not _YUAN.fullmatch(amount) or int(first) in found:
+            raise BadInput(
+                f"{text!r} is not a tier, or not the only one from there",
+                f"“{text}”不是价格档次，或与另一档重复",
+                argument="--tier",
+                accepted="FROM=AMOUNT, for instance 101=25.00, each FROM once",
+            )
+        found[int(first)] = Decimal(amount)
+    return found
 
 
 @key.command("issue")
@@ -177,7 +217,7 @@ def issue_key(
         )
         return {"key": made.text, "role": granted.value, "expiresAt": expires}
 
-    result = _as_operator(work)
+    result = as_operator(work)
     tell(result, result["key"], json=json)
 
 
@@ -193,4 +233,4 @@ def revoke_key(
         await registry.log(session, "key.revoke", holder.vendor_id or 0, key=prefix)
         return True
 
-    _told(_as_operator(work), f"key {prefix} revoked", json)
+    told(as_operator(work), f"key {prefix} revoked", json)

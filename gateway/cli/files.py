@@ -334,6 +334,9 @@ def export_monthly_command(
     product: Annotated[str, typer.Option(help="Name of the product: one file is for one.")],
     start: Annotated[str | None, typer.Option("--from", help="First month: YYYYMM.")] = None,
     to: Annotated[str | None, typer.Option(help="Last month: YYYYMM.")] = None,
+    pack: Annotated[
+        str | None, typer.Option(help="Count by this rule pack: NAME or NAME@VERSION.")
+    ] = None,
     output: Output = None,
     encoding: OutputEncoding = "utf-8",
     header: Header = False,
@@ -353,7 +356,7 @@ def export_monthly_command(
                 accepted=f"{first} or later",
             )
         months = months_between(today(), first, last, None)
-        wanted = MonthlyExport(months, tuple(vendor), (product,))
+        wanted = MonthlyExport(months, tuple(vendor), (product,), rule_pack=pack)
         await _export(house, wanted, _form(encoding, header, crlf), output, json=json)
 
     in_house(work)

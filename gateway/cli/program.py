@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from gateway import __version__
-from gateway.cli import catalogue, files, house, listing
+from gateway.cli import catalogue, files, house, listing, packs
 
 program = typer.Typer(
     help="The compliance gateway: vendors' users, monthly figures and fees.",
@@ -29,6 +29,8 @@ program.add_typer(catalogue.vendor, name="vendor")
 program.add_typer(catalogue.product, name="product")
 program.add_typer(catalogue.licence, name="licence")
 program.add_typer(catalogue.price, name="price")
+program.add_typer(packs.pack, name="pack")
+program.add_typer(packs.approval, name="approval")
 program.add_typer(catalogue.key, name="key")
 program.add_typer(listing.catalogue, name="catalogue")
 

@@ -20,9 +20,10 @@ from sqlalchemy import (
     literal_column,
 )
 
+from gateway.catalogue.packs import others_in_use
 from gateway.compiled.lists import Connection, Listed, connection, paged
 from gateway.compiled.objects import Row, written
-from gateway.compiled.request import Request
+from gateway.compiled.request import Request, Uncompiled
 from gateway.compiled.text import (
     LABEL,
     NULL,
@@ -54,6 +55,8 @@ from gateway.statistics.grid import StatList
 from gateway.statistics.stats import drilled, stats_of
 from gateway.statistics.totals import TotalKey, totals_of
 
+_BY_PACK: Final = frozenset({"quantities", "feeLines", "feesByPack", "unapprovedCount"})
+"""Fields that only the executor has."""
 _COUNTS: Final = {
     "fullPriceCount": "full_price",
     "regulatoryCount": "regulatory",
@@ -67,12 +70,15 @@ _COUNTS: Final = {
 
 
 def monthly_stats(request: Request, selected: Selected) -> Json:
-    """Return the root field `monthlyStats`."""
+    """Return the root field `monthlyStats` by the default rule pack; others are the executor's."""
+    of_rows = [*selected.under("nodes"), *selected.under("edges", "node")]
+    if "rule_pack" in selected.arguments or any(one.name in _BY_PACK for one in of_rows):
+        raise Uncompiled("rulePack")
     asked = read_stats(request.scope, request.today, **selected.arguments)
+    request.unless.append(others_in_use(asked.stats.scope))
     stats, paging = asked.stats, paged(asked.paging, selected)
     if stats.as_of is not None:
         request.by_values = True
-    of_rows = [*selected.under("nodes"), *selected.under("edges", "node")]
     distances = sorted({DISTANCES[one.name] for one in of_rows if one.name in DISTANCES})
     beside = {"totals", "totalCount"}.intersection(selected.names())
     found = stats_of(stats, paging, distances, summed="totals" in beside)

@@ -15,12 +15,12 @@ from graphql import (
     OperationDefinitionNode,
     OperationType,
 )
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, Text, case, func, literal, or_, select
 
-from gateway.compiled.request import HOLE, Link, Request
+from gateway.compiled.request import DECLINED, HOLE, Link, Request, Uncompiled
 from gateway.compiled.roots import ROOTS
 from gateway.compiled.text import Json, constant, mapping, unmarked
-from gateway.compiled.uncompiled import Uncompiled, selects_uncompiled
+from gateway.compiled.uncompiled import selects_uncompiled
 from gateway.compiled.variables import Variables
 from gateway.errors import GatewayError, ScopeViolation
 from gateway.recording import Memory
@@ -58,8 +58,10 @@ class Prepared:
     values: list[Any]
 
     def completed(self, answer: bytes) -> bytes:
-        """Return the response's body."""
+        """Return the response's body; raise Uncompiled where the statement declined."""
         plan = self.plan
+        if answer == DECLINED:
+            raise Uncompiled("rulePack")
         answer = unmarked(answer)
         if plan.holes:
             parts = answer.split(HOLE)
@@ -188,7 +190,11 @@ class Operations:
             roots = selection.below(self._graph.query_type, [operation], "")
             json = mapping((one.key, _root(request, one)) for one in roots)
             before, inner, behind = json.unwrapped()
-            sealed = seal(select(func.textsend(inner.long_text)), scope)
+            answer: ColumnElement[Any] = func.textsend(inner.long_text)
+            if request.unless:
+                declined = func.textsend(literal(DECLINED.decode(), Text))
+                answer = case((or_(*request.unless), declined), else_=answer)
+            sealed = seal(select(answer), scope)
         except ScopeViolation:
             raise
         except (GatewayError, GraphQLError, ValueError, ArithmeticError) as error:

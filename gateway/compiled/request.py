@@ -22,6 +22,14 @@ from gateway.tenancy.scope import GivenScope, Scope
 Link = Callable[[UserExport | MonthlyExport, Form], tuple[str, datetime]]
 """Seals an export into a link: its address, and when it expires."""
 
+
+class Uncompiled(Exception):
+    """The executor answers this request; the message says why, in a word."""
+
+
+DECLINED = b"\x06"
+"""The whole answer of a statement that finds that the executor has to answer; never JSON."""
+
 HOLE = b"\x05"
 """Stands before and after what Python completes in an answer; JSON has it escaped only."""
 
@@ -35,6 +43,8 @@ class Request:
     today: Any
     link: Any
     holes: list[Any] = field(default_factory=list)
+    unless: list[ColumnElement[bool]] = field(default_factory=list)
+    """What, if it holds, leaves the answer to the executor."""
     by_values: bool = False
     """Whether the best way to the rows depends on the values, so that each request is planned."""
 

@@ -13,9 +13,9 @@ from gateway.compiled.catalogue import (
 )
 from gateway.compiled.changes import changes
 from gateway.compiled.monthly import monthly_stats
-from gateway.compiled.request import Request
+from gateway.compiled.request import Request, Uncompiled
 from gateway.compiled.text import NULL, Json
-from gateway.compiled.uncompiled import KINDS, Uncompiled
+from gateway.compiled.uncompiled import KINDS
 from gateway.compiled.users import one_user_text, users
 from gateway.compiled.viewer import viewer
 from gateway.recording import decide, derive

@@ -15,10 +15,6 @@ KINDS: Final = frozenset({"Exchange", "InterfaceSpec", "Licence"})
 """Types whose objects the root field `node` does not compile."""
 
 
-class Uncompiled(Exception):
-    """The executor answers this request; the message says why, in a word."""
-
-
 def selects_uncompiled(schema: GraphQLSchema, parts: Iterable[Node]) -> bool:
     """Say whether operations or fragments select a field that is left to the executor."""
     info = TypeInfo(schema)

@@ -1,10 +1,11 @@
 """The statutory columns as SQL text, in the layout's order: the database does the formatting."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
+    FromClause,
     Select,
     Text,
     case,
@@ -20,9 +21,14 @@ from gateway.statistics.grid import StatList
 from gateway.statistics.stats import whole_stats
 
 
-def user_lines(users: UserList) -> Select[*tuple[Any, ...]]:
-    """Return the eleven columns of the user download (一、1), in list order."""
-    return _lines(DOWNLOAD, *whole(users))
+def user_lines(
+    users: UserList, among: Callable[[FromClause], ColumnElement[bool]] | None = None
+) -> Select[*tuple[Any, ...]]:
+    """Return the eleven columns of the user download (一、1), in list order.
+
+    `among` is a further condition on a record.
+    """
+    return _lines(DOWNLOAD, *whole(users, among))
 
 
 def monthly_lines(stats: StatList) -> Select[*tuple[Any, ...]]:

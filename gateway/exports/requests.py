@@ -1,26 +1,57 @@
 """What is to be exported: a request that can be sealed into a link and opened again."""
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
-from sqlalchemy import Select
+from sqlalchemy import ColumnElement, FromClause, Select, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.audit.log import record
+from gateway.catalogue.packs import packs_document, read_packs
 from gateway.config.clock import market_date, today
 from gateway.exports.columns import monthly_lines, user_lines
 from gateway.exports.stream import Form, Receipt, Sink, stream
 from gateway.records.filters import UserFilter
+from gateway.records.movements import Movement
 from gateway.records.order import BY_USER_ID, UserOrder
 from gateway.records.users import UserList
+from gateway.regulation.codes import FeeCategory
 from gateway.regulation.layouts import DOWNLOAD, MONTHLY, Layout
 from gateway.regulation.months import Month
-from gateway.statistics.grid import OLDEST_FIRST, MonthlyStatOrder, StatList
+from gateway.regulation.packs import RulePack
+from gateway.statistics.grid import OLDEST_FIRST, MonthlyStatOrder, Packs, StatList
+from gateway.statistics.packed import chosen
+from gateway.statistics.stats import counted_by
 from gateway.tenancy.principal import Right
 from gateway.tenancy.scope import Scope
 from gateway.tenancy.session import ScopedSession, open_session
+
+
+@dataclass(frozen=True)
+class CountedByPack:
+    """The users behind a figure of one product and month by a rule pack other than the default."""
+
+    pack: RulePack
+    month: Month
+    category: FeeCategory | None = None
+    movement: Movement | None = None
+
+    def condition(
+        self, scope: Scope, reach: Scope, as_of: datetime | None
+    ) -> Callable[[FromClause], ColumnElement[bool]]:
+        """Return the condition on a record."""
+        stats = StatList(
+            scope,
+            day(as_of),
+            (self.month,),
+            as_of=as_of,
+            packs=Packs((self.pack,), fixed=True),
+            reach=reach,
+        )
+        return counted_by(stats, self.movement, self.category)
 
 
 @dataclass(frozen=True)
@@ -32,6 +63,7 @@ class UserExport:
     filter: UserFilter = field(default_factory=UserFilter)
     order: tuple[UserOrder, ...] = BY_USER_ID
     as_of: datetime | None = None
+    counted_by: CountedByPack | None = None
     kind: Literal["users"] = "users"
 
     @property
@@ -39,9 +71,17 @@ class UserExport:
         """The columns."""
         return DOWNLOAD
 
-    def lines(self, scope: Scope) -> Select[*tuple[Any, ...]]:
-        """Return the statement of the lines, for the scope."""
-        return user_lines(UserList(scope, day(self.as_of), self.filter, self.order, self.as_of))
+    @property
+    def by_packs(self) -> bool:
+        """Whether rule packs take part, which may look at other products than are listed."""
+        return self.counted_by is not None
+
+    async def lines(self, session: ScopedSession, scope: Scope) -> Select[*tuple[Any, ...]]:
+        """Return the statement of the lines, for the scope; the session's may reach further."""
+        users = UserList(scope, day(self.as_of), self.filter, self.order, self.as_of)
+        if self.counted_by is None:
+            return user_lines(users)
+        return user_lines(users, self.counted_by.condition(scope, session.scope, self.as_of))
 
 
 @dataclass(frozen=True)
@@ -53,6 +93,7 @@ class MonthlyExport:
     products: tuple[str, ...] | None = None
     order: tuple[MonthlyStatOrder, ...] = OLDEST_FIRST
     as_of: datetime | None = None
+    rule_pack: str | None = None
     kind: Literal["monthly"] = "monthly"
 
     @property
@@ -60,9 +101,17 @@ class MonthlyExport:
         """The columns."""
         return MONTHLY
 
-    def lines(self, scope: Scope) -> Select[*tuple[Any, ...]]:
-        """Return the statement of the lines, for the scope."""
-        return monthly_lines(StatList(scope, day(self.as_of), self.months, self.order, self.as_of))
+    @property
+    def by_packs(self) -> bool:
+        """Whether rule packs take part, which may look at other products than are listed."""
+        return True
+
+    async def lines(self, session: ScopedSession, scope: Scope) -> Select[*tuple[Any, ...]]:
+        """Return the statement of the lines, for the scope; the session's may reach further."""
+        stats = StatList(scope, day(self.as_of), self.months, self.order, self.as_of)
+        known = read_packs(await session.scalar(select(packs_document(scope))))
+        packs = chosen(self.rule_pack, *known)
+        return monthly_lines(replace(stats, packs=packs, reach=session.scope))
 
 
 Export = Annotated[UserExport | MonthlyExport, Field(discriminator="kind")]
@@ -93,11 +142,13 @@ async def run_export(
 
     One snapshot serves it all.
     """
-    scope = await admitted(engine, scope, wanted)
+    whole, scope = scope, await admitted(engine, scope, wanted)
+    reach = whole.narrow(vendors=wanted.vendors) if wanted.by_packs else scope
     await _log(engine, scope, f"export.{wanted.kind}.start")
-    async with open_session(engine, scope) as session:
+    async with open_session(engine, reach) as session:
         await _no_time_limit(session)
-        receipt = await stream(session, wanted.lines(scope), wanted.layout, form, sink)
+        lines = await wanted.lines(session, scope)
+        receipt = await stream(session, lines, wanted.layout, form, sink)
     detail: dict[str, Any] = {"sha256": receipt.sha256}
     if len(scope.vendors) == 1:
         # of a file over several vendors, its size would tell each of them about the others

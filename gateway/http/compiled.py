@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.compiled.operations import Operations
-from gateway.compiled.uncompiled import Uncompiled
+from gateway.compiled.request import Uncompiled
 from gateway.config.clock import today
 from gateway.errors import GatewayError, TookTooLong, Unavailable
 from gateway.exports.links import Links

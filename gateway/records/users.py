@@ -64,6 +64,7 @@ class CountedBy:
     """A monthly figure that the list belongs to: its row's columns, in the enclosing statement.
 
     Without a movement, of all that counted. `count` is None where the row has no such count.
+    `among`, where it is given, is the condition on a record to be one that the figure counted by.
     """
 
     vendor_id: ColumnElement[int]
@@ -73,13 +74,19 @@ class CountedBy:
     category: FeeCategory | None
     movement: Movement | None
     count: ColumnElement[int] | None
+    among: Callable[[FromClause], ColumnElement[bool]] | None = None
 
     def picks(self, rows: FromClause, users: UserList) -> Iterator[ColumnElement[bool]]:
         """Yield the conditions on the rows: one of each user that is counted."""
         yield rows.c.vendor_id == self.vendor_id
         yield rows.c.product_id == self.product_id
         month = (rows, self.first, self.last, users.scope, users.as_of)
-        yield counted(*month) if self.movement is None else moved(self.movement, *month)
+        if self.among is not None:
+            yield self.among(rows)
+            if self.movement is None:
+                return
+        else:
+            yield counted(*month) if self.movement is None else moved(self.movement, *month)
         if self.category is not None:
             yield rows.c.fee_category == param(derive(int, self.category), Integer)
 
@@ -400,9 +407,16 @@ def history_of(users: UserList, row: FromClause) -> History:
     return History(values, (said.c.batch_no,), selected)
 
 
-def whole(users: UserList) -> tuple[dict[str, ColumnElement[Any]], Select[*tuple[Any, ...]]]:
-    """Return the whole list for a download: its columns by name, and the select to add them to."""
+def whole(
+    users: UserList, among: Callable[[FromClause], ColumnElement[bool]] | None = None
+) -> tuple[dict[str, ColumnElement[Any]], Select[*tuple[Any, ...]]]:
+    """Return the whole list for a download: its columns by name, and the select to add them to.
+
+    `among` is a further condition on a record.
+    """
     rows, where = _base(users, "r")
+    if among is not None:
+        where.append(among(rows))
     keys = user_keys(users.order, rows, _PRODUCT.c.name, users.today)
     columns: dict[str, ColumnElement[Any]] = {name: rows.c[name] for name in COLUMNS}
     columns["product"] = _PRODUCT.c.name

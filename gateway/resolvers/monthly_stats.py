@@ -1,6 +1,6 @@
 """`monthlyStats`: the monthly figures (一、2), with the users behind each count."""
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from functools import partial
@@ -9,9 +9,10 @@ from typing import Annotated, Any, TypeVar
 
 import strawberry
 
+from gateway.catalogue.packs import named, packs_document, read_packs
 from gateway.config.clock import today
 from gateway.errors import BadInput
-from gateway.exports.requests import MonthlyExport, UserExport
+from gateway.exports.requests import CountedByPack, MonthlyExport, UserExport
 from gateway.recording import decide, derive, present
 from gateway.records.filters import UserFilter, spread
 from gateway.records.keyset import Page
@@ -20,6 +21,7 @@ from gateway.records.order import UserOrder
 from gateway.records.users import UserList
 from gateway.regulation.codes import FeeCategory
 from gateway.regulation.months import Month
+from gateway.regulation.packs import SZSE_2010, RulePack
 from gateway.resolvers.fields import list_fields
 from gateway.resolvers.users import connection, day_at, read_order
 from gateway.schema.context import Context, Info
@@ -34,15 +36,18 @@ from gateway.statistics.figures import PREVIOUS_MONTH, SAME_MONTH_LAST_YEAR, fig
 from gateway.statistics.grid import (
     NEWEST_FIRST,
     MonthlyStatOrder,
+    Packs,
     StatList,
     months_between,
     stat_keys,
 )
+from gateway.statistics.packed import chosen
 from gateway.statistics.stats import DrillDown, stat_page
 from gateway.tenancy.principal import Right
 from gateway.tenancy.scope import AnyScope, Scope
 
 T = TypeVar("T", bound=Hashable)
+_MOST_COMPARED = 20
 DISTANCES = {"previousMonth": PREVIOUS_MONTH, "sameMonthLastYear": SAME_MONTH_LAST_YEAR}
 
 
@@ -57,33 +62,90 @@ async def monthly_stats(
     first: int | None = None,
     after: str | None = None,
     as_of: datetime | None = None,
+    rule_pack: Annotated[
+        str | None,
+        strawberry.argument(
+            description="Count by this rule pack, NAME or NAME@VERSION, instead of the one that is "
+            "in use for the product in the month."
+        ),
+    ] = None,
 ) -> MonthlyStatConnection:
-    """Return a page of the figures in scope, drill-down lists and all, by one statement."""
+    """Return a page of the figures in scope, drill-down lists and all, by one statement.
+
+    Where other rule packs than the default have a part in it, by two or three.
+    """
     context: Context = info.context
+    scope = context.scope
     asked = read_stats(
-        context.scope, today(), vendors, products, from_, to, year, order_by, first, after, as_of
+        *(scope, today(), vendors, products, from_, to, year, order_by, first, after, as_of),
+        rule_pack=rule_pack,
     )
     stats, paging, selection = asked.stats, asked.paging, selected(info)
-    order = stats.order
+    stats = replace(stats, reach=scope.narrow(vendors=vendors))
     of_rows = [*selection.under("nodes"), *selection.under("edges", "node")]
+    names = {one.name for one in of_rows}
+    unapproved = "unapprovedCount" in names
     drill_downs = {
-        one.path: drill_down(one, context.scope, stats.scope)
-        for one in of_rows
-        if one.name == "users"
+        one.path: drill_down(one, scope, stats.scope) for one in of_rows if one.name == "users"
     }
     summed = {one.path: one.arguments["by"] for one in selection.all("totals")}
-    current = Month.of(stats.today)
-    found = await context.ask(
-        stat_page(
+    defined: Sequence[RulePack] = (SZSE_2010,)
+    compared: dict[str, list[RulePack]] = {}
+
+    async def read() -> Any:
+        """Ask for the page by the packs that are known so far."""
+        if stats.packs is not None:
+            _refuse_lists_of_averages(drill_downs.values(), stats.packs.packs)
+        every = list(dict.fromkeys(pack for packs in compared.values() for pack in packs))
+        places = {pack: place for place, pack in enumerate(every)}
+        page = stat_page(
             stats,
             drill_downs,
             paging,
             total="totalCount" in selection.names(),
             summed=summed,
-            before=sorted({DISTANCES[one.name] for one in of_rows if one.name in DISTANCES}),
+            before=sorted({DISTANCES[name] for name in names if name in DISTANCES}),
+            priced="feeLines" in names,
+            compared=every,
         )
-    )
-    part = Slice.of(found, order_names(stat_keys(order, figures(stats))), paging)
+        return await context.ask(page), places
+
+    async def known() -> tuple[Sequence[RulePack], Packs | None]:
+        """Ask for the packs that there are, and choose."""
+        every, used = read_packs(await context.ask(packs_document(stats.scope)))
+        return every, chosen(rule_pack, every, used, unapproved=unapproved)
+
+    if rule_pack is not None or unapproved or "feesByPack" in names:
+        defined, packs = await known()
+        stats = replace(stats, packs=packs)
+        compared = {
+            one.path: _compared(one.arguments.get("packs"), defined)
+            for one in of_rows
+            if one.name == "feesByPack"
+        }
+    found, places = await read()
+    if rule_pack is None and stats.packs is None and found["other_packs"]:
+        defined, packs = await known()
+        stats = replace(stats, packs=packs)
+        found, places = await read()
+    return _connection(asked, stats, found, drill_downs, summed, defined, compared, places)
+
+
+def _connection(
+    asked: "AskedStats",
+    stats: StatList,
+    found: dict[str, Any],
+    drill_downs: Mapping[str, DrillDown],
+    summed: Mapping[str, Any],
+    defined: Sequence[RulePack],
+    compared: Mapping[str, Sequence[RulePack]],
+    places: Mapping[RulePack, int],
+) -> MonthlyStatConnection:
+    """Return a statement's answer as a connection."""
+    current = Month.of(stats.today)
+    part = Slice.of(found, order_names(stat_keys(stats.order, figures(stats))), asked.paging)
+    by_name = {str(pack): pack for pack in defined}
+    placed = {key: [(pack, places[pack]) for pack in packs] for key, packs in compared.items()}
     return MonthlyStatConnection(
         part=part,
         export=asked.export(),
@@ -91,10 +153,12 @@ async def monthly_stats(
             MonthlyStat(
                 row=row,
                 nested={
-                    key: _users(row, place, wanted, stats)
+                    key: _users(row, place, wanted, stats, by_name)
                     for place, (key, wanted) in enumerate(drill_downs.items())
                 },
                 current=current,
+                packs=by_name,
+                compared=placed,
             )
             for row in part.rows
         ],
@@ -103,6 +167,34 @@ async def monthly_stats(
             for key, rows in zip(summed, found["totals"], strict=True)
         },
     )
+
+
+def _compared(asked: Sequence[str] | None, defined: Sequence[RulePack]) -> list[RulePack]:
+    """Return the packs whose fees are asked for: by default the latest version of each."""
+    latest = {pack.name: pack for pack in defined}
+    found = list(latest.values()) if asked is None else [named(one, defined) for one in asked]
+    if len(found) > _MOST_COMPARED:
+        raise BadInput(
+            f"{len(found)} rule packs are too many to compare at once",
+            f"一次最多比较{_MOST_COMPARED}个规则包",
+            argument="packs",
+            accepted=f"the names of {_MOST_COMPARED} at most",
+        )
+    return found
+
+
+def _refuse_lists_of_averages(wanted: Iterable[DrillDown], packs: Sequence[RulePack]) -> None:
+    """Refuse the users behind a count that is no number of users."""
+    if all(one.movement is not None for one in wanted):
+        return
+    for pack in packs:
+        if not pack.counts_whole:
+            raise BadInput(
+                f"{pack} counts the average of the days: no list of users is as long as that",
+                f"{pack}按日均数统计，没有与其等长的用户列表",
+                argument="users",
+                accepted="users(movement: …), or a rule pack that counts users",
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +218,12 @@ def read_stats(
     first: int | None = None,
     after: str | None = None,
     as_of: datetime | None = None,
+    rule_pack: str | None = None,
 ) -> AskedStats:
-    """Read the arguments of `monthlyStats`, known or given; `day` is the current date."""
+    """Read the arguments of `monthlyStats`, known or given; `day` is the current date.
+
+    The rule pack is named in the download; a compiled operation has none.
+    """
     scope.require(Right.READ_STATISTICS)
     instant = present(derive(past_instant, as_of))
     current = day_at(instant, day)
@@ -137,7 +233,7 @@ def read_stats(
     return AskedStats(
         StatList(listed, current, months, order, instant),
         Page.asked(first, after),
-        partial(derive, _export, months, vendors, products, instant, order),
+        partial(derive, partial(_export, rule_pack), months, vendors, products, instant, order),
     )
 
 
@@ -146,6 +242,7 @@ def _read_order(order_by: Sequence[MonthlyStatOrderInput] | None) -> tuple[Month
 
 
 def _export(
+    rule_pack: str | None,
     months: tuple[Month, ...],
     vendors: Sequence[str] | None,
     products: Sequence[str] | None,
@@ -158,6 +255,7 @@ def _export(
         None if products is None else tuple(products),
         order,
         instant,
+        rule_pack,
     )
 
 
@@ -217,7 +315,13 @@ def _same(value: T) -> T:
     return value
 
 
-def _users(row: dict[str, Any], place: int, wanted: DrillDown, stats: StatList) -> UserConnection:
+def _users(
+    row: dict[str, Any],
+    place: int,
+    wanted: DrillDown,
+    stats: StatList,
+    packs: Mapping[str, RulePack],
+) -> UserConnection:
     listed = UserList(stats.scope, stats.today, wanted.filter, wanted.order, stats.as_of)
     export = behind(
         wanted.filter,
@@ -229,6 +333,14 @@ def _users(row: dict[str, Any], place: int, wanted: DrillDown, stats: StatList) 
         str(row["product_name"]),
         str(row["month"]),
     )
+    if stats.packs is not None:
+        by = CountedByPack(
+            packs[row["rule_pack"]],
+            Month.parse(str(row["month"])[:7]),
+            wanted.category,
+            wanted.movement,
+        )
+        export = replace(export, filter=wanted.filter, counted_by=by)
     return connection(row["users"][place], listed, wanted.paging, export)
 
 

@@ -11,6 +11,7 @@ from gateway.records.keyset import Direction
 from gateway.records.movements import Movement
 from gateway.records.order import UserOrderField
 from gateway.regulation.codes import Code, FeeCategory, ServiceStatus, UsageMode, UserType
+from gateway.regulation.fees import FeeLineKind
 from gateway.statistics.grid import MonthlyStatOrderField
 from gateway.statistics.totals import TotalKey
 
@@ -32,6 +33,11 @@ strawberry.enum(
     description="What an import did to a line: ADDED it, CHANGED what it says, or SUPERSEDED it: "
     "a snapshot lacked it.",
 )
+strawberry.enum(
+    FeeLineKind,
+    description="A line of a fee: USERS what users cost, one line a tier; PRORATION what is less "
+    "for days without service; MINIMUM what is missing to the minimum; ROUNDING to whole fen.",
+)
 strawberry.enum(DateJoin, description="How startBefore and endAfter combine.")
 strawberry.enum(Direction, description="Sort direction.")
 strawberry.enum(
@@ -51,6 +57,7 @@ __all__ = [
     "Direction",
     "ExchangeKind",
     "FeeCategory",
+    "FeeLineKind",
     "LineEnd",
     "MonthlyStatOrderField",
     "Movement",

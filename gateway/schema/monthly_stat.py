@@ -1,6 +1,6 @@
 """每月用户统计信息 (一、2)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -11,11 +11,12 @@ from gateway.delimited.writer import lines
 from gateway.exports.requests import MonthlyExport
 from gateway.regulation.layouts import MONTHLY
 from gateway.regulation.months import Month
-from gateway.regulation.packs import SZSE_2010
+from gateway.regulation.packs import SZSE_2010, RulePack
 from gateway.schema.comparison import MonthlyComparison
 from gateway.schema.context import Info
 from gateway.schema.download import Download, link
 from gateway.schema.enums import FeeCategory, LineEnd, Movement, TextEncoding, TotalKey
+from gateway.schema.fee import CategoryQuantity, FeeLine, PackFee, lines_of
 from gateway.schema.inputs import UserFilterInput, UserOrderInput
 from gateway.schema.monthly_total import MonthlyTotal
 from gateway.schema.pages import PageInfo, Slice
@@ -23,18 +24,26 @@ from gateway.schema.product import Product
 from gateway.schema.selection import response_path
 from gateway.schema.user import UserConnection
 from gateway.schema.vendor import Vendor
+from gateway.statistics.counting import CATEGORIES
 from gateway.statistics.figures import PREVIOUS_MONTH, SAME_MONTH_LAST_YEAR
+from gateway.statistics.packed import QUANTITIES
 
 _HEADINGS = {field.name: f"{field.heading}." for field in MONTHLY.fields}
 
 
 @strawberry.type(description="One vendor's figures for one product in one month.")
 class MonthlyStat:
-    """A month's figures; `row` is their JSON, `nested` the drill-down lists by response key."""
+    """A month's figures; `row` is their JSON, `nested` the drill-down lists by response key.
+
+    `packs` are rule packs by name and version; `compared`, by response key, those whose fees are to
+    be shown, each with the fee's place in the row.
+    """
 
     row: strawberry.Private[dict[str, Any]]
     nested: strawberry.Private[dict[str, UserConnection]]
     current: strawberry.Private[Month]
+    packs: strawberry.Private[Mapping[str, RulePack]]
+    compared: strawberry.Private[Mapping[str, Sequence[tuple[RulePack, int]]]]
 
     @property
     def _month(self) -> Month:
@@ -118,7 +127,54 @@ class MonthlyStat:
     @strawberry.field(description="The rule pack that counted, with its version.")
     def rule_pack(self) -> str:
         """Return the rule pack's name and version."""
-        return str(SZSE_2010)
+        return str(self._pack)
+
+    @property
+    def _pack(self) -> RulePack:
+        return self.packs[self.row.get("rule_pack", str(SZSE_2010))]
+
+    @strawberry.field(
+        description="The four counts exactly: where the rule pack counts the average of the days, "
+        "the counts beside are these, rounded half up to whole numbers."
+    )
+    def quantities(self) -> list[CategoryQuantity]:
+        """Return the exact counts, by category."""
+        names = zip(FeeCategory, CATEGORIES, strict=True)
+        return [
+            CategoryQuantity(
+                category=category,
+                quantity=Decimal(self.row.get(QUANTITIES[name], self.row[name])),
+            )
+            for category, name in names
+        ]
+
+    @strawberry.field(
+        description="The fee line by line: their amounts add up to it, exactly. None without a "
+        "price."
+    )
+    def fee_lines(self, info: Info) -> list[FeeLine]:
+        """Return what the fee is made of."""
+        return lines_of(self.row, self._pack, info.context.language)
+
+    @strawberry.field(
+        description="The fee as each rule pack would have it, side by side: of all packs the "
+        "latest version, or those that are named, as NAME or NAME@VERSION."
+    )
+    def fees_by_pack(self, info: Info, packs: list[str] | None = None) -> list[PackFee]:
+        """Return the fees that were read together with the figures."""
+        fees = self.row["fees"]
+        return [
+            PackFee(rule_pack=str(pack), fee=None if fees[place] is None else Decimal(fees[place]))
+            for pack, place in self.compared[response_path(info)]
+        ]
+
+    @strawberry.field(
+        description="Users with a service that is free in the month without valid written approval "
+        "(书面认可) on each of its days, whatever the rule pack makes of it."
+    )
+    def unapproved_count(self) -> int:
+        """Return the users who would need an approval."""
+        return int(self.row["unapproved"])
 
     @strawberry.field(
         description="The figures beside the month before; null where the calendar has none."

@@ -8,12 +8,9 @@ from typing import Any, Final
 from sqlalchemy import (
     ColumnElement,
     Date,
-    DateTime,
     FromClause,
-    Interval,
     and_,
     case,
-    cast,
     func,
     literal_column,
     or_,
@@ -22,13 +19,13 @@ from sqlalchemy import (
     true,
 )
 
-from gateway.catalogue.models import Price
 from gateway.recording import Known
 from gateway.records.known import known
 from gateway.statistics.counting import CATEGORIES, COUNTS, EVENTS, FIGURES, deltas
-from gateway.statistics.grid import StatList, grid
+from gateway.statistics.grid import StatList, earlier, grid
 from gateway.statistics.models import MonthlyDelta
-from gateway.tenancy.scope import AnyScope
+from gateway.statistics.packed import Packed
+from gateway.statistics.pricing import at_least, in_force
 
 PREVIOUS_MONTH, SAME_MONTH_LAST_YEAR = 1, 12
 SHOWN = (*FIGURES, "expired")
@@ -45,12 +42,14 @@ Takes what is found, the rows of a grid among it, a month of theirs and a name t
 it with what was counted in that month, and the values of FIGURES, null where there are none."""
 
 
-def changes(stats: StatList) -> Lookup:
+def changes(stats: StatList) -> Lookup | Packed:
     """Return how to find what last changed; one for all that a statement looks up."""
+    if stats.packs is not None:
+        return Packed(stats)
     return _stored(stats) if stats.as_of is None else _known(stats, stats.as_of)
 
 
-def figures(stats: StatList, last: Lookup | None = None) -> FromClause:
+def figures(stats: StatList, last: Lookup | Packed | None = None) -> FromClause:
     """Return the rows of `grid`, each with its figures: SHOWN, price and fee.
 
     SHOWN are the four counts, new, ended, and of these cancelled and expired; price and fee are
@@ -62,7 +61,7 @@ def figures(stats: StatList, last: Lookup | None = None) -> FromClause:
 def beside(
     stats: StatList,
     rows: FromClause,
-    last: Lookup,
+    last: Lookup | Packed,
     *,
     own: bool = True,
     before: Sequence[int] = (),
@@ -74,23 +73,21 @@ def beside(
     """
     if not own and not before:
         return rows
+    if isinstance(last, Packed):
+        return last.beside(rows, own=own, before=before)
     found = rows
     columns: list[ColumnElement[Any]] = list(rows.c)
     for distance in (*([0] if own else ()), *before):
-        month = _before(rows.c.month, distance) if distance else rows.c.month
+        month = earlier(rows.c.month, distance) if distance else rows.c.month
         found, counted = last(found, rows, month, f"m{distance}")
-        columns += _figures(counted, _price(rows, month, stats.scope), month, distance)
+        columns += _figures(stats, rows, counted, month, distance)
     return select(*columns).select_from(found).subquery("stat" if own else "compared")
 
 
-def _before(month: ColumnElement[Any], distance: int) -> ColumnElement[Any]:
-    ago: ColumnElement[Any] = literal_column(f"interval '{distance} months'", Interval)
-    return cast(cast(month, DateTime(timezone=False)) - ago, Date)
-
-
 def _figures(
+    stats: StatList,
+    rows: FromClause,
     counted: Mapping[str, ColumnElement[Any]],
-    price: ColumnElement[Any],
     month: ColumnElement[Any],
     distance: int,
 ) -> list[ColumnElement[Any]]:
@@ -98,9 +95,15 @@ def _figures(
     values: dict[str, ColumnElement[Any]] = {
         name: func.coalesce(counted[name], 0) for name in FIGURES
     }
+    full_price = values["full_price"]
     values["expired"] = values["ended"] - values["cancelled"]
-    values["fee"] = values["full_price"] * price
+
+    def fee(price: FromClause) -> ColumnElement[Any]:
+        return at_least(full_price * price.c.amount, full_price, price.c.minimum)
+
+    values["fee"] = in_force(rows, month, stats.scope, fee)
     if not distance:
+        price = in_force(rows, month, stats.scope, lambda price: price.c.amount)
         return [price.label("price"), *(value.label(name) for name, value in values.items())]
     there = month >= _FIRST_DAY
     return [case((there, value)).label(f"{name}_{distance}") for name, value in values.items()]
@@ -171,21 +174,3 @@ def _known(stats: StatList, as_of: Known[datetime]) -> Lookup:
         return found.join(change, condition, isouter=True), {**counts, **events}
 
     return last
-
-
-def _price(row: FromClause, month: ColumnElement[Any], scope: AnyScope) -> ColumnElement[Any]:
-    """Return the price in force on the month's first day: the latest begun, unless it is over."""
-    price = Price.table().alias("price")
-    in_force = case((or_(price.c.valid_to.is_(None), price.c.valid_to >= month), price.c.amount))
-    return (
-        select(in_force)
-        .where(
-            scope.covers(price),
-            price.c.product_id == row.c.product_id,
-            price.c.valid_from <= month,
-        )
-        .order_by(price.c.valid_from.desc())
-        .limit(1)
-        .correlate(row)
-        .scalar_subquery()
-    )

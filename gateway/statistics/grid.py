@@ -11,12 +11,15 @@ from sqlalchemy import (
     ARRAY,
     ColumnElement,
     Date,
+    DateTime,
     FromClause,
     Integer,
+    Interval,
     Numeric,
     Text,
     cast,
     func,
+    literal_column,
     select,
     true,
 )
@@ -27,6 +30,7 @@ from gateway.errors import BadInput
 from gateway.recording import derive, param
 from gateway.records.keyset import Direction, Key
 from gateway.regulation.months import WINDOW, Month
+from gateway.regulation.packs import RulePack
 from gateway.tenancy.scope import AnyScope
 
 MAX_MONTHS = 600
@@ -92,14 +96,32 @@ OLDEST_FIRST = (
 
 
 @dataclass(frozen=True, slots=True)
+class Packs:
+    """By which rule packs to count: by the only one, or by that in use for a product in a month.
+
+    `unapproved` says that users with a free service not approved are counted too.
+    """
+
+    packs: Sequence[RulePack]
+    fixed: bool
+    unapproved: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class StatList:
-    """Which figures, in which order. Months run from the earliest to the latest, both included."""
+    """Which figures, in which order. Months run from the earliest to the latest, both included.
+
+    Without `packs` they are those that are stored, of the default rule pack. `reach` is the scope
+    before products were picked from it, for packs that count across products.
+    """
 
     scope: AnyScope
     today: date
     months: tuple[Month, ...]
     order: Sequence[MonthlyStatOrder] = NEWEST_FIRST
     as_of: datetime | None = None
+    packs: Packs | None = None
+    reach: AnyScope | None = None
 
     @property
     def orders_grid(self) -> bool:
@@ -174,6 +196,12 @@ def grid(stats: StatList) -> FromClause:
         )
         .subquery("grid")
     )
+
+
+def earlier(month: ColumnElement[Any], distance: int) -> ColumnElement[Any]:
+    """Return the first day of the month so many months before one, given as its first day."""
+    ago: ColumnElement[Any] = literal_column(f"interval '{distance} months'", Interval)
+    return cast(cast(month, DateTime(timezone=False)) - ago, Date)
 
 
 def _calendar(stats: StatList) -> FromClause:

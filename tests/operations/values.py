@@ -182,6 +182,9 @@ class Values:
         assert isinstance(kind, GraphQLEnumType)
         return None if given.get("countedIn") is None else self.rng.choice(list(kind.values))
 
+    def _pack(self, _: Place, __: Given) -> str:
+        return self.rng.choice(("szse-2010", "szse-2010@1"))
+
     def _year(self, _: Place, __: Given) -> int:
         return self.rng.choice((0, 0, 0, 1, 1, 2, 3)) * -1 + self.material.today.year
 
@@ -216,6 +219,8 @@ _MAKERS: dict[str, Callable[[Values, Place, Given], Any]] = {
     "asOf": lambda self, _, __: self._instant(),
     "id": Values._id,
     "countedAs": Values._counted_as,
+    "rulePack": Values._pack,
+    "packs": Values._pack,
     "@skip": lambda self, _, __: self.rng.random() < 0.25,
     "@include": lambda self, _, __: self.rng.random() < 0.75,
 }

@@ -78,6 +78,10 @@ LOG = f"""
 MONTHS = 'from: "2024-01", to: "2024-06"'
 FEW_MONTHS = 'from: "2024-04", to: "2024-05"'
 CURSORS = "$after: String"
+QUANTITIES = "quantities { category quantity }"
+FEE_LINES = "feeLines { kind label from to quantity unitPrice amount }"
+FEES = "feesByPack { rulePack fee }"
+BY_PACK = f"{STAT} {QUANTITIES} {FEE_LINES} {FEES} unapprovedCount"
 ORDERS = list(UserOrderField.__members__)
 FIGURES = list(MonthlyStatOrderField.__members__)
 FILTERS = (
@@ -247,6 +251,32 @@ CASES: dict[str, list[str]] = {
         f"{{ monthlyStats({MONTHS}) {{ nodes {{ {COMPARISONS} }} }} }}",
         f'{{ monthlyStats({FEW_MONTHS}, asOf: "{BETWEEN}") {{ nodes {{ vendor {{ code }} '
         f"{COMPARISONS} }} }} }}",
+        *(
+            f'{{ monthlyStats({MONTHS}{instant}, rulePack: "{pack}") {{ totalCount delimited '
+            f"totals {{ {TOTAL} }} {PAGE} nodes {{ {BY_PACK} {COMPARISONS} }} "
+            f"download {{ url expiresAt }} }} }}"
+            for pack, instant in (
+                ("everything", ""),
+                ("each-mode@1", f', asOf: "{BETWEEN}"'),
+                ("averaged", ""),
+                ("szse-2010", f', asOf: "{BETWEEN}"'),
+            )
+        ),
+        f"query({CURSORS}) {{ monthlyStats({FEW_MONTHS}, first: 6, after: $after, rulePack: "
+        f'"averaged", orderBy: [{{field: FEE, direction: DESC}}]) {{ {PAGE} '
+        "nodes { vendor { code } product { name } month fee } } }",
+    ],
+    "MonthlyStat.quantities": [
+        f"{{ monthlyStats({MONTHS}) {{ nodes {{ {STAT} {QUANTITIES} }} }} }}"
+    ],
+    "MonthlyStat.feeLines": [
+        f"{{ monthlyStats({MONTHS}) {{ nodes {{ {STAT} {FEE_LINES} }} }} }}",
+        f"{{ monthlyStats({MONTHS}) {{ nodes {{ product {{ name }} {FEE_LINES} }} }} }}",
+    ],
+    "MonthlyStat.feesByPack": [
+        f"{{ monthlyStats({MONTHS}) {{ nodes {{ {STAT} {FEES} }} }} }}",
+        f"{{ monthlyStats({FEW_MONTHS}) {{ nodes {{ product {{ name }} "
+        'feesByPack(packs: ["everything", "averaged@2"]) { rulePack fee } } } }',
     ],
     "MonthlyStat.users": [
         f"{{ monthlyStats({FEW_MONTHS}) {{ nodes {{ {DRILL_DOWN} }} }} }}",
@@ -261,6 +291,12 @@ CASES: dict[str, list[str]] = {
         ),
         f"{{ monthlyStats({MONTHS}) {{ nodes {{ users(movement: NEW, category: TRIAL) "
         f"{{ {FEW} download {{ url expiresAt }} }} }} }} }}",
+        *(
+            f'{{ monthlyStats({FEW_MONTHS}, rulePack: "{pack}") {{ nodes {{ vendor {{ code }} '
+            f"{DRILL_DOWN} new: users(movement: NEW, category: TRIAL) "
+            f"{{ {FEW} download {{ url expiresAt }} }} }} }} }}"
+            for pack in ("everything", "each-mode")
+        ),
         f"query({CURSORS}) {{ monthlyStats({FEW_MONTHS}) {{ nodes {{ users(first: 1, after: $after, "
         'category: TRIAL, filter: {search: "szse"}, orderBy: [{field: USER_NAME}]) '
         f"{{ totalCount {PAGE} nodes {{ {SHORT} }} }} }} }} }}",

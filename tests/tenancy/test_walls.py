@@ -128,17 +128,19 @@ async def test_what_the_roles_may_do_with_tables(admin: asyncpg.Connection) -> N
     for role, table, what in rows:
         may[role, what].add(table)
     open_tables = {"licensors", "exchanges", "exchange_pages", "interface_specs"}
-    assert may["gateway_service", "SELECT"] == set(NAMES) | open_tables
+    assert may["gateway_service", "SELECT"] == set(NAMES) | open_tables | {"rule_packs"}
     assert may["gateway_service", "INSERT"] == INSERTED
     assert may["gateway_service", "UPDATE"] == CHANGED
     assert may["gateway_service", "DELETE"] == CHANGED - {"rosters"}
     catalogue = {"products", "prices", "vendors", "licences", "api_keys"} | open_tables
-    links = {"vendor_products", "product_interfaces"}
+    catalogue |= {"product_packs", "approvals"}
+    links = {"vendor_products", "product_interfaces", "rule_packs", "price_tiers"}
     assert may["gateway_operator", "SELECT"] == catalogue | links | {"reach_clock"}
     assert may["gateway_operator", "INSERT"] == catalogue | links | {"audit_events", "reach_clock"}
     changed = catalogue - {"exchange_pages"}
     assert may["gateway_operator", "UPDATE"] == changed | {"reach_clock"}
-    assert may["gateway_operator", "DELETE"] == {"exchange_pages", "product_interfaces"}
+    removed = {"exchange_pages", "product_interfaces", "price_tiers"}
+    assert may["gateway_operator", "DELETE"] == removed
     assert may["gateway_finder", "SELECT"] == {"service_records"}
     assert len(may) == 9
 
@@ -159,6 +161,10 @@ async def test_what_the_roles_may_do_with_tables(admin: asyncpg.Connection) -> N
         "DELETE FROM product_interfaces",
         "UPDATE interface_specs SET title = 'x'",
         "DELETE FROM exchange_pages",
+        "UPDATE price_tiers SET amount = 0",
+        "DELETE FROM approvals",
+        "INSERT INTO rule_packs VALUES ('x', 1, '', '{}')",
+        "UPDATE product_packs SET name = 'x'",
         "INSERT INTO vendors (vendor_id, code, name) VALUES (1, 'X', 'X')",
         "ALTER TABLE service_records DISABLE ROW LEVEL SECURITY",
         "DROP POLICY scope ON service_records",

@@ -29,9 +29,13 @@ from starlette.applications import Starlette
 from gateway.app.house import House, open_house
 from gateway.app.server import application
 from gateway.catalogue import loading, registry
+from gateway.catalogue.approvals import load_approvals, read_approvals
+from gateway.catalogue.packs import add_pack, use_pack
 from gateway.config.settings import Settings
 from gateway.db.embedded import OWNER, SERVICE, EmbeddedPostgres
 from gateway.regulation.codes import UsageMode
+from gateway.regulation.months import Month
+from gateway.regulation.packs import SZSE_2010, RulePack
 from gateway.tenancy import issue as keys
 from gateway.tenancy.authenticate import authenticate
 from gateway.tenancy.keys import NewKey
@@ -51,6 +55,17 @@ DELIVERED = {
     FUTURES: "HKEX-OMD-D",
 }
 """The interface by which each product is delivered."""
+MINIMUM = {ENHANCED: "5123.41", BASIC: "5234.52", STOCKS: "5345.63", FUTURES: "5456.74"}
+TIER = {ENHANCED: "611.31", BASIC: "622.42", STOCKS: "633.53", FUTURES: "644.64"}
+PACKS = (
+    {"name": "everything", "version": 1, "options": {"counted": "peak-day", "end-date": "exclusive",
+     "unit": "id-across-products", "category-on-change": "longest", "proration": "daily",
+     "tiers": "graduated", "unapproved": "rejected"}},
+    {"name": "each-mode", "version": 1, "options": {"counted": "last-day", "unit": "id-and-mode",
+     "category-on-change": "each", "tiers": "whole-volume", "unapproved": "full-price"}},
+    {"name": "averaged", "version": 2, "options": {"counted": "average"}},
+)  # fmt: skip
+"""Rule packs are no secret of anybody: each world has all of them."""
 VENDORS = ("VENDALPHA", "VENDBETA", "VENDGAMMA", "VENDDELTA")
 NUMBER = {
     "VENDALPHA": 1811111119,
@@ -134,7 +149,7 @@ def _words(pairs: set[tuple[str, str]]) -> set[str]:
         | vendors
         | products
         | {company(vendor) for vendor in vendors}
-        | {PRICE[product] for product in products}
+        | {book[product] for product in products for book in (PRICE, MINIMUM, TIER)}
         | {word for product in products for word in _named(LICENSOR_OF[product])}
     )
 
@@ -391,9 +406,13 @@ async def _catalogue(world: World, patch: pytest.MonkeyPatch) -> None:
         for product in products:
             await registry.add_product(session, product, LICENSOR_OF[product])
             await registry.set_price(
-                session, product, Decimal(PRICE[product]), date(2020, 1, 1), None
+                *(session, product, Decimal(PRICE[product]), date(2020, 1, 1), None),
+                tiers={2: Decimal(TIER[product])},
+                minimum=Decimal(MINIMUM[product]),
             )
             await loading.load(session, _delivery(product).encode(), "delivery.toml")
+            owner = LICENSOR_OF[product]
+            await use_pack(session, str(SZSE_2010), owner, product, Month(2020, 1))
         for vendor, number in NUMBER.items():
             if any(vendor == held for held, _ in world.pairs):
                 fixed = SimpleNamespace(randbelow=lambda _, number=number: number - 1)
@@ -402,6 +421,11 @@ async def _catalogue(world: World, patch: pytest.MonkeyPatch) -> None:
         for vendor, product in world.pairs:
             modes = list(UsageMode)[: 1 + USERS[vendor, product] % 3]
             await registry.add_licence(session, vendor, product, date(2024, 1, 1), None, modes)
+        for vendor, product in world.pairs:
+            line = f"szse.{sign(vendor, product)}.001||{product}||试用用户||20240102||0||号"
+            await load_approvals(session, vendor, read_approvals(line))
+        for definition in PACKS:
+            await add_pack(session, RulePack.read(definition))
 
 
 async def _issue(world: World, patch: pytest.MonkeyPatch, who: Principal) -> None:
