@@ -398,10 +398,11 @@ def _delivery(product: str) -> str:
 
 async def _catalogue(world: World, patch: pytest.MonkeyPatch) -> None:
     async with open_operator(world.house.operator, "test") as session:
+        bases = itertools.count(1234567)
+        patch.setattr(registry, "secrets", SimpleNamespace(randbelow=lambda _: next(bases)))
         await loading.load(session, loading.built_in(), loading.BUILT_IN)
         products = [p for p in LICENSOR_OF if any(p == held for _, held in world.pairs)]
         if any(LICENSOR_OF[product] == "HKEX" for product in products):
-            patch.setattr(registry, "secrets", SimpleNamespace(randbelow=lambda _: 1234567))
             await registry.add_licensor(session, "HKEX", LICENSOR_NAME["HKEX"])
         for product in products:
             await registry.add_product(session, product, LICENSOR_OF[product])
