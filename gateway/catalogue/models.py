@@ -3,7 +3,15 @@
 from datetime import date, datetime
 from decimal import Decimal
 
-from sqlalchemy import CheckConstraint, ForeignKey, Identity, Numeric, func
+from sqlalchemy import (
+    ARRAY,
+    CheckConstraint,
+    ForeignKey,
+    Identity,
+    Numeric,
+    SmallInteger,
+    func,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from gateway.db.base import SCOPED, Base, Sortable
@@ -85,6 +93,20 @@ class Licence(Base):
     product_id: Mapped[int] = mapped_column(ForeignKey(Product.product_id), primary_key=True)
     valid_from: Mapped[date] = mapped_column(primary_key=True)
     valid_to: Mapped[date | None]
+
+
+class LicenceTerms(Base):
+    """What a vendor's licences for a product cover besides their dates.
+
+    `usage_modes` are the numbers of `UsageMode`s; null covers all, as no row does.
+    """
+
+    __tablename__ = "licence_terms"
+    __table_args__ = ({"info": {SCOPED: True}},)
+
+    vendor_id: Mapped[int] = mapped_column(ForeignKey(Vendor.vendor_id), primary_key=True)
+    product_id: Mapped[int] = mapped_column(ForeignKey(Product.product_id), primary_key=True)
+    usage_modes: Mapped[list[int] | None] = mapped_column(ARRAY(SmallInteger))
 
 
 class VendorProduct(Base):

@@ -14,12 +14,15 @@ from strawberry.types import ExecutionContext
 from gateway.regulation.months import Month
 from gateway.resolvers.catalogue import products, vendor, vendors
 from gateway.resolvers.changes import changes
+from gateway.resolvers.findings import finding_rules, findings
 from gateway.resolvers.monthly_stats import monthly_stats
 from gateway.resolvers.node import node
 from gateway.resolvers.users import users
 from gateway.resolvers.viewer import viewer
 from gateway.schema.change import ChangeConnection
 from gateway.schema.documents import LIMITS, MAX_TOKENS, OperationNamed
+from gateway.schema.finding import FindingConnection
+from gateway.schema.finding_rule import FindingRule
 from gateway.schema.monthly_stat import MonthlyStatConnection
 from gateway.schema.node import Node
 from gateway.schema.product import Product, ProductConnection
@@ -50,6 +53,14 @@ class Query:
         resolver=changes,
         description="What a vendor's imports added, changed and superseded, recorded after `from` "
         "and not after `to` (by default now), in the order of recording.",
+    )
+    findings: FindingConnection = strawberry.field(
+        resolver=findings,
+        description="What does not look right, by vendor, product and month, the newest month and "
+        "the gravest first; by default of the current month and the two before it.",
+    )
+    finding_rules: list[FindingRule] = strawberry.field(
+        resolver=finding_rules, description="The rules by which findings are raised."
     )
     products: ProductConnection = strawberry.field(
         resolver=products, description="The products in scope."

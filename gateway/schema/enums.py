@@ -4,6 +4,8 @@ import strawberry
 
 from gateway.delimited.encoding import TextEncoding
 from gateway.delimited.writer import LineEnd
+from gateway.findings.rule import RuleCode as FindingRuleCode
+from gateway.findings.rule import Severity as FindingSeverity
 from gateway.records.changes import ChangeKind
 from gateway.records.filters import DateJoin
 from gateway.records.keyset import Direction
@@ -35,6 +37,12 @@ strawberry.enum(
     description="Users who come or go in a month: NEW newCount, ENDED endedCount, and of these "
     "CANCELLED cancelledCount, EXPIRED expiredCount.",
 )
+strawberry.enum(
+    FindingRuleCode,
+    name="FindingRuleCode",
+    description="The rules by which findings are raised; docs/findings.md defines each.",
+)
+strawberry.enum(FindingSeverity, name="FindingSeverity", description="How much a finding matters.")
 strawberry.enum(UserOrderField, description="What users can be sorted by.")
 strawberry.enum(MonthlyStatOrderField, description="What monthly figures can be sorted by.")
 strawberry.enum(TotalKey, description="What monthly figures are summed by.")
@@ -46,6 +54,8 @@ __all__ = [
     "DateJoin",
     "Direction",
     "FeeCategory",
+    "FindingRuleCode",
+    "FindingSeverity",
     "LineEnd",
     "MonthlyStatOrderField",
     "Movement",
