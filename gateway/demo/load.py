@@ -7,9 +7,9 @@ from pathlib import Path
 from rich.console import Console
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from gateway.catalogue import registry
+from gateway.catalogue import registry, terms
 from gateway.config.clock import today
-from gateway.demo import market
+from gateway.demo import irregular, market
 from gateway.errors import BadInput
 from gateway.intake.problems import BadLine
 from gateway.intake.run import Mode, import_users
@@ -60,13 +60,19 @@ async def _found_market(session: OperatorSession) -> None:
     begin = min(price.valid_from for price in market.prices(today()))
     for vendor in market.VENDORS:
         await registry.add_vendor(session, vendor.code, vendor.name)
+        end = irregular.last_licensed_day(vendor.code, today())
         for name in vendor.products:
-            await registry.add_licence(session, vendor.code, name, begin, None)
+            if (vendor.code, name) not in irregular.UNLICENSED:
+                await registry.add_licence(session, vendor.code, name, begin, end)
+            if vendor.code in irregular.MODES:
+                modes = irregular.MODES[vendor.code]
+                await terms.set_usage_modes(session, vendor.code, name, modes)
 
 
 def _write(path: Path, vendor: market.DemoVendor, scale: float) -> None:
     with path.open("w", encoding="utf-8", newline="\n") as file:
         file.writelines(f"{line}\n" for line in market.roster(vendor, today(), scale=scale))
+        file.writelines(f"{line}\n" for line in irregular.lines(vendor, today()))
 
 
 def _impossible(bad: BadLine) -> None:

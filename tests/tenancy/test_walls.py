@@ -131,6 +131,7 @@ async def test_what_the_roles_may_do_with_tables(admin: asyncpg.Connection) -> N
     assert may["gateway_service", "UPDATE"] == CHANGED
     assert may["gateway_service", "DELETE"] == CHANGED - {"rosters"}
     catalogue = {"products", "prices", "vendors", "licences", "api_keys"} | open_tables
+    catalogue |= {"licence_terms", "finding_thresholds"}
     assert may["gateway_operator", "SELECT"] == catalogue | {"vendor_products", "reach_clock"}
     inserted = {"vendor_products", "audit_events", "reach_clock"}
     assert may["gateway_operator", "INSERT"] == catalogue | inserted

@@ -27,9 +27,11 @@ from starlette.applications import Starlette
 
 from gateway.app.house import House, open_house
 from gateway.app.server import application
-from gateway.catalogue import registry
+from gateway.catalogue import registry, terms
 from gateway.config.settings import Settings
 from gateway.db.embedded import OWNER, SERVICE, EmbeddedPostgres
+from gateway.findings.registry import set_threshold
+from gateway.regulation.codes import UsageMode
 from gateway.tenancy import issue as keys
 from gateway.tenancy.authenticate import authenticate
 from gateway.tenancy.keys import NewKey
@@ -60,6 +62,16 @@ FIRST = datetime(2024, 6, 1, tzinfo=UTC)
 """When the first import was recorded; the others follow an hour apart."""
 BETWEEN = (FIRST + timedelta(hours=5, minutes=30)).isoformat()
 """An instant after the first imports of all vendors and before the second ones of the last two."""
+
+THRESHOLDS = [
+    ("SHARED_PHONE", "base", "0"),
+    ("SHARED_NAME", "base", "0"),
+    ("SHARED_NAME", "share", "0"),
+    ("FREE_QUOTA_EXCEEDED", "trial_base", "0"),
+    ("FREE_QUOTA_EXCEEDED", "trial_share", "0"),
+    ("FREE_QUOTA_EXCEEDED", "regulatory_share", None),
+]
+"""What each licensor has set for its products; None is the product's price, a canary."""
 
 _numbers = itertools.count()
 
@@ -358,8 +370,14 @@ async def _catalogue(world: World, patch: pytest.MonkeyPatch) -> None:
                 fixed = SimpleNamespace(randbelow=lambda _, number=number: number - 1)
                 patch.setattr(registry, "secrets", fixed)
                 await registry.add_vendor(session, vendor, company(vendor))
+        for product in products:
+            for rule, name, value in THRESHOLDS:
+                number = Decimal(value or PRICE[product])
+                licensor = LICENSOR_OF[product]
+                await set_threshold(session, rule, name, number, licensor=licensor, product=product)
         for vendor, product in world.pairs:
             await registry.add_licence(session, vendor, product, date(2024, 1, 1), None)
+            await terms.set_usage_modes(session, vendor, product, [UsageMode.TERMINAL])
 
 
 async def _issue(world: World, patch: pytest.MonkeyPatch, who: Principal) -> None:
