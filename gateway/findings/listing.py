@@ -25,6 +25,7 @@ from sqlalchemy.types import TypeEngine
 
 from gateway.catalogue.licensors import licensor_text
 from gateway.findings.book import THRESHOLDS
+from gateway.findings.counts import month_counts
 from gateway.findings.rule import COLUMNS, Asked, Rule, same
 from gateway.findings.thresholds import overrides
 from gateway.records.keyset import Direction, Key, Page, beyond, bounds, ordering, places
@@ -58,10 +59,10 @@ class FindingList:
     rules: tuple[Rule, ...]
     as_of: datetime | None = None
 
-    @property
     def asked(self) -> Asked:
-        """What the rules look at."""
-        return Asked(self.scope, self.today, self.months, THRESHOLDS, self.as_of)
+        """Return what the rules look at: one for all of a statement."""
+        counts = month_counts(self.scope, self.today, self.months, self.as_of)
+        return Asked(self.scope, self.today, self.months, THRESHOLDS, counts, self.as_of)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +127,8 @@ def finding_page(
     """
     if not findings.rules:
         return _answer(literal_column("0", Integer), func.json_build_array(), findings.scope)
-    every = _every(findings)
+    asked = findings.asked()
+    every = _every(findings, asked)
     named = _named(findings, every)
     keys = finding_keys(named)
     page = (
@@ -144,7 +146,7 @@ def finding_page(
         "licensor_code": licensor_text(page, "code"),
         "licensor_name": licensor_text(page, "name"),
         "evidence": func.json_build_array(
-            *(_listed(findings, one, page) for one in evidence.values())
+            *(_listed(findings, asked, one, page) for one in evidence.values())
         ),
     }
     document = func.json_build_object(*(part for pair in values.items() for part in pair))
@@ -162,11 +164,11 @@ def _answer(
     return select(func.json_build_object(*parts)).scalar_subquery()
 
 
-def _every(findings: FindingList) -> FromClause:
+def _every(findings: FindingList, asked: Asked) -> FromClause:
     """Return the findings of all rules: COLUMNS, the rule's number and its severity."""
     parts = []
     for rule in findings.rules:
-        raised = rule.raised(rule, findings.asked).subquery("raised")
+        raised = rule.raised(rule, asked).subquery("raised")
         parts.append(
             select(
                 *(raised.c[name] for name in COLUMNS),
@@ -192,7 +194,9 @@ def _named(findings: FindingList, every: FromClause) -> FromClause:
     )
 
 
-def _listed(findings: FindingList, wanted: EvidenceAsked, page: FromClause) -> ColumnElement[Any]:
+def _listed(
+    findings: FindingList, asked: Asked, wanted: EvidenceAsked, page: FromClause
+) -> ColumnElement[Any]:
     """Return a finding's evidence. Each rule's is a list of its own, so that an index serves it."""
     users = UserList(findings.scope, findings.today, as_of=findings.as_of)
     lists: list[tuple[ColumnElement[bool], ColumnElement[Any]]] = [
@@ -203,7 +207,7 @@ def _listed(findings: FindingList, wanted: EvidenceAsked, page: FromClause) -> C
                 wanted.fields,
                 wanted.paging,
                 total=wanted.total,
-                figure=_Evidence(rule, findings.asked, page),
+                figure=_Evidence(rule, asked, page),
             ),
         )
         for rule in findings.rules

@@ -69,6 +69,8 @@ class Asked:
     months: tuple[Month, ...]
     thresholds: Mapping[tuple[str, str], Decimal]
     """The package's, by rule and name."""
+    counts: FromClause
+    """The users counted in these months and some before: see `findings.counts`."""
     as_of: datetime | None = None
 
 

@@ -11,18 +11,17 @@ from gateway.findings.rule import Asked, Rule, RuleCode, Severity, Threshold, fi
 from gateway.findings.thresholds import limits
 from gateway.records.counted import counted
 from gateway.records.filters import UserFilter
+from gateway.records.known import calendar_day
 from gateway.regulation.codes import FeeCategory
 from gateway.regulation.months import Month
-from gateway.statistics.figures import figures
-from gateway.statistics.grid import StatList
 
 FREE = (FeeCategory.REGULATORY, FeeCategory.INTERNAL_FREE, FeeCategory.TRIAL)
 _MOST = Decimal(1_000_000_000)
 
 
 def _raised(rule: Rule, asked: Asked) -> Select[*tuple[Any, ...]]:
-    month = figures(StatList(asked.scope, asked.today, asked.months, as_of=asked.as_of))
-    count = select(*month.c).cte("free_counts")
+    count = asked.counts
+    first = [count.c.month >= calendar_day(one.first) for one in asked.months[:1]]
     most = limits(rule, asked)
     parts = []
     for category in FREE:
@@ -32,7 +31,7 @@ def _raised(rule: Rule, asked: Asked) -> Select[*tuple[Any, ...]]:
         parts.append(
             finding(count, count, subject=literal(category.name), observed=found, limit=quota)
             .select_from(count.join(most, most.c.product_id == count.c.product_id))
-            .where(found > quota)
+            .where(found > quota, *first)
         )
     whole = union_all(*parts).subquery("over_quota")
     return select(*whole.c)

@@ -21,9 +21,6 @@ from gateway.findings.thresholds import limits
 from gateway.records.filters import Exact, UserFilter
 from gateway.records.known import calendar_day, known
 from gateway.regulation.layouts import MISSING
-from gateway.statistics.counting import CATEGORIES
-from gateway.statistics.figures import figures
-from gateway.statistics.grid import StatList
 
 THRESHOLDS = (
     Threshold(
@@ -44,9 +41,8 @@ def raised(column: Exact) -> Callable[[Rule, Asked], Select[*tuple[Any, ...]]]:
     def found(rule: Rule, asked: Asked) -> Select[*tuple[Any, ...]]:
         most = limits(rule, asked)
         used = _used(column, asked, limits(rule, asked, "least"))
-        month = figures(StatList(asked.scope, asked.today, asked.months, as_of=asked.as_of))
-        users: Any = sum((month.c[name] for name in CATEGORIES[1:]), month.c[CATEGORIES[0]])
-        limit = func.greatest(most.c.base, most.c.share * users)
+        month = asked.counts
+        limit = func.greatest(most.c.base, most.c.share * month.c.users)
         return (
             finding(used, used, subject=used.c.value, observed=used.c.number, limit=limit)
             .select_from(

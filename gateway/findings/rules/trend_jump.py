@@ -23,15 +23,13 @@ from sqlalchemy import (
     select,
 )
 
+from gateway.findings.counts import BEFORE
 from gateway.findings.rule import Asked, Rule, RuleCode, Severity, Threshold, finding
 from gateway.findings.thresholds import limits
 from gateway.records.filters import UserFilter
 from gateway.records.known import calendar_day
 from gateway.records.movements import Movement, moved
 from gateway.regulation.months import Month
-from gateway.statistics.counting import CATEGORIES
-from gateway.statistics.figures import figures
-from gateway.statistics.grid import StatList
 
 WEIGHTS = (10, 7, 4, 1, -2, -5)
 """Fifteenths by which the six months before, the last one first, make up the month that follows:
@@ -46,29 +44,24 @@ def _whole(number: int) -> ColumnElement[int]:
 
 def _series(asked: Asked) -> FromClause:
     """Return the users counted in each month, and in the months before it: before1 and so on."""
-    months = asked.months
-    if months:
-        ahead = min(len(WEIGHTS), (months[0].year - 1) * 12 + months[0].number - 1)
-        months = (*(months[0].plus(back) for back in range(-ahead, 0)), *months)
-    month = figures(StatList(asked.scope, asked.today, months, as_of=asked.as_of))
-    users: Any = sum((month.c[name] for name in CATEGORIES[1:]), month.c[CATEGORIES[0]])
+    month = asked.counts
     along = partial(
         over, partition_by=(month.c.vendor_id, month.c.product_id), order_by=month.c.month
     )
     return select(
         *(month.c[name] for name in ("vendor_id", "product_id", "month", "last_day")),
-        users.label("users"),
+        month.c.users,
         along(func.lag(month.c.month)).label("month_before"),
         *(
-            along(func.lag(users, _whole(back))).label(f"before{back}")
-            for back in range(1, len(WEIGHTS) + 1)
+            along(func.lag(month.c.users, _whole(back))).label(f"before{back}")
+            for back in range(1, BEFORE + 1)
         ),
     ).subquery("series")
 
 
 def _raised(rule: Rule, asked: Asked) -> Select[*tuple[Any, ...]]:
     series, most = _series(asked), limits(rule, asked)
-    before = [series.c[f"before{back}"] for back in range(1, len(WEIGHTS) + 1)]
+    before = [series.c[f"before{back}"] for back in range(1, BEFORE + 1)]
     parts = (one * _whole(weight) for one, weight in zip(before, WEIGHTS, strict=True))
     trend: Any = sum(parts, _whole(0))
     expected = func.greatest(cast(trend, Numeric) / _whole(sum(WEIGHTS)), _whole(0))
