@@ -48,14 +48,15 @@ def list_findings(
     """List findings, newest month and gravest first; by default of three months."""
     if context.invoked_subcommand is not None:
         return
-    first, last = _months(month, start, to)
+    if month is not None and (start is not None or to is not None):
+        raise typer.BadParameter("either --month, or --from and --to")
     codes, severities = _picked(RuleCode, rule, "--rule"), _picked(Severity, severity, "--severity")
 
     async def work(house: House) -> None:
         async with open_operator(house.operator, actor()) as session:
             whole = await session.scope()
         scope = whole.narrow(vendors=vendor, products=product)
-        months = months_asked(today(), first, last)
+        months = months_asked(today(), *_months(month, start, to))
         asked = FindingList(scope, today(), months, picked(codes, severities))
         async with open_session(house.service, scope, write=True) as session:
             await record(session, "findings.list", months=[str(one) for one in months])
@@ -104,10 +105,9 @@ def _tell(rule: Rule, row: dict[str, Any], *, json: bool) -> None:
 def _months(
     month: str | None, start: str | None, to: str | None
 ) -> tuple[Month | None, Month | None]:
-    if month is not None and (start is not None or to is not None):
-        raise typer.BadParameter("either --month, or --from and --to")
     if month is not None:
-        start = to = month
+        only = Month.parse(month, argument="--month")
+        return only, only
     first, last = (
         Month.parse(text, argument=name) if text else None
         for text, name in ((start, "--from"), (to, "--to"))
