@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0010"
-down_revision = "0008"
+down_revision = "0009"
 
 DEFINER = "SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp"
 RECORD_BASE = "(floor(random() * 4194303) + 1)::bigint << 40"

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from gateway import __version__
-from gateway.cli import catalogue, files, house, listing, packs
+from gateway.cli import catalogue, files, findings, house, listing, packs
 
 program = typer.Typer(
     help="The compliance gateway: vendors' users, monthly figures and fees.",
@@ -28,6 +28,7 @@ program.add_typer(catalogue.licensor, name="licensor")
 program.add_typer(catalogue.vendor, name="vendor")
 program.add_typer(catalogue.product, name="product")
 program.add_typer(catalogue.licence, name="licence")
+program.add_typer(findings.findings, name="findings")
 program.add_typer(catalogue.price, name="price")
 program.add_typer(packs.pack, name="pack")
 program.add_typer(packs.approval, name="approval")

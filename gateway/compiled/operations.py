@@ -219,6 +219,8 @@ class Operations:
 def _root(request: Request, one: Selected) -> Json:
     if one.name == "__typename":
         return constant("Query")
+    if one.name not in ROOTS:
+        raise Uncompiled("field")
     return ROOTS[one.name](request, one)
 
 

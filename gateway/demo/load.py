@@ -11,12 +11,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from gateway.catalogue import registry
 from gateway.catalogue.loading import BUILT_IN, built_in, load
 from gateway.config.clock import today
-from gateway.demo import market
+from gateway.demo import irregular, market
 from gateway.demo.licensors import LICENSORS
 from gateway.errors import BadInput
 from gateway.intake.problems import BadLine
 from gateway.intake.run import Mode, import_users
 from gateway.intake.sources import FileSource
+from gateway.regulation.codes import UsageMode
 from gateway.tenancy.issue import Holder, issue
 from gateway.tenancy.operator import OperatorSession, open_operator
 from gateway.tenancy.principal import Role
@@ -72,8 +73,13 @@ async def _found_market(session: OperatorSession) -> None:
                 await registry.set_price(session, name, licensor.price, begin, None)
         for vendor in licensor.rosters:
             await registry.add_vendor(session, vendor.code, vendor.name)
+            end, modes = None, tuple(UsageMode)
+            if vendor in market.VENDORS:
+                end = irregular.last_licensed_day(vendor.code, today())
+                modes = irregular.MODES.get(vendor.code, modes)
             for name in vendor.products:
-                await registry.add_licence(session, vendor.code, name, begin, None)
+                if (vendor.code, name) not in irregular.UNLICENSED:
+                    await registry.add_licence(session, vendor.code, name, begin, end, modes)
     links = files("gateway.demo").joinpath(_LINKS).read_bytes()
     await load(session, links, _LINKS)
     for price in prices:
@@ -83,6 +89,8 @@ async def _found_market(session: OperatorSession) -> None:
 def _write(path: Path, vendor: market.DemoVendor, scale: float) -> None:
     with path.open("w", encoding="utf-8", newline="\n") as file:
         file.writelines(f"{line}\n" for line in market.roster(vendor, today(), scale=scale))
+        if vendor in market.VENDORS:
+            file.writelines(f"{line}\n" for line in irregular.lines(vendor, today()))
 
 
 def _impossible(bad: BadLine) -> None:

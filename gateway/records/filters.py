@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields, replace
 from datetime import date, datetime
 from enum import Enum
 from operator import attrgetter
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from sqlalchemy import (
     ARRAY,
@@ -48,12 +48,16 @@ class TextMatch:
     contains: str | None = None
 
 
+Exact = Literal["user_id", "user_name", "phone"]
+
+
 @dataclass(frozen=True, slots=True)
 class UserFilter:
     """The conditions of contract.md's UserFilter; None means no condition.
 
-    `record_id` picks one record by its number within its vendor: what `node` asks. Of a filter that
-    is not known yet, `spread` makes one whose conditions are given values.
+    `record_id` picks one record by its number within its vendor: what `node` asks. `exactly` are
+    columns and their values, letters as they are: what the evidence of findings is found by. Of a
+    filter that is not known yet, `spread` makes one whose conditions are given values.
     """
 
     search: str | None = None
@@ -78,6 +82,7 @@ class UserFilter:
     cancelled_in: Month | None = None
     expired_in: Month | None = None
     record_id: int | None = None
+    exactly: tuple[tuple[Exact, str], ...] | None = None
 
     def __post_init__(self) -> None:
         if self.counted_as is not None and self.counted_in is None:
@@ -174,6 +179,8 @@ def conditions(
     yield from _months(wanted, rows, scope, as_of)
     if wanted.record_id is not None:
         yield rows.c.record_id == param(wanted.record_id, BigInteger)
+    for name, value in wanted.exactly or ():
+        yield rows.c[name] == param(value, Text)
 
 
 def _months(

@@ -58,8 +58,11 @@ _INDEXES = {
     "fee_category": ("fee_category", "vendor_id", "record_id"),
     "product": ("product_id", "vendor_id", "record_id"),
     "batch": ("vendor_id", "batch_no", "record_id"),
+    "vendor_phone": ("vendor_id", "phone", "record_id"),
 }
-"""Each sort within one vendor, and over all. A key of few values comes first in either case."""
+"""Each sort within one vendor, and over all. A key of few values comes first in either case.
+
+`vendor_phone` is no sort's: it finds the records of a phone number that many IDs have."""
 
 
 class ServiceRecord(_Record, Base):

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import reduce
 from operator import add
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import (
     ColumnElement,
@@ -59,6 +59,21 @@ class UserList:
     as_of: datetime | None = None
 
 
+class Figure(Protocol):
+    """What a list belongs to, in the enclosing statement: a monthly figure, a finding."""
+
+    @property
+    def vendor_id(self) -> ColumnElement[int]:
+        """A column of its row."""
+
+    @property
+    def count(self) -> ColumnElement[int] | None:
+        """How long the list is, if its row says it."""
+
+    def picks(self, rows: FromClause, users: UserList) -> Iterator[ColumnElement[bool]]:
+        """Yield the conditions on the rows."""
+
+
 @dataclass(frozen=True, slots=True)
 class CountedBy:
     """A monthly figure that the list belongs to: its row's columns, in the enclosing statement.
@@ -97,7 +112,7 @@ _PRODUCT = Product.table()
 
 
 def _base(
-    users: UserList, name: str, figure: CountedBy | None = None
+    users: UserList, name: str, figure: Figure | None = None
 ) -> tuple[FromClause, list[ColumnElement[bool]]]:
     """Return the rows and the conditions that make the list."""
     rows, reachable = known(users.scope, users.as_of, name)
@@ -111,12 +126,12 @@ def _conditions(users: UserList, rows: FromClause) -> Iterator[ColumnElement[boo
     return conditions(users.filter, rows, users.scope, users.today, users.as_of)
 
 
-def _searches(users: UserList, figure: CountedBy | None) -> Sequence[Search]:
+def _searches(users: UserList, figure: Figure | None) -> Sequence[Search]:
     """Return what an index finds: of all current records, not of the few behind a figure."""
     return searches(users.filter) if users.as_of is None and figure is None else ()
 
 
-def rows_of(users: UserList, paging: Page, figure: CountedBy | None = None) -> Rows:
+def rows_of(users: UserList, paging: Page, figure: Figure | None = None) -> Rows:
     """Return the rows of one page."""
 
     def shown(row: FromClause) -> list[Key]:
@@ -138,7 +153,7 @@ def rows_of(users: UserList, paging: Page, figure: CountedBy | None = None) -> R
 
 
 def page(
-    users: UserList, wanted: Fields, paging: Page, *, total: bool, figure: CountedBy | None = None
+    users: UserList, wanted: Fields, paging: Page, *, total: bool, figure: Figure | None = None
 ) -> ScalarSelect[Any]:
     """Return one page as JSON: `{"total": n or null, "rows": [{"place": [...], ...}, ...]}`.
 
@@ -162,7 +177,7 @@ def page(
 def _page(
     users: UserList,
     paging: Page,
-    figure: CountedBy | None,
+    figure: Figure | None,
     shown: Callable[[FromClause], list[Key]],
 ) -> FromClause:
     if figure is not None:
@@ -204,7 +219,7 @@ def _page(
     ).page()
 
 
-def total_of(users: UserList, figure: CountedBy | None = None) -> ColumnElement[int]:
+def total_of(users: UserList, figure: Figure | None = None) -> ColumnElement[int]:
     """Return the list's length. Unfiltered, a figure's list is as long as its count says."""
     if figure is not None and figure.count is not None and users.filter.is_empty:
         return figure.count
@@ -222,7 +237,7 @@ def total_of(users: UserList, figure: CountedBy | None = None) -> ColumnElement[
     return reduce(add, numbers)
 
 
-def _outer(figure: CountedBy | None) -> tuple[FromClause, ...]:
+def _outer(figure: Figure | None) -> tuple[FromClause, ...]:
     return () if figure is None else (figure.vendor_id.table,)
 
 

@@ -14,6 +14,7 @@ from strawberry.types import ExecutionContext
 from gateway.regulation.months import Month
 from gateway.resolvers.catalogue import products, vendor, vendors
 from gateway.resolvers.changes import changes
+from gateway.resolvers.findings import finding_rules, findings
 from gateway.resolvers.interface_specs import exchanges, interface_specs
 from gateway.resolvers.licences import licences
 from gateway.resolvers.monthly_stats import monthly_stats
@@ -23,6 +24,8 @@ from gateway.resolvers.viewer import viewer
 from gateway.schema.change import ChangeConnection
 from gateway.schema.documents import LIMITS, MAX_TOKENS, OperationNamed
 from gateway.schema.exchange import Exchange, ExchangeConnection
+from gateway.schema.finding import FindingConnection
+from gateway.schema.finding_rule import FindingRule
 from gateway.schema.interface_spec import InterfaceSpec, InterfaceSpecConnection
 from gateway.schema.licence import Licence, LicenceConnection
 from gateway.schema.monthly_stat import MonthlyStatConnection
@@ -55,6 +58,14 @@ class Query:
         resolver=changes,
         description="What a vendor's imports added, changed and superseded, recorded after `from` "
         "and not after `to` (by default now), in the order of recording.",
+    )
+    findings: FindingConnection = strawberry.field(
+        resolver=findings,
+        description="What does not look right, by vendor, product and month, the newest month and "
+        "the gravest first; by default of the current month and the two before it.",
+    )
+    finding_rules: list[FindingRule] = strawberry.field(
+        resolver=finding_rules, description="The rules by which findings are raised."
     )
     products: ProductConnection = strawberry.field(
         resolver=products, description="The products in scope."

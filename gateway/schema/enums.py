@@ -5,6 +5,8 @@ import strawberry
 from gateway.catalogue.codes import ExchangeKind, Protocol, Purpose
 from gateway.delimited.encoding import TextEncoding
 from gateway.delimited.writer import LineEnd
+from gateway.findings.rule import RuleCode as FindingRuleCode
+from gateway.findings.rule import Severity as FindingSeverity
 from gateway.records.changes import ChangeKind
 from gateway.records.filters import DateJoin
 from gateway.records.keyset import Direction
@@ -45,6 +47,12 @@ strawberry.enum(
     description="Users who come or go in a month: NEW newCount, ENDED endedCount, and of these "
     "CANCELLED cancelledCount, EXPIRED expiredCount.",
 )
+strawberry.enum(
+    FindingRuleCode,
+    name="FindingRuleCode",
+    description="The rules by which findings are raised; docs/findings.md defines each.",
+)
+strawberry.enum(FindingSeverity, name="FindingSeverity", description="How much a finding matters.")
 strawberry.enum(UserOrderField, description="What users can be sorted by.")
 strawberry.enum(MonthlyStatOrderField, description="What monthly figures can be sorted by.")
 strawberry.enum(TotalKey, description="What monthly figures are summed by.")
@@ -58,6 +66,8 @@ __all__ = [
     "ExchangeKind",
     "FeeCategory",
     "FeeLineKind",
+    "FindingRuleCode",
+    "FindingSeverity",
     "LineEnd",
     "MonthlyStatOrderField",
     "Movement",

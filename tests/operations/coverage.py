@@ -22,16 +22,19 @@ from graphql import (
 )
 
 from .documents import Operation
+from .measures import EXECUTORS
 
 
 def coordinates(schema: GraphQLSchema) -> set[str]:
     """Return all schema coordinates that an operation can touch, introspection apart."""
     found = set()
     for name, kind in schema.type_map.items():
-        if name.startswith("__"):
+        if name.startswith(("__", "Finding")):
             continue
         if is_object_type(kind) or is_interface_type(kind):
             for field_name, one in kind.fields.items():
+                if field_name in EXECUTORS:
+                    continue
                 found.add(f"{name}.{field_name}")
                 found |= {f"{name}.{field_name}({argument}:)" for argument in one.args}
         elif is_input_object_type(kind):

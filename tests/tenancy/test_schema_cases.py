@@ -27,6 +27,7 @@ from worlds import (
     sealed,
 )
 
+from gateway.findings.rule import RuleCode
 from gateway.records.movements import Movement
 from gateway.records.order import UserOrderField
 from gateway.resolvers.query import build_schema
@@ -86,6 +87,15 @@ LOG = f"""
     totalCount counts {{ added changed superseded }} {PAGE} edges {{ cursor node {{ {CHANGE} }} }}
     nodes {{ {CHANGE} }}
 """
+RULE = """
+    code severity title titleZh meaning meaningZh source
+    thresholds { name title titleZh value overrides { product value } }
+"""
+FINDING = f"""
+    rule {{ {RULE} }} severity vendor {{ {VENDOR} }} product {{ {PRODUCT} }} month firstDay lastDay
+    subject observed limit expected message messageZh
+"""
+FINDINGS = f"totalCount {PAGE} edges {{ cursor node {{ {FINDING} }} }} nodes {{ {FINDING} }}"
 MONTHS = 'from: "2024-01", to: "2024-06"'
 FEW_MONTHS = 'from: "2024-04", to: "2024-05"'
 CURSORS = "$after: String"
@@ -189,6 +199,7 @@ LISTS = [
     f"query({CURSORS}) {{ users(first: 2, after: $after) {{ {FEW} }} }}",
     f"query($before: String) {{ users(last: 3, before: $before) {{ {FEW} }} }}",
 ]
+RULES = list(RuleCode.__members__)
 DRILL_DOWN = f"users {{ {FEW} download {{ url expiresAt }} }}"
 
 CASES: dict[str, list[str]] = {
@@ -347,6 +358,27 @@ CASES: dict[str, list[str]] = {
     "ChangeConnection.nodes": [
         f'{{ changes(vendor: "VENDOR", from: "2024-01-01T00:00:00Z") {{ {LOG} }} }}'
     ],
+    "Query.findings": [
+        f"{{ findings({MONTHS}) {{ {FINDINGS} }} }}",
+        f'{{ findings({MONTHS}, vendors: ["VENDOR"], products: ["PRODUCT"]) {{ {FINDINGS} }} }}',
+        f'{{ findings({MONTHS}, asOf: "{BETWEEN}") {{ {FINDINGS} }} }}',
+        f"query({CURSORS}) {{ findings({MONTHS}, first: 3, after: $after) {{ totalCount {PAGE} "
+        f"nodes {{ {FINDING} }} }} }}",
+        *(f"{{ findings({MONTHS}, rules: [{rule}]) {{ {FINDINGS} }} }}" for rule in RULES),
+        f"{{ findings({MONTHS}, severities: [LOW]) {{ {FINDINGS} }} }}",
+    ],
+    "Finding.evidence": [
+        f"{{ findings({MONTHS}) {{ nodes {{ evidence {{ {USERS} download {{ url expiresAt }} }} }} "
+        "} }",
+        f'{{ findings({MONTHS}, asOf: "{BETWEEN}") {{ nodes {{ evidence {{ {FEW} }} }} }} }}',
+        f"query({CURSORS}) {{ findings({FEW_MONTHS}, rules: [SHARED_NAME]) {{ nodes {{ "
+        f"evidence(first: 1, after: $after) {{ totalCount {PAGE} nodes {{ {SHORT} }} }} }} }} }}",
+    ],
+    "FindingConnection.edges": [f"{{ findings({MONTHS}) {{ {FINDINGS} }} }}"],
+    "FindingConnection.nodes": [f"{{ findings({MONTHS}) {{ {FINDINGS} }} }}"],
+    "Query.findingRules": [f"{{ findingRules {{ {RULE} }} }}"],
+    "FindingRule.thresholds": [f"{{ findingRules {{ {RULE} }} }}"],
+    "FindingThreshold.overrides": [f"{{ findingRules {{ {RULE} }} }}"],
     "Query.node": [
         f'{{ node(id: "{node}") {{ id __typename ... on User {{ {USER} }} '
         f"... on Vendor {{ {VENDOR} }} ... on Product {{ {PRODUCT} }} }} }}"

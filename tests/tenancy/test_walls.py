@@ -133,7 +133,7 @@ async def test_what_the_roles_may_do_with_tables(admin: asyncpg.Connection) -> N
     assert may["gateway_service", "UPDATE"] == CHANGED
     assert may["gateway_service", "DELETE"] == CHANGED - {"rosters"}
     catalogue = {"products", "prices", "vendors", "licences", "api_keys"} | open_tables
-    catalogue |= {"product_packs", "approvals"}
+    catalogue |= {"product_packs", "approvals", "finding_thresholds"}
     links = {"vendor_products", "product_interfaces", "rule_packs", "price_tiers"}
     assert may["gateway_operator", "SELECT"] == catalogue | links | {"reach_clock"}
     assert may["gateway_operator", "INSERT"] == catalogue | links | {"audit_events", "reach_clock"}

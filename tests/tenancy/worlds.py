@@ -33,6 +33,7 @@ from gateway.catalogue.approvals import load_approvals, read_approvals
 from gateway.catalogue.packs import add_pack, use_pack
 from gateway.config.settings import Settings
 from gateway.db.embedded import OWNER, SERVICE, EmbeddedPostgres
+from gateway.findings.registry import set_threshold
 from gateway.regulation.codes import UsageMode
 from gateway.regulation.months import Month
 from gateway.regulation.packs import SZSE_2010, RulePack
@@ -86,6 +87,16 @@ FIRST = datetime(2024, 6, 1, tzinfo=UTC)
 """When the first import was recorded; the others follow an hour apart."""
 BETWEEN = (FIRST + timedelta(hours=5, minutes=30)).isoformat()
 """An instant after the first imports of all vendors and before the second ones of the last two."""
+
+THRESHOLDS = [
+    ("SHARED_PHONE", "base", "0"),
+    ("SHARED_NAME", "base", "0"),
+    ("SHARED_NAME", "share", "0"),
+    ("FREE_QUOTA_EXCEEDED", "trial_base", "0"),
+    ("FREE_QUOTA_EXCEEDED", "trial_share", "0"),
+    ("FREE_QUOTA_EXCEEDED", "regulatory_share", None),
+]
+"""What each licensor has set for its products; None is the product's price, a canary."""
 
 _numbers = itertools.count()
 
@@ -419,8 +430,13 @@ async def _catalogue(world: World, patch: pytest.MonkeyPatch) -> None:
                 fixed = SimpleNamespace(randbelow=lambda _, number=number: number - 1)
                 patch.setattr(registry, "secrets", fixed)
                 await registry.add_vendor(session, vendor, company(vendor))
+        for product in products:
+            for rule, name, value in THRESHOLDS:
+                number = Decimal(value or PRICE[product])
+                licensor = LICENSOR_OF[product]
+                await set_threshold(session, rule, name, number, licensor=licensor, product=product)
         for vendor, product in world.pairs:
-            modes = list(UsageMode)[: 1 + USERS[vendor, product] % 3]
+            modes = [UsageMode.TERMINAL]
             await registry.add_licence(session, vendor, product, date(2024, 1, 1), None, modes)
         for vendor, product in world.pairs:
             line = f"szse.{sign(vendor, product)}.001||{product}||试用用户||20240102||0||号"
