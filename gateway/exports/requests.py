@@ -10,12 +10,15 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.audit.log import record
 from gateway.config.clock import market_date, today
-from gateway.exports.columns import monthly_lines, user_lines
+from gateway.errors import Refused
+from gateway.exports.columns import monthly_lines, unwritable, user_lines
 from gateway.exports.stream import Form, Receipt, Sink, stream
 from gateway.records.filters import UserFilter
 from gateway.records.order import BY_USER_ID, UserOrder
 from gateway.records.users import UserList
-from gateway.regulation.layouts import DOWNLOAD, MONTHLY, Layout
+from gateway.regulation.fields import Layout
+from gateway.regulation.formats.format import ReportFormat
+from gateway.regulation.layouts import SZSE_2010
 from gateway.regulation.months import Month
 from gateway.statistics.grid import OLDEST_FIRST, MonthlyStatOrder, StatList
 from gateway.tenancy.principal import Right
@@ -34,14 +37,14 @@ class UserExport:
     as_of: datetime | None = None
     kind: Literal["users"] = "users"
 
-    @property
-    def layout(self) -> Layout:
-        """The columns."""
-        return DOWNLOAD
+    def layout(self, report_format: ReportFormat) -> Layout:
+        """Return the columns."""
+        return report_format.users
 
-    def lines(self, scope: Scope) -> Select[*tuple[Any, ...]]:
+    def lines(self, scope: Scope, report_format: ReportFormat) -> Select[*tuple[Any, ...]]:
         """Return the statement of the lines, for the scope."""
-        return user_lines(UserList(scope, day(self.as_of), self.filter, self.order, self.as_of))
+        listed = UserList(scope, day(self.as_of), self.filter, self.order, self.as_of)
+        return user_lines(listed, report_format)
 
 
 @dataclass(frozen=True)
@@ -55,14 +58,14 @@ class MonthlyExport:
     as_of: datetime | None = None
     kind: Literal["monthly"] = "monthly"
 
-    @property
-    def layout(self) -> Layout:
-        """The columns."""
-        return MONTHLY
+    def layout(self, report_format: ReportFormat) -> Layout:
+        """Return the columns."""
+        return report_format.monthly
 
-    def lines(self, scope: Scope) -> Select[*tuple[Any, ...]]:
+    def lines(self, scope: Scope, report_format: ReportFormat) -> Select[*tuple[Any, ...]]:
         """Return the statement of the lines, for the scope."""
-        return monthly_lines(StatList(scope, day(self.as_of), self.months, self.order, self.as_of))
+        listed = StatList(scope, day(self.as_of), self.months, self.order, self.as_of)
+        return monthly_lines(listed, report_format)
 
 
 Export = Annotated[UserExport | MonthlyExport, Field(discriminator="kind")]
@@ -87,17 +90,26 @@ async def admitted(engine: AsyncEngine, scope: Scope, wanted: UserExport | Month
 
 
 async def run_export(
-    engine: AsyncEngine, scope: Scope, wanted: UserExport | MonthlyExport, form: Form, sink: Sink
+    engine: AsyncEngine,
+    scope: Scope,
+    wanted: UserExport | MonthlyExport,
+    form: Form,
+    sink: Sink,
+    report_format: ReportFormat = SZSE_2010,
 ) -> Receipt:
     """Export within the scope, logging its start and its end with the file's digest.
 
-    One snapshot serves it all.
+    One snapshot serves it all. Raise Refused, before the first byte, if a value can't be written in
+    the format.
     """
     scope = await admitted(engine, scope, wanted)
     await _log(engine, scope, f"export.{wanted.kind}.start")
     async with open_session(engine, scope) as session:
         await _no_time_limit(session)
-        receipt = await stream(session, wanted.lines(scope), wanted.layout, form, sink)
+        lines, layout = wanted.lines(scope, report_format), wanted.layout(report_format)
+        if not report_format.holds_any_value:
+            await _all_writable(session, unwritable(lines, layout, report_format.separator))
+        receipt = await stream(session, lines, report_format, layout, form, sink)
     detail: dict[str, Any] = {"sha256": receipt.sha256}
     if len(scope.vendors) == 1:
         # of a file over several vendors, its size would tell each of them about the others
@@ -109,6 +121,16 @@ async def run_export(
 async def _log(engine: AsyncEngine, scope: Scope, action: str, **detail: Any) -> None:
     async with open_session(engine, scope, write=True) as session:
         await record(session, action, **detail)
+
+
+async def _all_writable(session: ScopedSession, unwritable: Select[*tuple[Any, ...]]) -> None:
+    if number := await session.scalar(unwritable):
+        raise Refused(
+            f"{number} lines have a value with the format's separator in it",
+            f"有{number}行的值含该格式的分隔符",
+            argument="format",
+            accepted="a format that quotes values, or szse-2010",
+        )
 
 
 async def _no_time_limit(session: ScopedSession) -> None:

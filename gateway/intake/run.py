@@ -1,6 +1,6 @@
 """An import from its first byte to its commit: all of it or nothing."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -11,6 +11,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.audit.log import record
+from gateway.catalogue.licensors import products_of_same_licensors
 from gateway.errors import Refused, Unavailable
 from gateway.intake import staging
 from gateway.intake.merge import Change, Merge
@@ -18,7 +19,9 @@ from gateway.intake.problems import BadLine
 from gateway.intake.sources import FileSource
 from gateway.intake.validate import Validator
 from gateway.records.models import ImportBatch, Roster
-from gateway.regulation.layouts import DOWNLOAD, SEPARATOR
+from gateway.regulation.fields import Layout
+from gateway.regulation.formats.format import ReportFormat
+from gateway.regulation.layouts import SZSE_2010
 from gateway.tenancy.principal import Right
 from gateway.tenancy.scope import Scope
 from gateway.tenancy.session import COLUMN_MARK, ScopedSession, open_session
@@ -55,15 +58,19 @@ async def import_users(
     *,
     report: Callable[[BadLine], None],
     dry_run: bool = False,
+    report_format: ReportFormat = SZSE_2010,
+    products: Sequence[str] | None = None,
 ) -> Outcome:
     """Import a file of user lines into one vendor's roster.
 
     Every bad line is reported, in order; if there is any, Refused is raised and nothing changes. A
-    dry run goes all the way and is rolled back at the end.
+    dry run goes all the way and is rolled back at the end. `products` are those that the file may
+    name, by default all in scope. A snapshot speaks for the data companies whose products it names:
+    the records of others stay.
     """
     scope.require(Right.IMPORT)
-    scope = scope.narrow(vendors=[vendor])
-    validator = Validator(frozenset(scope.products.values()))
+    scope = scope.narrow(vendors=[vendor], products=products)
+    validator = Validator(frozenset(scope.products.values()), report_format)
     bad = _Counter(report)
     try:
         outcome = await _import(engine, scope, source, mode, validator, bad, dry_run=dry_run)
@@ -117,7 +124,7 @@ async def _import(
     async with open_session(engine, scope, write=True) as session:
         await session.tune(work_mem="256MB", statement_timeout="0")
         ledger = await _lock(session, vendor_id)
-        lines = await _stage(session, source, validator, bad)
+        lines, layout = await _stage(session, source, validator, bad)
         if not validator.lines:
             raise Refused(
                 "the file has no lines; nothing was changed", "文件没有内容；未作任何更改"
@@ -127,8 +134,12 @@ async def _import(
                 f"{bad.number} of {validator.lines} lines refused; nothing was changed",
                 f"共{validator.lines}行，其中{bad.number}行被拒绝；未作任何更改",
             )
-        merge = Merge(session, vendor_id, lines)
-        change = await merge.compare(snapshot=mode is Mode.SNAPSHOT, lines=validator.lines)
+        merge = Merge(session, vendor_id, lines, layout)
+        change = await merge.compare(
+            snapshot=mode is Mode.SNAPSHOT,
+            lines=validator.lines,
+            products=await products_of_same_licensors(session, validator.named),
+        )
         batch = None
         if not change.nothing:
             batch = ledger.last_batch + 1
@@ -188,12 +199,14 @@ class _Counter:
 
 async def _stage(
     session: ScopedSession, source: FileSource, validator: Validator, bad: _Counter
-) -> Table:
+) -> tuple[Table, Layout]:
     """Read, validate and copy the lines; after the first bad one only read and validate."""
     blocks = source.blocks()
     first = next(blocks, None)
     checked = validator.check(first) if first is not None else None
-    table = staging.incoming(validator.layout or DOWNLOAD)
+    layout = validator.layout or validator.report_format.users
+    table = staging.incoming(layout)
+    divider = validator.divider.encode()
     await session.create(table)
 
     async def good() -> AsyncIterator[bytes]:
@@ -202,19 +215,21 @@ async def _stage(
             for line in checked.bad:
                 bad(line)
             if checked.good and not bad.number:
-                yield _copyable(checked.good)
+                yield _copyable(checked.good, divider)
             block = next(blocks, None)
             checked = validator.check(block) if block is not None else None
 
     await session.copy_in(table, list(table.c.keys()), good())
     if (whole := validator.finish()) is not None:
         bad(whole)
-    return table
+    return table, layout
 
 
-def _copyable(lines: list[str]) -> bytes:
-    """Write lines for COPY: no validated value holds the mark, a quote mark or a line break."""
-    data = "\n".join(lines).encode().replace(SEPARATOR.encode(), COLUMN_MARK)
+def _copyable(lines: list[str], divider: bytes) -> bytes:
+    """Write lines for COPY: no validated value holds the mark, its quote mark or a line break."""
+    data = "\n".join(lines).encode()
+    if divider != COLUMN_MARK:
+        data = data.replace(divider, COLUMN_MARK)
     return data + b"\n"
 
 
