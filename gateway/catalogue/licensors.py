@@ -23,9 +23,7 @@ def licensor_text(row: FromClause, column: str) -> ScalarSelect[Any]:
     )
 
 
-async def products_of_same_licensors(
-    session: ScopedSession, names: Collection[str]
-) -> list[int]:
+async def products_of_same_licensors(session: ScopedSession, names: Collection[str]) -> list[int]:
     """Return the numbers of all products in scope whose licensors those named belong to."""
     table = Product.table()
     rows = await session.rows(
@@ -33,5 +31,5 @@ async def products_of_same_licensors(
             session.scope.covers(table)
         )
     )
-    licensors = {licensor for _, licensor, name in rows if name in names}
-    return sorted(number for number, licensor, _ in rows if licensor in licensors)
+    licensors = {row.licensor_id for row in rows if row.name in names}
+    return sorted(row.product_id for row in rows if row.licensor_id in licensors)

@@ -7,16 +7,29 @@ from sqlalchemy import CheckConstraint, ForeignKey, Identity, Numeric, func
 from sqlalchemy.orm import Mapped, mapped_column
 
 from gateway.db.base import SCOPED, Base, Sortable
+from gateway.regulation.formats.reading import DEFAULT
 
 
 class Licensor(Base):
-    """信息公司: a data company that grants licences."""
+    """信息公司: a data company that grants licences; `report_format` is the code of its files'."""
 
     __tablename__ = "licensors"
 
     licensor_id: Mapped[int] = mapped_column(Identity(), primary_key=True)
     code: Mapped[str] = mapped_column(Sortable, unique=True)
     name: Mapped[str] = mapped_column(Sortable)
+    report_format: Mapped[str] = mapped_column(Sortable, server_default=DEFAULT)
+
+
+class StoredFormat(Base):
+    """A version of a report format, as its file stands. Rows are inserted, never changed."""
+
+    __tablename__ = "report_formats"
+
+    code: Mapped[str] = mapped_column(Sortable, primary_key=True)
+    version: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    content: Mapped[str]
+    added_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
 class Exchange(Base):

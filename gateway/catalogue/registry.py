@@ -47,13 +47,19 @@ async def product_id(session: OperatorSession, name: str) -> int:
     return await _number(session, table, "product_id", "name", name, "product", "信息产品")
 
 
-async def add_licensor(session: OperatorSession, code: str, name: str) -> bool:
-    """Add a licensor, or set its name; return whether anything changed."""
+async def add_licensor(
+    session: OperatorSession, code: str, name: str, report_format: str | None = None
+) -> bool:
+    """Add a licensor, or set its name and its files' format; return whether anything changed.
+
+    `report_format` is a known format's code; None leaves it as it is, at first szse-2010.
+    """
     _check_code(code)
     _check_name(name, _NAME_BELOW)
-    changed = await _put(session, Licensor.table(), {"code": code}, {"name": name})
+    chosen: dict[str, Any] = {} if report_format is None else {"report_format": report_format}
+    changed = await _put(session, Licensor.table(), {"code": code}, {"name": name} | chosen)
     if changed:
-        await log(session, "licensor.add", code=code, name=name)
+        await log(session, "licensor.add", code=code, name=name, **chosen)
     return changed
 
 

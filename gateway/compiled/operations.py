@@ -17,7 +17,8 @@ from graphql import (
 )
 from sqlalchemy import func, select
 
-from gateway.compiled.request import HOLE, Link, Request
+from gateway.catalogue.formats import Formats
+from gateway.compiled.request import HOLE, Link, Request, Uncompiled
 from gateway.compiled.roots import ROOTS
 from gateway.compiled.text import Json, constant, mapping, unmarked
 from gateway.compiled.variables import Variables
@@ -30,10 +31,6 @@ from gateway.tenancy.sealed import Sealed, seal
 
 MOST_DOCUMENTS: Final = 1000
 MOST_PLANS: Final = 2000
-
-
-class Uncompiled(Exception):
-    """The executor answers this request; the message says why, in a word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +99,7 @@ class Operations:
         caller: Admission,
         today: date,
         link: Link,
+        formats: Formats,
     ) -> Prepared:
         """Return the plan of a request, with its values; raise Uncompiled if there can't be one."""
         document = self._document(query, name)
@@ -109,7 +107,7 @@ class Operations:
             raise Uncompiled(document.reason)
         try:
             coerced = document.variables.coerced(variables)
-            given = [caller.scope, coerced, today, link]
+            given = [caller.scope, coerced, today, link, formats]
             values = list(given)
             plan = document.plans.find(values)
         except (GatewayError, GraphQLError, ValueError, TypeError, ArithmeticError) as error:
@@ -163,8 +161,7 @@ class Operations:
 
     def _compiled(self, document: _Document, given: list[Any]) -> Prepared:
         """Compile a plan by the request's values, and keep it for all of its shape."""
-        scope, variables, today, link = given
-        recording, request = Request.recorded(scope, variables, today, link)
+        recording, request = Request.recorded(*given)
         operation = document.operation
         assert operation is not None  # noqa: S101 (the caller has looked)
         selection = Selection(self._graph, document.fragments, request.variables)
@@ -172,7 +169,7 @@ class Operations:
             roots = selection.below(self._graph.query_type, [operation], "")
             json = mapping((one.key, _root(request, one)) for one in roots)
             before, inner, behind = json.unwrapped()
-            sealed = seal(select(func.textsend(inner.long_text)), scope)
+            sealed = seal(select(func.textsend(inner.long_text)), given[0])
         except ScopeViolation:
             raise
         except (GatewayError, GraphQLError, ValueError, ArithmeticError) as error:

@@ -67,7 +67,9 @@ def _text(field: Field, value: ColumnElement[Any]) -> ColumnElement[str]:
             return case(texts, value=value)
         case Kind.DATE:
             found: ColumnElement[str] = func.to_char(value, field.dates.sql)
-            return case((value == OPEN_END, field.opens[0]), else_=found) if field.open_end else found
+            return (
+                case((value == OPEN_END, field.opens[0]), else_=found) if field.open_end else found
+            )
         case Kind.MONTH:
             return func.to_char(value, field.dates.sql)
         case Kind.MONEY:

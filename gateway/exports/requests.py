@@ -1,5 +1,6 @@
 """What is to be exported: a request that can be sealed into a link and opened again."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
@@ -87,6 +88,15 @@ async def admitted(engine: AsyncEngine, scope: Scope, wanted: UserExport | Month
     if Right.EXPORT not in scope.rights:
         await _log(engine, scope, f"export.{wanted.kind}.refused")
     return within(scope, wanted)
+
+
+def products_of(wanted: UserExport | MonthlyExport, scope: Scope) -> Sequence[str]:
+    """Return the names of the products that an export is of."""
+    if wanted.products is not None:
+        return wanted.products
+    if isinstance(wanted, UserExport) and wanted.filter.products:
+        return wanted.filter.products
+    return tuple(scope.products.values())
 
 
 async def run_export(

@@ -67,9 +67,7 @@ class Merge:
         self._counted = staging.counted()
         self._fresh = False
 
-    async def compare(
-        self, *, snapshot: bool, lines: int, products: Sequence[int]
-    ) -> Change:
+    async def compare(self, *, snapshot: bool, lines: int, products: Sequence[int]) -> Change:
         """Find out what differs.
 
         In a snapshot, what the file does not have of the products is superseded.

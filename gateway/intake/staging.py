@@ -110,6 +110,7 @@ def typed(table: Table, layout: Layout, scope: Scope) -> Select[*tuple[Any, ...]
     fields = {field.name: field for field in layout.fields}
     end = fields["end_date"]
     still_open = table.c.end_date.in_(sorted(end.opens))
+    end_date: ColumnElement[Any]
     if end.dates.pattern in AS_THEY_STAND:
         end_date = cast(case((still_open, "infinity"), else_=table.c.end_date), Date)
     else:

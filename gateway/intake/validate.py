@@ -22,7 +22,7 @@ _BARS = "||"
 
 @dataclass(slots=True)
 class Checked:
-    """What became of a block: the good lines, values divided by `Validator.divider`, and the bad."""
+    """What became of a block: the good lines, divided by `Validator.divider`, and the bad ones."""
 
     good: list[str]
     bad: list[BadLine] = field(default_factory=list)
@@ -89,7 +89,6 @@ class Validator:
 
     def _all_good(self, first: int, lines: list[str]) -> list[str] | None:
         """Return the lines if every one is good, and remember their keys; else None."""
-        assert self.layout is not None  # noqa: S101 (set by the first line)
         separator = self.report_format.separator
         joined = "\n".join(lines)
         if self.report_format.spaces and (f" {separator}" in joined or f"{separator} " in joined):
@@ -97,26 +96,38 @@ class Validator:
             joined = "\n".join(lines)
         if _has_stray_marks(joined, len(lines), separator):
             return None
-        rows: list[list[str]] = []
-        if self.report_format.quotes and QUOTE in joined:
-            for line in lines:
-                values = self.report_format.values(line)
-                if values is None:
-                    return None
-                rows.append(values)
+        rows = self._rows(lines, joined)
+        if rows is None or not self._columns_good(first, list(zip(*rows, strict=True))):
+            return None
+        if self.divider != separator:
+            return [self.divider.join(row) for row in rows]
+        return lines
+
+    def _rows(self, lines: list[str], joined: str) -> list[list[str]] | None:
+        """Split lines that are as wide as the layout; None if one is not, or has a stray mark."""
+        assert self.layout is not None  # noqa: S101 (set by the first line)
+        written = self.report_format
+        if written.quotes and QUOTE in joined:
+            split = [written.values(line) for line in lines]
+            rows = [values for values in split if values is not None]
+            if len(rows) != len(lines):
+                return None
         else:
-            rows = [line.split(separator) for line in lines]
+            rows = [line.split(written.separator) for line in lines]
         if set(map(len, rows)) != {len(self.layout.fields)}:
             return None
-        if "|" in joined and "|" not in separator and any(_has_stray_bars(row) for row in rows):
-            return None
-        columns = list(zip(*rows, strict=True))
+        barred = "|" in joined and (written.quotes or "|" not in written.separator)
+        return None if barred and any(map(_has_stray_bars, rows)) else rows
+
+    def _columns_good(self, first: int, columns: list[tuple[str, ...]]) -> bool:
+        """Say whether all values are good, and no line repeats another; then remember the keys."""
+        assert self.layout is not None  # noqa: S101 (set by the first line)
         for one, values in zip(self.layout.fields, columns, strict=True):
             if not self._column_good(one, values):
-                return None
+                return False
         for start, end in zip(columns[self._start], columns[self._end], strict=True):
             if end not in self._opens and self._later(start, end):
-                return None
+                return False
         keys = self._keys(
             columns[self._user],
             columns[self._start],
@@ -124,11 +135,9 @@ class Validator:
             columns[self._mode],
         )
         if len(set(keys)) != len(keys) or not self._seen.keys().isdisjoint(keys):
-            return None
+            return False
         self._seen.update(zip(keys, count(first), strict=False))
-        if self.divider != separator:
-            return [self.divider.join(row) for row in rows]
-        return lines
+        return True
 
     def _column_good(self, one: Field, values: Sequence[str]) -> bool:
         if one.kind is Kind.TEXT:
@@ -197,10 +206,10 @@ class Validator:
             return
         found = False
         for i, (one, value) in enumerate(zip(self.layout.fields, values, strict=True), 1):
-            rule = self._fault(one, value)
-            if rule is not None:
+            wrong = self._fault(one, value)
+            if wrong is not None:
                 found = True
-                yield Problem(number, i, one.heading, rule, value, self._accepted(one, rule))
+                yield Problem(number, i, one.heading, wrong, value, self._accepted(one, wrong))
         if not found:
             yield from self._problems_of_good_values(number, values)
 
@@ -210,9 +219,7 @@ class Validator:
         if end not in self._opens and self._later(start, end):
             one = fields[self._end]
             accepted = f"{start} or later, or {one.opens[0] or 'empty'}"
-            yield Problem(
-                number, self._end + 1, one.heading, Rule.END_BEFORE_START, end, accepted
-            )
+            yield Problem(number, self._end + 1, one.heading, Rule.END_BEFORE_START, end, accepted)
             return
         user = values[self._user]
         (key,) = self._keys([user], [start], [values[self._product]], [values[self._mode]])
@@ -264,7 +271,8 @@ class Validator:
         encodings = " or ".join(one.value.upper() for one in self.report_format.encodings)
         return {
             Rule.ENCODING: f"{encodings}, the same in the whole file",
-            Rule.UNTERMINATED_LINE: "a line break after every line; add one if the file is complete",
+            Rule.UNTERMINATED_LINE: "a line break after every line; "
+            "add one if the file is complete",
             Rule.LINE_TOO_LONG: f"at most {MAX_LINE} bytes",
             Rule.QUOTING: "a value as it is, or in quotation marks with each one in it doubled",
         }[rule]

@@ -23,7 +23,11 @@ class DateForm:
         """Return the form of a pattern that has each part once, and nothing else but marks."""
         tokens = _TOKEN.findall(pattern)
         named = [token for token in tokens if token in _PARTS]
-        if "".join(tokens) != pattern or sorted(named) != sorted(parts) or pattern.strip() != pattern:
+        if (
+            "".join(tokens) != pattern
+            or sorted(named) != sorted(parts)
+            or pattern.strip() != pattern
+        ):
             return None
         return cls(pattern)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from enum import Enum
-from typing import Final
+from typing import Any, Final
 
 from gateway.regulation.codes import Code, FeeCategory, ServiceStatus, UsageMode, UserType
 from gateway.regulation.dates import DateForm
@@ -85,7 +85,7 @@ class Field:
         return {code: code.text for code in self.codes or ()}
 
     @property
-    def accepted(self) -> str:
+    def accepted(self) -> str:  # noqa: PLR0911 (one per kind)
         """What the field takes, in words, for error messages and docs."""
         match self.kind:
             case Kind.CODE:
@@ -105,7 +105,7 @@ class Field:
             case _:
                 return str(self.kind.value)
 
-    def text(self, value: object) -> str:
+    def text(self, value: Any) -> str:
         """Write a value: of a code or its number, a date (null: open), a month, a number, a text.
 
         Dates are ISO texts, as JSON has them. Quotation marks are not its matter.
@@ -147,7 +147,7 @@ class Layout:
 class Known:
     """What the gateway knows of a field, whatever the format.
 
-    `needed` says that every layout must have its column; `required` that no line may lack its value.
+    `needed`: every layout must have its column. `required`: no line may lack its value.
     """
 
     kind: Kind = Kind.TEXT

@@ -76,7 +76,7 @@ async def test_the_model_knows_every_table(admin: asyncpg.Connection) -> None:
     assert {name for (name,) in rows} == set(metadata.tables) | {"alembic_version"}
 
 
-@pytest.mark.parametrize("name", [*NAMES, "api_keys", "reach_clock"])
+@pytest.mark.parametrize("name", [*NAMES, "api_keys", "reach_clock", "report_formats"])
 async def test_row_level_security_is_on_and_forced(admin: asyncpg.Connection, name: str) -> None:
     row = await admin.fetchrow(
         "SELECT relrowsecurity, relforcerowsecurity FROM pg_class WHERE oid = $1::text::regclass",
@@ -126,13 +126,15 @@ async def test_what_the_roles_may_do_with_tables(admin: asyncpg.Connection) -> N
     for role, table, what in rows:
         may[role, what].add(table)
     open_tables = {"licensors", "exchanges"}
-    assert may["gateway_service", "SELECT"] == set(NAMES) | open_tables
+    assert may["gateway_service", "SELECT"] == set(NAMES) | open_tables | {"report_formats"}
     assert may["gateway_service", "INSERT"] == INSERTED
     assert may["gateway_service", "UPDATE"] == CHANGED
     assert may["gateway_service", "DELETE"] == CHANGED - {"rosters"}
     catalogue = {"products", "prices", "vendors", "licences", "api_keys"} | open_tables
-    assert may["gateway_operator", "SELECT"] == catalogue | {"vendor_products", "reach_clock"}
-    inserted = {"vendor_products", "audit_events", "reach_clock"}
+    assert may["gateway_operator", "SELECT"] == catalogue | {
+        *("vendor_products", "reach_clock", "report_formats")
+    }
+    inserted = {"vendor_products", "audit_events", "reach_clock", "report_formats"}
     assert may["gateway_operator", "INSERT"] == catalogue | inserted
     assert may["gateway_operator", "UPDATE"] == catalogue | {"reach_clock"}
     assert may["gateway_finder", "SELECT"] == {"service_records"}

@@ -15,8 +15,8 @@ class ReportFormat:
 
     Two formats are the same if their files are. `users` is what exports write, `imports` what
     imports take: the same, and with optional columns behind. The first of `encodings` is written
-    unless another is asked for. With `spaces`, spaces round separators do not belong to values. With
-    `blank`, a field may be empty: that is how a missing value or an open end is written.
+    unless another is asked for. With `spaces`, spaces round separators do not belong to values.
+    With `blank`, a field may be empty: that is how a missing value or an open end is written.
     """
 
     digest: str
@@ -129,4 +129,3 @@ def _unquoted(line: str, separator: str) -> list[str] | None:
         if not line.startswith(separator, at):
             return None
         at += len(separator)
-

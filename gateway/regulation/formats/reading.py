@@ -2,7 +2,7 @@
 
 import hashlib
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Final
@@ -20,7 +20,7 @@ MAX_SIZE: Final = 65_536
 """Characters that a format's file may have."""
 DEFAULT: Final = "szse-2010"
 _MOST_COLUMNS: Final = 64
-_SEPARATOR: Final = r'\|\||\t|[!#$%&*+,/:;<=>?@^_`|~]'
+_SEPARATOR: Final = r"\|\||\t|[!#$%&*+,/:;<=>?@^_`|~]"
 _SEPARATOR_SAID: Final = '"||", a tab, or one of ! # $ % & * + , / : ; < = > ? @ ^ _ ` | ~'
 _NAME: Final = r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]{1,128}"
 _NAME_SAID: Final = "1 to 128 characters on one line, no space at an end"
@@ -95,7 +95,7 @@ class _Reading:
         self.quoting = file.chosen("quoting", quotings, "none")
         self.spaces = file.flag("spaces", default=False)
         if self.spaces and self.quoting is not Quoting.NONE:
-            file.wrong("spaces", True, 'false, unless quoting is "none"')
+            file.wrong("spaces", "true", 'false, unless quoting is "none"')
         self.encodings = file.several("encodings", {one.value: one for one in TextEncoding})
         ends = {one.name.lower(): one for one in LineEnd}
         self.line_end = file.chosen("line_end", ends, "lf")
@@ -110,7 +110,9 @@ class _Reading:
         self._mark(values, "missing", self.missing)
         said = "yyyy, mm and dd once each, with any of - / . 年 月 日 or a space between"
         self.dates = self._dates(values, "date", ("yyyy", "mm", "dd"), said)
-        self.months = self._dates(values, "month", ("yyyy", "mm"), said.replace(", mm and dd", ", mm"))
+        self.months = self._dates(
+            values, "month", ("yyyy", "mm"), said.replace(", mm and dd", ", mm")
+        )
         self.opens = tuple(values.texts("open_end", "a text, or a list of different texts"))
         for one in self.opens:
             self._mark(values, "open_end", one)
@@ -140,11 +142,7 @@ class _Reading:
             values.wrong(key, mark, _MARK_SAID)
 
     def _codes(self, codes: Entries) -> None:
-        kinds = {
-            name: one.codes
-            for name, one in USER_FIELDS.items()
-            if one.codes is not None
-        }
+        kinds = {name: one.codes for name, one in USER_FIELDS.items() if one.codes is not None}
         self.words: dict[str, tuple[tuple[Code, tuple[str, ...]], ...]] = {}
         for name, kind in kinds.items():
             self.words[name] = self._words(codes.table(name), kind)
@@ -187,7 +185,7 @@ class _Reading:
                 if other.heading == field.heading:
                     column.wrong("heading", field.heading, f"another heading than {other.name}'s")
             if optional and not may_lack:
-                column.wrong("optional", False, "true, after a column that is optional")
+                column.wrong("optional", "false", "true, after a column that is optional")
             (optional if may_lack else always).append(field)
         held = {field.name for field in always}
         for lacking in (one for one, what in known.items() if what.needed and one not in held):
@@ -205,7 +203,7 @@ class _Reading:
         name = column.chosen("field", {one: one for one in known})
         what = known[name]
         heading = _name(column, "heading")
-        if not self.quoting.value != "none" and self.separator in heading:
+        if self.quoting is Quoting.NONE and self.separator in heading:
             column.wrong("heading", heading, f"a heading without {self.separator}, or quoting")
         if QUOTE in heading or fault(heading):
             column.wrong("heading", heading, "a heading without quotation marks and ||")
@@ -218,7 +216,7 @@ class _Reading:
             column.wrong("below", below, f"more than {max(map(len, texts), default=1)}")
         may_lack = column.flag("optional", default=False)
         if may_lack and (what.needed or layout == "monthly"):
-            column.wrong("optional", True, "false: " + _needed(known))
+            column.wrong("optional", "true", "false: " + _needed(known))
         # with another mark than the one that is stored, a name could not be told from a missing one
         required = what.required or (name == "user_name" and self.missing != "0")
         required = required or (what.open_end and self.missing not in self.opens)
@@ -257,16 +255,4 @@ def _name(entries: Entries, key: str) -> str:
 
 
 def _unreadable(source: str, what: str, accepted: str) -> BadInput:
-    return BadInput(
-        f"{source}: {what}", f"{source}：{what}", argument=source, accepted=accepted
-    )
-
-
-def described(layouts: Iterable[Layout]) -> str:
-    """Return the columns of the last of layouts, which has them all, as a Markdown table."""
-    *_, widest = first, *_ = tuple(layouts)
-    rows = [("#", "Column", "Field", "Accepted"), ("---",) * 4]
-    for number, one in enumerate(widest.fields, 1):
-        lacking = "" if one in first.fields else " (optional)"
-        rows.append((str(number), one.heading, one.name + lacking, one.accepted))
-    return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in rows)
+    return BadInput(f"{source}: {what}", f"{source}：{what}", argument=source, accepted=accepted)
