@@ -2,6 +2,7 @@
 
 import asyncio
 import tempfile
+from datetime import date
 from pathlib import Path
 
 from rich.console import Console
@@ -9,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.catalogue import registry
 from gateway.config.clock import today
-from gateway.demo import market
+from gateway.demo import market, second
 from gateway.errors import BadInput
 from gateway.intake.problems import BadLine
 from gateway.intake.run import Mode, import_users
@@ -39,7 +40,8 @@ async def found_demo(
                 argument="GATEWAY_DATA_DIR",
                 accepted="a data directory of its own for the demo, or none: .gateway-demo",
             )
-        await _found_market(session)
+        begin = await _found_market(session)
+        second_format = await second.found_second(session, begin)
         scope = await session.scope()
     with tempfile.TemporaryDirectory(prefix="gateway-demo-") as place:
         for vendor in market.VENDORS:
@@ -49,10 +51,30 @@ async def found_demo(
                 service, scope, vendor.code, FileSource(path), Mode.SNAPSHOT, report=_impossible
             )
             console.print(f"{vendor.code} {vendor.name}: {outcome.lines} records", markup=False)
+        vendor = second.VENDOR
+        path = Path(place) / f"{second.CODE}.csv"
+        lines = list(second.report(second_format, today(), scale))
+        path.write_text("".join(f"{line}\r\n" for line in lines), encoding="utf-8", newline="")
+        if len(lines) > 1:
+            outcome = await import_users(
+                service,
+                scope,
+                vendor.code,
+                FileSource(path),
+                Mode.SNAPSHOT,
+                report=_impossible,
+                report_format=second_format,
+                products=[second.PRODUCT],
+            )
+            console.print(
+                f"{vendor.code} {vendor.name}: {outcome.lines} records for {second.CODE}",
+                markup=False,
+            )
     return await _issue_keys(operator)
 
 
-async def _found_market(session: OperatorSession) -> None:
+async def _found_market(session: OperatorSession) -> date:
+    """Set the market up; return the first day of its licences."""
     for name in sorted({name for vendor in market.VENDORS for name in vendor.products}):
         await registry.add_product(session, name, SZSE_INFO)
     for price in market.prices(today()):
@@ -62,6 +84,7 @@ async def _found_market(session: OperatorSession) -> None:
         await registry.add_vendor(session, vendor.code, vendor.name)
         for name in vendor.products:
             await registry.add_licence(session, vendor.code, name, begin, None)
+    return begin
 
 
 def _write(path: Path, vendor: market.DemoVendor, scale: float) -> None:

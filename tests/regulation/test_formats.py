@@ -67,9 +67,19 @@ def refused(text: str) -> BadInput:
         ('heading = "Fee" }', 'heading = "Class" }', "users.columns[8].heading", "user_type's"),
         ('heading = "Fee" }', 'heading = "Fee", x = 1 }', "users.columns[8].x", "no such entry"),
         ('heading = "Fee" }', 'heading = "Fee", below = 3 }', "users.columns[8].below", "than 10"),
-        ('heading = "Fee" }', 'heading = "Fee", optional = true }', "users.columns[8].optional", "only"),
+        (
+            'heading = "Fee" }',
+            'heading = "Fee", optional = true }',
+            "users.columns[8].optional",
+            "only",
+        ),
         ('heading = "From" }', 'heading = "From", below = 9 }', "users.columns[4].below", "texts"),
-        ('heading = "To" }', 'heading = "To", required = true }', "users.columns[5].required", "no such"),
+        (
+            'heading = "To" }',
+            'heading = "To", required = true }',
+            "users.columns[5].required",
+            "no such",
+        ),
         ("below = 129 }", "below = 129, required = false }", "users.columns[3].required", "true"),
         (
             '    { field = "user_id", heading = "Subscriber ID", below = 65 },\n',
@@ -157,7 +167,9 @@ def test_forms_of_dates(pattern: str, written: str, sql: str) -> None:
     assert form.read(written + "0") is form.read("0" * 8) is form.read("") is None
 
 
-@pytest.mark.parametrize("pattern", ["", "yyyy", "yyyymmddmm", "yyyyqmmqdd", " yyyymmdd", "YYYYMMDD"])
+@pytest.mark.parametrize(
+    "pattern", ["", "yyyy", "yyyymmddmm", "yyyyqmmqdd", " yyyymmdd", "YYYYMMDD"]
+)
 def test_no_forms_of_dates(pattern: str) -> None:
     assert DateForm.of(pattern, "yyyy", "mm", "dd") is None
 
