@@ -260,7 +260,7 @@ def import_users_command(
 
     async def work(house: House) -> None:
         async with open_operator(house.operator, actor()) as session:
-            scope = await session.scope()
+            scope = (await session.scope()).narrow(vendors=[vendor])
             named = None if report_format is None else await among(session, report_format)
             told = await reported(session, vendor, licensor, named)
         bar, advance = _progress(file)
@@ -345,6 +345,7 @@ def export_users_command(
         products = tuple(product) if product else None
         if licensor is not None:
             async with open_operator(house.operator, actor()) as session:
+                (await session.scope()).narrow(vendors=vendor, products=products)
                 held = await products_held(session, vendor, licensor)
             products = tuple(one for one in held if products is None or one in products)
         wanted = UserExport(
@@ -408,7 +409,7 @@ async def _export(
     json: bool,
 ) -> None:
     async with open_operator(house.operator, actor()) as session:
-        scope = await session.scope()
+        scope = (await session.scope()).narrow(vendors=wanted.vendors, products=wanted.products)
         if written.format is not None:
             report_format = await among(session, written.format)
         else:

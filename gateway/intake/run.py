@@ -76,7 +76,7 @@ async def import_users(
         outcome = await _import(engine, scope, source, mode, validator, bad, dry_run=dry_run)
     except Refused:
         number = {"lines": validator.lines, "bad": bad.number, "dry_run": dry_run}
-        await _log_apart(engine, scope, "import.users.refused", source, mode, number)
+        await _log_apart(engine, scope, "import.users.refused", source, mode, report_format, number)
         raise
     if dry_run:
         change = outcome.change
@@ -86,7 +86,7 @@ async def import_users(
             "changed": change.changed,
             "superseded": change.superseded,
         }
-        await _log_apart(engine, scope, "import.users.dry_run", source, mode, number)
+        await _log_apart(engine, scope, "import.users.dry_run", source, mode, report_format, number)
     return outcome
 
 
@@ -96,6 +96,7 @@ async def _log_apart(
     action: str,
     source: FileSource,
     mode: Mode,
+    report_format: ReportFormat,
     numbers: dict[str, int],
 ) -> None:
     """Log what has been rolled back, in a transaction of its own: numbers, never contents."""
@@ -106,6 +107,7 @@ async def _log_apart(
             source=source.name,
             sha256=source.digest.hex(),
             mode=mode.value,
+            format=str(report_format),
             **numbers,
         )
 
@@ -150,6 +152,7 @@ async def _import(
             source=source.name,
             sha256=source.digest.hex(),
             mode=mode.value,
+            format=str(validator.report_format),
             batch=batch,
             lines=validator.lines,
             added=change.added,
