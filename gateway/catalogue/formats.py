@@ -47,8 +47,8 @@ class Formats:
         found = self.known.get(code)
         if found is None:
             raise BadInput(
-                f"{code!r} is not a report format",
-                f"“{code}”不是报表格式",
+                f"{code[:64]!r} is not a report format",
+                f"“{code[:64]}”不是报表格式",
                 argument="format",
                 accepted=", ".join(sorted(self.known)),
             )
