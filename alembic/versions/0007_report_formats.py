@@ -11,7 +11,7 @@ down_revision = "0005"
 VISIBLE = """
     EXISTS (
         SELECT FROM licensors l JOIN products p USING (licensor_id)
-        WHERE l.report_format = code AND p.product_id = ANY (
+        WHERE l.report_format = report_formats.code AND p.product_id = ANY (
             (SELECT nullif(current_setting('gateway.products', true), ''))::int[]))
 """
 
