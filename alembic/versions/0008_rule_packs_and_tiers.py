@@ -6,7 +6,7 @@ from sqlalchemy.dialects import postgresql
 from alembic import op
 
 revision = "0008"
-down_revision = "0006"
+down_revision = "0007"
 
 VENDORS = "(SELECT nullif(current_setting('gateway.vendors', true), ''))::int[]"
 PRODUCTS = "(SELECT nullif(current_setting('gateway.products', true), ''))::int[]"

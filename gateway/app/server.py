@@ -38,6 +38,7 @@ def application(house: House) -> ASGIApp:
     compiled = CompiledEndpoint(
         Operations(schema),
         Admissions(house.service),
+        house.service,
         house.answers,
         house.links,
         partial(_base_url, house),

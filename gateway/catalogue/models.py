@@ -23,13 +23,15 @@ from sqlalchemy.orm import Mapped, mapped_column
 from gateway.catalogue.codes import ExchangeKind, Purpose
 from gateway.db.base import SCOPED, Base, CodeType, Sortable
 from gateway.regulation.codes import FeeCategory
+from gateway.regulation.formats.reading import DEFAULT
 
 
 class Licensor(Base):
     """信息公司: a data company that grants licences.
 
     At each vendor the records of its products are numbered from `record_base` + 1 on. The base is
-    random, so that it tells nothing, and no two licensors' numbers meet.
+    random, so that it tells nothing, and no two licensors' numbers meet. `report_format` is the
+    code of its files' format.
     """
 
     __tablename__ = "licensors"
@@ -39,6 +41,18 @@ class Licensor(Base):
     code: Mapped[str] = mapped_column(Sortable, unique=True)
     name: Mapped[str] = mapped_column(Sortable)
     record_base: Mapped[int] = mapped_column(BigInteger, unique=True)
+    report_format: Mapped[str] = mapped_column(Sortable, server_default=DEFAULT)
+
+
+class StoredFormat(Base):
+    """A version of a report format, as its file stands. Rows are inserted, never changed."""
+
+    __tablename__ = "report_formats"
+
+    code: Mapped[str] = mapped_column(Sortable, primary_key=True)
+    version: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    content: Mapped[str]
+    added_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
 class Exchange(Base):

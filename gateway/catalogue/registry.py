@@ -74,14 +74,21 @@ async def product_id(session: OperatorSession, name: str) -> int:
     return await _number(session, table, "product_id", "name", name, "product", "信息产品")
 
 
-async def add_licensor(session: OperatorSession, code: str, name: str) -> bool:
-    """Add a licensor under a random record base, or set its name; return whether that changed."""
+async def add_licensor(
+    session: OperatorSession, code: str, name: str, report_format: str | None = None
+) -> bool:
+    """Add a licensor under a random record base, or set its name and its files' format.
+
+    Return whether anything changed.
+    `report_format` is a known format's code; None leaves it as it is, at first szse-2010.
+    """
     _check_code(code)
     _check_name(name, _NAME_BELOW)
+    chosen: dict[str, Any] = {} if report_format is None else {"report_format": report_format}
     once = {"record_base": (secrets.randbelow(_BASES) + 1) << _RECORD_BITS}
-    changed = await _put(session, Licensor.table(), {"code": code}, {"name": name}, once)
+    changed = await _put(session, Licensor.table(), {"code": code}, {"name": name} | chosen, once)
     if changed:
-        await log(session, "licensor.add", code=code, name=name)
+        await log(session, "licensor.add", code=code, name=name, **chosen)
     return changed
 
 

@@ -10,6 +10,7 @@ import typer
 
 from gateway.app.house import House
 from gateway.catalogue import registry
+from gateway.catalogue.formats import all_formats
 from gateway.cli.run import Json, actor, in_house, tell
 from gateway.errors import BadInput
 from gateway.regulation.codes import UsageMode
@@ -82,9 +83,23 @@ def told(changed: bool, what: str, json: bool) -> None:
 
 
 @licensor.command("add")
-def add_licensor(code: str, name: str, json: Json = False) -> None:
-    """Add a data company, or set its name."""
-    told(as_operator(lambda s: registry.add_licensor(s, code, name)), f"licensor {code}", json)
+def add_licensor(
+    code: str,
+    name: str,
+    report_format: Annotated[
+        str | None, typer.Option("--format", help="Code of its files' report format.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Add a data company, or set its name and its report format."""
+
+    async def work(session: OperatorSession) -> bool:
+        chosen = None
+        if report_format is not None:
+            chosen = (await all_formats(session)).named(report_format).code
+        return await registry.add_licensor(session, code, name, chosen)
+
+    told(as_operator(work), f"licensor {code}", json)
 
 
 @vendor.command("add")

@@ -5,6 +5,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, BinaryIO, TypeVar
 
@@ -19,7 +20,9 @@ from rich.progress import (
 )
 
 from gateway.app.house import House
+from gateway.catalogue.formats import all_formats, products_held, reported
 from gateway.cli.catalogue import day
+from gateway.cli.formats import Named, among, anywhere
 from gateway.cli.run import Json, actor, console, in_house, run, tell
 from gateway.config.clock import today
 from gateway.delimited.encoding import TextEncoding
@@ -34,17 +37,26 @@ from gateway.intake.run import Mode, import_users
 from gateway.intake.sources import FileSource
 from gateway.records.filters import DateJoin, UserFilter
 from gateway.regulation.codes import Code, FeeCategory, ServiceStatus
+from gateway.regulation.formats.format import ReportFormat
+from gateway.regulation.formats.reading import DEFAULT
 from gateway.regulation.months import Month
 from gateway.statistics.grid import months_between
 from gateway.tenancy.operator import open_operator
 
 imports = typer.Typer(help="Bring files in.", no_args_is_help=True)
-exports = typer.Typer(help="Write the regulation's || downloads.", no_args_is_help=True)
+exports = typer.Typer(help="Write the downloads.", no_args_is_help=True)
 
 Encoding = Annotated[str, typer.Option(help="utf-8, gb18030, or auto to tell it from the content.")]
-OutputEncoding = Annotated[str, typer.Option("--encoding", help="utf-8 or gb18030.")]
-Header = Annotated[bool, typer.Option("--header", help="Begin with a line of headings.")]
-Crlf = Annotated[bool, typer.Option("--crlf", help="End lines with CR LF.")]
+OutputEncoding = Annotated[
+    str | None, typer.Option("--encoding", help="utf-8 or gb18030; if not given, the format's.")
+]
+Header = Annotated[
+    bool | None,
+    typer.Option("--header/--no-header", help="Begin with a line of headings, or do not."),
+]
+Crlf = Annotated[
+    bool | None, typer.Option("--crlf/--lf", help="End lines with CR LF, or with LF alone.")
+]
 Output = Annotated[
     Path | None, typer.Option("-o", "--output", help="Standard output if not given, or -.")
 ]
@@ -68,9 +80,20 @@ def _encoding(name: str) -> TextEncoding | None:
     return names[name.lower()]
 
 
-def _form(encoding: str, header: bool, crlf: bool) -> Form:
-    written = _encoding(encoding) or TextEncoding.UTF_8
-    return Form(written, header, LineEnd.CRLF if crlf else LineEnd.LF)
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """How a file is to be written; what is None is the format's matter."""
+
+    format: str | None
+    encoding: str | None
+    header: bool | None
+    crlf: bool | None
+
+    def form(self, report_format: ReportFormat) -> Form:
+        """Return the form; `auto` has no meaning here, and is the format's own."""
+        ends = {None: None, True: LineEnd.CRLF, False: LineEnd.LF}
+        encoding = None if self.encoding is None else _encoding(self.encoding)
+        return Form.of(report_format, encoding, self.header, ends[self.crlf])
 
 
 def _progress(path: Path) -> tuple[Progress, Callable[[int], None]]:
@@ -98,11 +121,13 @@ def _size(path: Path) -> int | None:
 
 
 def check(
-    file: Annotated[Path, typer.Argument(help="A || file of users, 11 or 12 columns.")],
+    file: Annotated[Path, typer.Argument(help="A file of users, as the report format has it.")],
+    report_format: Named = None,
     encoding: Encoding = "auto",
     json: Json = False,
 ) -> None:
     """Validate a file with no database: every problem with its line, column, rule and reason."""
+    found = anywhere(report_format or DEFAULT)
 
     async def work() -> tuple[int, int]:
         bad = 0
@@ -116,7 +141,8 @@ def check(
 
         bar, advance = _progress(file)
         with bar:
-            validator = check_file(FileSource(file, _encoding(encoding), advance), report)
+            source = FileSource(file, found.encoding(_encoding(encoding)), advance)
+            validator = check_file(source, report, found)
         return validator.lines, bad
 
     lines, bad = run(work)
@@ -213,8 +239,9 @@ def _transcode(path: Path, encoding: TextEncoding) -> None:
 
 @imports.command("users")
 def import_users_command(
-    file: Annotated[Path, typer.Argument(help="A || file of users, 11 or 12 columns.")],
+    file: Annotated[Path, typer.Argument(help="A file of users, as the report format has it.")],
     vendor: Annotated[str, typer.Option(help="Code of the vendor whose users they are.")],
+    report_format: Named = None,
     mode: Annotated[
         Mode,
         typer.Option(
@@ -239,9 +266,11 @@ def import_users_command(
 
     async def work(house: House) -> None:
         async with open_operator(house.operator, actor()) as session:
-            scope = await session.scope()
+            scope = (await session.scope()).narrow(vendors=[vendor])
+            named = None if report_format is None else await among(session, report_format)
+            told = await reported(session, vendor, licensor, named)
         bar, advance = _progress(file)
-        source = FileSource(file, _encoding(encoding), advance)
+        source = FileSource(file, told.report_format.encoding(_encoding(encoding)), advance)
         place = errors or Path(f"{file}.rejected")
         rejected = _ErrorFile(place, file, lambda: source.encoding)
         complete = False
@@ -252,6 +281,8 @@ def import_users_command(
                     report=rejected,
                     licensor=licensor,
                     dry_run=dry_run,
+                    report_format=told.report_format,
+                    products=told.products,
                 )
             complete = True
         except Refused:
@@ -286,6 +317,9 @@ def import_users_command(
 def export_users_command(
     vendor: Annotated[list[str], typer.Option(help="Code of a vendor; may be repeated.")],
     product: Annotated[list[str] | None, typer.Option(help="Name of a product.")] = None,
+    licensor: Annotated[
+        str | None, typer.Option(help="Code of a data company: its products only.")
+    ] = None,
     search: Annotated[
         str | None, typer.Option(help="Prefix of the user ID or part of the name.")
     ] = None,
@@ -302,17 +336,24 @@ def export_users_command(
     ] = False,
     counted_in: Annotated[str | None, typer.Option(help="Counted in this month: YYYYMM.")] = None,
     output: Output = None,
-    encoding: OutputEncoding = "utf-8",
-    header: Header = False,
-    crlf: Crlf = False,
+    report_format: Named = None,
+    encoding: OutputEncoding = None,
+    header: Header = None,
+    crlf: Crlf = None,
     json: Json = False,
 ) -> None:
-    """Write the user download (一、1): eleven columns, sorted by user ID."""
+    """Write the user download (一、1), sorted by user ID."""
 
     async def work(house: House) -> None:
+        products = tuple(product) if product else None
+        if licensor is not None:
+            async with open_operator(house.operator, actor()) as session:
+                (await session.scope()).narrow(vendors=vendor, products=products)
+                held = await products_held(session, vendor, licensor)
+            products = tuple(one for one in held if products is None or one in products)
         wanted = UserExport(
             vendors=tuple(vendor),
-            products=tuple(product) if product else None,
+            products=products,
             filter=UserFilter(
                 search=search,
                 fee_categories=_codes(FeeCategory, category, "--category"),
@@ -323,7 +364,8 @@ def export_users_command(
                 counted_in=Month.parse(counted_in, argument="--counted-in") if counted_in else None,
             ),
         )
-        await _export(house, wanted, _form(encoding, header, crlf), output, json=json)
+        written = _Written(report_format, encoding, header, crlf)
+        await _export(house, wanted, written, output, json=json)
 
     in_house(work)
 
@@ -338,12 +380,13 @@ def export_monthly_command(
         str | None, typer.Option(help="Count by this rule pack: NAME or NAME@VERSION.")
     ] = None,
     output: Output = None,
-    encoding: OutputEncoding = "utf-8",
-    header: Header = False,
-    crlf: Crlf = False,
+    report_format: Named = None,
+    encoding: OutputEncoding = None,
+    header: Header = None,
+    crlf: Crlf = None,
     json: Json = False,
 ) -> None:
-    """Write the monthly download (一、2): nine columns, oldest month first."""
+    """Write the monthly download (一、2), oldest month first."""
 
     async def work(house: House) -> None:
         first = Month.parse(start, argument="--from") if start else None
@@ -357,7 +400,8 @@ def export_monthly_command(
             )
         months = months_between(today(), first, last, None)
         wanted = MonthlyExport(months, tuple(vendor), (product,), rule_pack=pack)
-        await _export(house, wanted, _form(encoding, header, crlf), output, json=json)
+        written = _Written(report_format, encoding, header, crlf)
+        await _export(house, wanted, written, output, json=json)
 
     in_house(work)
 
@@ -365,16 +409,24 @@ def export_monthly_command(
 async def _export(
     house: House,
     wanted: UserExport | MonthlyExport,
-    form: Form,
+    written: _Written,
     output: Path | None,
     *,
     json: bool,
 ) -> None:
     async with open_operator(house.operator, actor()) as session:
-        scope = await session.scope()
+        scope = (await session.scope()).narrow(vendors=wanted.vendors, products=wanted.products)
+        if written.format is not None:
+            report_format = await among(session, written.format)
+        else:
+            products = wanted.products
+            if products is None:
+                products = tuple(await products_held(session, wanted.vendors or ()))
+            report_format = (await all_formats(session)).chosen(None, products)
+    form = written.form(report_format)
 
     async def write(sink: Sink) -> Receipt:
-        return await run_export(house.service, scope, wanted, form, sink)
+        return await run_export(house.service, scope, wanted, form, sink, report_format)
 
     if output is None or str(output) in _STANDARD:
         output = None

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from gateway import __version__
-from gateway.cli import catalogue, files, findings, house, listing, packs
+from gateway.cli import catalogue, files, findings, formats, house, listing, packs
 
 program = typer.Typer(
     help="The compliance gateway: vendors' users, monthly figures and fees.",
@@ -24,6 +24,7 @@ program.command("query")(house.query_command)
 program.command("check")(files.check)
 program.add_typer(files.imports, name="import")
 program.add_typer(files.exports, name="export")
+program.add_typer(formats.formats, name="format")
 program.add_typer(catalogue.licensor, name="licensor")
 program.add_typer(catalogue.vendor, name="vendor")
 program.add_typer(catalogue.product, name="product")

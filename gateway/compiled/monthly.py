@@ -46,11 +46,12 @@ from gateway.records.known import calendar_day
 from gateway.records.movements import Movement
 from gateway.records.order import UserOrder
 from gateway.regulation.codes import FeeCategory
-from gateway.regulation.layouts import MONTHLY, SEPARATOR
+from gateway.regulation.formats.format import ReportFormat
 from gateway.regulation.months import Month
 from gateway.regulation.packs import SZSE_2010
 from gateway.resolvers.monthly_stats import DISTANCES, behind, drill_down, read_stats
 from gateway.schema.selection import Selected
+from gateway.statistics.figures import SHOWN
 from gateway.statistics.grid import StatList
 from gateway.statistics.stats import drilled, stats_of
 from gateway.statistics.totals import TotalKey, totals_of
@@ -92,11 +93,12 @@ def monthly_stats(request: Request, selected: Selected) -> Json:
     def totals(_: Listed, one: Selected) -> Json:
         return _totals(found.every, one, stats)
 
-    def delimited(listed: Listed, _: Selected) -> Json:
+    def delimited(listed: Listed, one: Selected) -> Json:
         columns: dict[str, ColumnElement[Any]] = {c.name: c for c in listed.rows.c}
-        for name in ("full_price", "regulatory", "internal_free", "trial", "new", "ended"):
+        for name in SHOWN:
             columns[f"{name}_count"] = columns[name]
-        return listed.lines(cells(MONTHLY, columns), SEPARATOR)
+        found = request.format_of(asked.export(), one)
+        return listed.lines(cells(found, found.monthly, columns), found.separator)
 
     what = Connection(
         "MonthlyStatConnection",
@@ -149,7 +151,10 @@ def _users(request: Request, stats: StatList, selected: Selected, row: Any) -> J
         columns = (row.c.vendor_code, row.c.product_name, row.c.month)
         return request.download_of_row(export, one, *columns)
 
-    return listed_users(listed, wanted.paging, selected, download, figure)
+    def format_of(one: Selected) -> ReportFormat:
+        return request.format_of_rows(stats.scope, one)
+
+    return listed_users(listed, wanted.paging, selected, download, format_of, figure)
 
 
 def _export(

@@ -17,6 +17,7 @@ from graphql import (
 )
 from sqlalchemy import ColumnElement, Text, case, func, literal, or_, select
 
+from gateway.catalogue.formats import Formats
 from gateway.compiled.request import DECLINED, HOLE, Link, Request, Uncompiled
 from gateway.compiled.roots import ROOTS
 from gateway.compiled.text import Json, constant, mapping, unmarked
@@ -107,6 +108,7 @@ class Operations:
         caller: Admission,
         today: date,
         link: Link,
+        formats: Formats,
     ) -> Prepared:
         """Return the plan of a request, with its values; raise Uncompiled if there can't be one."""
         document = self._document(query, name)
@@ -114,7 +116,7 @@ class Operations:
             raise Uncompiled(document.reason)
         try:
             coerced = document.variables.coerced(variables)
-            given = [caller.scope, coerced, today, link]
+            given = [caller.scope, coerced, today, link, formats]
             values = list(given)
             plan = document.plans.find(values)
         except (GatewayError, GraphQLError, ValueError, TypeError, ArithmeticError) as error:
@@ -181,8 +183,7 @@ class Operations:
 
     def _compiled(self, document: _Document, given: list[Any]) -> Prepared:
         """Compile a plan by the request's values, and keep it for all of its shape."""
-        scope, variables, today, link = given
-        recording, request = Request.recorded(scope, variables, today, link)
+        recording, request = Request.recorded(*given)
         operation = document.operation
         assert operation is not None  # noqa: S101 (the caller has looked)
         selection = Selection(self._graph, document.fragments, request.variables)
@@ -194,7 +195,7 @@ class Operations:
             if request.unless:
                 declined = func.textsend(literal(DECLINED.decode(), Text))
                 answer = case((or_(*request.unless), declined), else_=answer)
-            sealed = seal(select(answer), scope)
+            sealed = seal(select(answer), given[0])
         except ScopeViolation:
             raise
         except (GatewayError, GraphQLError, ValueError, ArithmeticError) as error:

@@ -9,22 +9,19 @@ from typing import Any
 import orjson
 from sqlalchemy import ColumnElement, Text
 
+from gateway.catalogue.formats import Formats
 from gateway.compiled.text import Json, marked, raw, scalar
-from gateway.delimited.encoding import TextEncoding
-from gateway.delimited.writer import LineEnd
-from gateway.exports.requests import MonthlyExport, UserExport
+from gateway.exports.requests import MonthlyExport, UserExport, products_of
 from gateway.exports.stream import Form
-from gateway.recording import Known, Recording, derive, param, place_of
-from gateway.schema.download import form_of
+from gateway.recording import Known, Recording, decide, derive, param, place_of
+from gateway.regulation.formats.format import ReportFormat
+from gateway.regulation.written import LineEnd, TextEncoding
+from gateway.schema.download import Asked
 from gateway.schema.selection import Selected
-from gateway.tenancy.scope import GivenScope, Scope
+from gateway.tenancy.scope import AnyScope, GivenScope, Scope
 
-Link = Callable[[UserExport | MonthlyExport, Form], tuple[str, datetime]]
+Link = Callable[[UserExport | MonthlyExport, Form, ReportFormat], tuple[str, datetime]]
 """Seals an export into a link: its address, and when it expires."""
-
-
-class Uncompiled(Exception):
-    """The executor answers this request; the message says why, in a word."""
 
 
 DECLINED = b"\x06"
@@ -32,6 +29,10 @@ DECLINED = b"\x06"
 
 HOLE = b"\x05"
 """Stands before and after what Python completes in an answer; JSON has it escaped only."""
+
+
+class Uncompiled(Exception):
+    """The executor answers this request; the message says why, in a word."""
 
 
 @dataclass(slots=True)
@@ -42,6 +43,7 @@ class Request:
     variables: Any
     today: Any
     link: Any
+    formats: Any
     holes: list[Any] = field(default_factory=list)
     unless: list[ColumnElement[bool]] = field(default_factory=list)
     """What, if it holds, leaves the answer to the executor."""
@@ -50,10 +52,15 @@ class Request:
 
     @classmethod
     def recorded(
-        cls, scope: Scope, variables: Mapping[str, Any], today: date, link: Link
+        cls,
+        scope: Scope,
+        variables: Mapping[str, Any],
+        today: date,
+        link: Link,
+        formats: Formats,
     ) -> tuple[Recording, "Request"]:
         """Begin a recording with a request's values."""
-        recording = Recording([scope, variables, today, link])
+        recording = Recording([scope, variables, today, link, formats])
         first, *others = recording.given()
         given: list[Any] = others
         return recording, cls(GivenScope(first), *given)
@@ -63,10 +70,25 @@ class Request:
         """What fills each hole: the slot of it, or itself where nothing about it is given."""
         return [place_of(fill) for fill in self.holes]
 
+    def format_of(
+        self, export: Known[UserExport | MonthlyExport], selected: Selected
+    ) -> ReportFormat:
+        """Return the format in which a page is written, to build the statement by."""
+        code = selected.arguments.get("format")
+        return _writable(decide(_chosen, self.formats, self.scope.own, export, code))
+
+    def format_of_rows(self, scope: AnyScope, selected: Selected) -> ReportFormat:
+        """Return the format of lists that belong to rows: the same for all, or Uncompiled."""
+        code = selected.arguments.get("format")
+        found = decide(_common, self.formats, scope.own, code)
+        if found is None:
+            raise Uncompiled("formats")
+        return _writable(found)
+
     def download(self, export: Known[UserExport | MonthlyExport], selected: Selected) -> Json:
         """Return a link to a whole list."""
         names = [(one.key, one.name) for one in selected.below]
-        link = derive(_linked, self.link, export, *_form(selected))
+        link = derive(_linked, self.link, self.formats, self.scope.own, export, *_form(selected))
         return raw(param(derive(partial(_marked_download, names), link), Text))
 
     def download_of_row(
@@ -77,7 +99,15 @@ class Request:
         Python seals it when the row is known.
         """
         names = [(one.key, one.name) for one in selected.below]
-        self.holes.append(derive(partial(_sealer, names), self.link, export, *_form(selected)))
+        sealer = derive(
+            partial(_sealer, names),
+            self.link,
+            self.formats,
+            self.scope.own,
+            export,
+            *_form(selected),
+        )
+        self.holes.append(sealer)
         mark = HOLE.decode()
         values = [raw(",") + scalar(value) for value in row]
         found = raw(f"{mark}[{len(self.holes) - 1}")
@@ -86,23 +116,40 @@ class Request:
         return found + raw(f"]{mark}")
 
 
-def _form(selected: Selected) -> tuple[Any, Any, Any]:
+def _form(selected: Selected) -> tuple[Any, ...]:
     given = selected.arguments
-    return (
-        given.get("encoding", TextEncoding.UTF_8),
-        given.get("header", False),
-        given.get("line_end", LineEnd.LF),
-    )
+    return tuple(given.get(name) for name in ("encoding", "header", "line_end", "format"))
+
+
+def _chosen(
+    formats: Formats, scope: Scope, export: UserExport | MonthlyExport, code: str | None
+) -> ReportFormat:
+    return formats.chosen(code, products_of(export, scope))
+
+
+def _common(formats: Formats, scope: Scope, code: str | None) -> ReportFormat | None:
+    return formats.common(scope.products.values()) if code is None else formats.named(code)
+
+
+def _writable(found: ReportFormat) -> ReportFormat:
+    """Return a format that every value can be written in; the executor looks at each value."""
+    if not found.holds_any_value:
+        raise Uncompiled("format")
+    return found
 
 
 def _linked(
     link: Link,
+    formats: Formats,
+    scope: Scope,
     export: UserExport | MonthlyExport,
     encoding: TextEncoding | None,
     header: bool | None,
     line_end: LineEnd | None,
+    code: str | None,
 ) -> tuple[str, datetime]:
-    return link(export, form_of(encoding, header, line_end))
+    asked = Asked(encoding, header, line_end, code)
+    return link(export, *asked.settled(formats, scope, export))
 
 
 def _download(names: Sequence[tuple[str, str]], linked: tuple[str, datetime]) -> str:
@@ -118,7 +165,11 @@ def _marked_download(names: Sequence[tuple[str, str]], linked: tuple[str, dateti
 def _sealer(
     names: Sequence[tuple[str, str]],
     link: Link,
+    formats: Formats,
+    scope: Scope,
     export: Callable[..., UserExport],
     *form: Any,
 ) -> Callable[..., bytes]:
-    return lambda *row: _download(names, _linked(link, export(*row), *form)).encode()
+    return lambda *row: _download(
+        names, _linked(link, formats, scope, export(*row), *form)
+    ).encode()

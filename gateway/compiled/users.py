@@ -2,14 +2,16 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
-from sqlalchemy import FromClause, Text, func
+from sqlalchemy import ColumnElement, FromClause, Text, func
 
 from gateway.compiled.lists import Connection, Listed, connection, paged
 from gateway.compiled.objects import Row, written
 from gateway.compiled.request import Request
 from gateway.compiled.text import NULL, Json, chosen, gathered, number, raw
 from gateway.exports.columns import cells
+from gateway.records.filters import status_of
 from gateway.records.keyset import Page
 from gateway.records.order import UserOrderField
 from gateway.records.users import (
@@ -22,7 +24,7 @@ from gateway.records.users import (
     total_of,
     user_values,
 )
-from gateway.regulation.layouts import DOWNLOAD, SEPARATOR
+from gateway.regulation.formats.format import ReportFormat
 from gateway.resolvers.users import read_users
 from gateway.schema.selection import Selected
 
@@ -37,7 +39,10 @@ def users(request: Request, selected: Selected) -> Json:
     def download(one: Selected) -> Json:
         return request.download(asked.export(), one)
 
-    return listed_users(asked.listed, asked.paging, selected, download)
+    def format_of(one: Selected) -> ReportFormat:
+        return request.format_of(asked.export(), one)
+
+    return listed_users(asked.listed, asked.paging, selected, download, format_of)
 
 
 def _is_plain(users: UserList) -> bool:
@@ -59,6 +64,7 @@ def listed_users(
     paging: Page,
     selected: Selected,
     download: Download,
+    format_of: Callable[[Selected], ReportFormat],
     figure: CountedBy | None = None,
 ) -> Json:
     """Return a connection of users, of a figure's or a list of its own."""
@@ -66,10 +72,12 @@ def listed_users(
     def total(_: Listed, __: Selected) -> Json:
         return number(total_of(users, figure))
 
-    def delimited(listed: Listed, _: Selected) -> Json:
-        columns = {column.name: column for column in listed.rows.c}
+    def delimited(listed: Listed, one: Selected) -> Json:
+        columns: dict[str, ColumnElement[Any]] = {c.name: c for c in listed.rows.c}
         columns["product"] = columns["product_name"]
-        return listed.lines(cells(DOWNLOAD, columns), SEPARATOR)
+        columns["service_status"] = status_of(listed.rows, users.today)
+        found = format_of(one)
+        return listed.lines(cells(found, found.users, columns), found.separator)
 
     what = Connection(
         "UserConnection",

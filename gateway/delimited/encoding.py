@@ -1,16 +1,11 @@
-"""The two encodings of `||` files, and telling them apart (reading 5)."""
+"""The two encodings of files, and telling them apart (reading 5)."""
 
 import codecs
 import re
-from enum import Enum
 
+from gateway.regulation.written import TextEncoding
 
-class TextEncoding(Enum):
-    """An encoding of files; the value is Python's codec name."""
-
-    UTF_8 = "utf-8"
-    GB18030 = "gb18030"
-
+__all__ = ["WINDOW", "TextEncoding", "detect", "first_above_ascii"]
 
 WINDOW = 65_536
 """How many bytes, from the first one above ASCII on, decide."""

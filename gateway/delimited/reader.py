@@ -1,4 +1,4 @@
-r"""Push reader of `||` files: bytes in at any boundary, blocks of whole lines out. No I/O.
+r"""Push reader of files of lines: bytes in at any boundary, blocks of whole lines out. No I/O.
 
 A line break byte never stands inside a character of UTF-8 or GB18030, so that cutting at line
 breaks first makes every chunk boundary harmless: inside a character, between the two bars,

@@ -1,28 +1,27 @@
-"""Writer of `||` lines. No I/O."""
+"""Writer of lines. No I/O."""
 
 from collections.abc import Iterable, Sequence
-from enum import Enum
 
-from gateway.regulation.layouts import MISSING, SEPARATOR
-from gateway.regulation.text import fault
+from gateway.regulation.formats.format import ReportFormat
+from gateway.regulation.layouts import SZSE_2010
+from gateway.regulation.written import LineEnd
 
-
-class LineEnd(Enum):
-    """A line end of files; the value is its characters."""
-
-    LF = "\n"
-    CRLF = "\r\n"
+__all__ = ["LineEnd", "line", "lines"]
 
 
-def line(values: Sequence[str | None]) -> str:
-    """Join a line's values, `0` for a missing one; raise ValueError rather than write a bad one."""
-    cells = [MISSING if value is None else value for value in values]
-    for cell in cells:
-        if broken := fault(cell):
-            raise ValueError(f"{cell!r} can't stand in a || line: {broken}")
-    return SEPARATOR.join(cells)
+def line(values: Sequence[str | None], report_format: ReportFormat = SZSE_2010) -> str:
+    """Join a line's values, the format's mark for a missing one.
+
+    Raise ValueError rather than write a bad one.
+    """
+    missing = report_format.missing
+    return report_format.line([missing if value is None else value for value in values])
 
 
-def lines(rows: Iterable[Sequence[str | None]], end: LineEnd = LineEnd.LF) -> str:
+def lines(
+    rows: Iterable[Sequence[str | None]],
+    end: LineEnd = LineEnd.LF,
+    report_format: ReportFormat = SZSE_2010,
+) -> str:
     """Write rows as lines, each with its end."""
-    return "".join(line(row) + end.value for row in rows)
+    return "".join(line(row, report_format) + end.value for row in rows)

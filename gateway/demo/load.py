@@ -11,13 +11,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from gateway.catalogue import registry
 from gateway.catalogue.loading import BUILT_IN, built_in, load
 from gateway.config.clock import today
-from gateway.demo import irregular, market
+from gateway.demo import irregular, market, reports
 from gateway.demo.licensors import LICENSORS
 from gateway.errors import BadInput
 from gateway.intake.problems import BadLine
 from gateway.intake.run import Mode, import_users
 from gateway.intake.sources import FileSource
 from gateway.regulation.codes import UsageMode
+from gateway.regulation.formats.format import ReportFormat
 from gateway.tenancy.issue import Holder, issue
 from gateway.tenancy.operator import OperatorSession, open_operator
 from gateway.tenancy.principal import Role
@@ -44,29 +45,35 @@ async def found_demo(
                 argument="GATEWAY_DATA_DIR",
                 accepted="a data directory of its own for the demo, or none: .gateway-demo",
             )
-        await _found_market(session)
+        shapes = await _found_market(session)
         scope = await session.scope()
     with tempfile.TemporaryDirectory(prefix="gateway-demo-") as place:
         for licensor in LICENSORS:
             console.print(f"{licensor.english} ({licensor.name})", markup=False)
+            shape = shapes[licensor.code]
             for vendor in licensor.rosters:
-                path = Path(place) / f"{vendor.code}.txt"
-                await asyncio.to_thread(_write, path, vendor, scale)
+                path = Path(place) / f"{vendor.code}.{shape.extension}"
+                await asyncio.to_thread(_write, path, vendor, shape, scale)
                 outcome = await import_users(
                     *(service, scope, vendor.code, FileSource(path), Mode.SNAPSHOT),
                     report=_impossible,
+                    licensor=licensor.code,
+                    report_format=shape,
                 )
                 lines = f"  {vendor.code} {vendor.name}: {outcome.lines} records"
                 console.print(lines, markup=False)
     return await _issue_keys(operator)
 
 
-async def _found_market(session: OperatorSession) -> None:
+async def _found_market(session: OperatorSession) -> dict[str, ReportFormat]:
+    """Set the market up; return the format of each data company's reports."""
     await load(session, built_in(), BUILT_IN)
     prices = market.prices(today())
     begin = min(price.valid_from for price in prices)
+    shapes = {one.code: await reports.found_format(session, one.code) for one in LICENSORS}
     for licensor in LICENSORS:
-        await registry.add_licensor(session, licensor.code, licensor.name)
+        code = licensor.code
+        await registry.add_licensor(session, code, licensor.name, shapes[code].code)
         for name in sorted(licensor.products):
             await registry.add_product(session, name, licensor.code)
             if licensor.price is not None:
@@ -84,13 +91,16 @@ async def _found_market(session: OperatorSession) -> None:
     await load(session, links, _LINKS)
     for price in prices:
         await registry.set_price(session, price.product, price.amount, price.valid_from, None)
+    return shapes
 
 
-def _write(path: Path, vendor: market.DemoVendor, scale: float) -> None:
-    with path.open("w", encoding="utf-8", newline="\n") as file:
-        file.writelines(f"{line}\n" for line in market.roster(vendor, today(), scale=scale))
-        if vendor in market.VENDORS:
-            file.writelines(f"{line}\n" for line in irregular.lines(vendor, today()))
+def _write(
+    path: Path, vendor: market.DemoVendor, report_format: ReportFormat, scale: float
+) -> None:
+    end = report_format.line_end.value
+    with path.open("w", encoding="utf-8", newline="") as file:
+        lines = reports.report(vendor, report_format, today(), scale)
+        file.writelines(f"{line}{end}" for line in lines)
 
 
 def _impossible(bad: BadLine) -> None:

@@ -16,6 +16,9 @@ from pydantic import TypeAdapter
 from gateway.errors import NotFound
 from gateway.exports.requests import Export, MonthlyExport, UserExport
 from gateway.exports.stream import Form
+from gateway.regulation.formats.format import ReportFormat
+from gateway.regulation.formats.reading import DEFAULT
+from gateway.regulation.layouts import SZSE_2010
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,8 @@ class Ticket:
     key: str
     export: Export
     form: Form
+    format: str = DEFAULT
+    """Code and version."""
 
 
 _TICKETS: TypeAdapter[Ticket] = TypeAdapter(Ticket)
@@ -40,12 +45,17 @@ class Links:
         self._seconds = seconds
 
     def seal(
-        self, key: str, export: UserExport | MonthlyExport, form: Form
+        self,
+        key: str,
+        export: UserExport | MonthlyExport,
+        form: Form,
+        report_format: ReportFormat = SZSE_2010,
     ) -> tuple[str, datetime]:
         """Return a token and the instant at which it expires."""
         made = datetime.now(UTC).replace(microsecond=0)
+        ticket = Ticket(key, export, form, str(report_format))
         token = self._fernet.encrypt_at_time(
-            _TICKETS.dump_json(Ticket(key, export, form), exclude_none=True), int(made.timestamp())
+            _TICKETS.dump_json(ticket, exclude_none=True), int(made.timestamp())
         )
         return token.decode(), made + timedelta(seconds=self._seconds)
 

@@ -1,4 +1,4 @@
-"""Streaming `||` bytes out of a server-side COPY: constant memory, one snapshot, a receipt."""
+"""Streaming lines out of a server-side COPY: constant memory, one snapshot, a receipt."""
 
 import codecs
 import hashlib
@@ -10,7 +10,8 @@ from sqlalchemy import Select
 
 from gateway.delimited.encoding import TextEncoding
 from gateway.delimited.writer import LineEnd
-from gateway.regulation.layouts import SEPARATOR, Layout
+from gateway.regulation.fields import Layout
+from gateway.regulation.formats.format import ReportFormat
 from gateway.tenancy.session import COLUMN_MARK, ScopedSession
 
 Sink = Callable[[bytes], Awaitable[None]]
@@ -25,6 +26,24 @@ class Form:
     header: bool = False
     line_end: LineEnd = LineEnd.LF
 
+    @classmethod
+    def of(
+        cls,
+        report_format: ReportFormat,
+        encoding: TextEncoding | None = None,
+        header: bool | None = None,
+        line_end: LineEnd | None = None,
+    ) -> "Form":
+        """Return what is asked for, and the format's own for all that is not.
+
+        Raise BadInput for an encoding that the format's files don't have.
+        """
+        return cls(
+            report_format.encoding(encoding) or report_format.encodings[0],
+            report_format.header if header is None else header,
+            line_end or report_format.line_end,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
@@ -38,7 +57,8 @@ class Receipt:
 class _Writer:
     """Turns COPY's chunks into the file's bytes and hands them on in larger pieces."""
 
-    def __init__(self, form: Form, sink: Sink) -> None:
+    def __init__(self, separator: str, form: Form, sink: Sink) -> None:
+        self.separator = separator.encode()
         self.form, self.sink = form, sink
         self.size = 0
         self.digest = hashlib.sha256()
@@ -53,7 +73,7 @@ class _Writer:
     async def flush(self) -> None:
         data = bytes(self.held)
         self.held.clear()
-        data = data.replace(COLUMN_MARK, SEPARATOR.encode())
+        data = data.replace(COLUMN_MARK, self.separator)
         if self.form.line_end is LineEnd.CRLF:
             data = data.replace(b"\n", b"\r\n")
         if self.form.encoding is not TextEncoding.UTF_8:
@@ -65,12 +85,17 @@ class _Writer:
 
 
 async def stream(
-    session: ScopedSession, lines: Select[*tuple[Any, ...]], layout: Layout, form: Form, sink: Sink
+    session: ScopedSession,
+    lines: Select[*tuple[Any, ...]],
+    report_format: ReportFormat,
+    layout: Layout,
+    form: Form,
+    sink: Sink,
 ) -> Receipt:
     """Write a statement's rows as lines of the layout; return the receipt after the last byte."""
-    writer = _Writer(form, sink)
+    writer = _Writer(report_format.separator, form, sink)
     if form.header:
-        await writer(SEPARATOR.join(layout.headings).encode() + b"\n")
+        await writer(report_format.header_line(layout).encode() + b"\n")
     rows = await session.copy_out(lines, writer)
     await writer.flush()
     return Receipt(rows, writer.size, writer.digest.hexdigest())

@@ -9,11 +9,14 @@ import traceback
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 import orjson
+from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gateway.catalogue.formats import Formats, formats_of
 from gateway.compiled.operations import Operations
 from gateway.compiled.request import Uncompiled
 from gateway.config.clock import today
@@ -22,7 +25,7 @@ from gateway.exports.links import Links
 from gateway.http.errors import body_of, language_of, status_of
 from gateway.http.metrics import OPERATIONS
 from gateway.schema.context import sealed_link
-from gateway.tenancy.admission import Admissions
+from gateway.tenancy.admission import Admission, Admissions
 from gateway.tenancy.sealed import Answers, NotAdmitted, ask
 
 _log = logging.getLogger(__name__)
@@ -41,6 +44,7 @@ class CompiledEndpoint:
         self,
         operations: Operations,
         admissions: Admissions,
+        engine: AsyncEngine,
         answers: Answers,
         links: Links,
         base_url: Callable[[Request], str],
@@ -48,7 +52,9 @@ class CompiledEndpoint:
     ) -> None:
         """Take what operations need."""
         self._operations, self._admissions, self._answers = operations, admissions, answers
+        self._engine = engine
         self._links, self._base_url, self._executor = links, base_url, executor
+        self._formats: WeakKeyDictionary[Admission, Formats] = WeakKeyDictionary()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -89,7 +95,10 @@ class CompiledEndpoint:
                 link = partial(
                     sealed_link, caller.scope, self._links, lambda: self._base_url(Request(scope))
                 )
-                ready = self._operations.prepare(query, name, variables, caller, today(), link)
+                formats = await self._formats_of(caller)
+                ready = self._operations.prepare(
+                    query, name, variables, caller, today(), link, formats
+                )
                 pool = self._answers.by_values if ready.plan.by_values else self._answers.by_shape
                 return ready.completed(await ask(pool, ready.plan.sealed, ready.values, caller))
             except NotAdmitted:
@@ -106,6 +115,16 @@ class CompiledEndpoint:
                 _log.exception("not compiled: %s\n%s", type(error).__name__, frames, exc_info=False)
                 raise Uncompiled("fault") from error
         raise Uncompiled("admission")
+
+    async def _formats_of(self, caller: Admission) -> Formats:
+        """Return a caller's report formats: read once, for what changes them ends the admission.
+
+        They are read after it was made: newer ones come with an admission that does not hold.
+        """
+        found = self._formats.get(caller)
+        if found is None:
+            found = self._formats[caller] = await formats_of(self._engine, caller.scope)
+        return found
 
 
 def _told(scope: Scope, error: GatewayError) -> bytes:

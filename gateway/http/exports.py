@@ -1,4 +1,4 @@
-"""`/exports/{token}`: a sealed link, followed: `||` bytes as they come out of the database.
+"""`/exports/{token}`: a sealed link, followed: bytes as they come out of the database.
 
 A complete answer ends with the trailer fields `Export-Rows`, `Export-SHA256` and
 `Export-Complete: true`. One that was cut has neither them nor the last chunk, so that every HTTP
@@ -13,11 +13,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
+from gateway.catalogue.formats import formats_of
 from gateway.errors import GatewayError, Language
 from gateway.exports.links import Links, Ticket
 from gateway.exports.requests import admitted, run_export
 from gateway.exports.stream import Receipt
 from gateway.http.errors import body_of, language_of, status_of
+from gateway.regulation.formats.format import ReportFormat
 from gateway.tenancy.authenticate import reauthenticate
 from gateway.tenancy.scope import Scope as TenantScope
 
@@ -40,20 +42,26 @@ class ExportEndpoint:
             ticket = self._links.open(request.path_params["token"])
             tenant = await reauthenticate(self._engine, ticket.key)
             await admitted(self._engine, tenant, ticket.export)
+            report_format = (await formats_of(self._engine, tenant)).named(ticket.format)
         except GatewayError as error:
             await _refuse(error, language_of(request.headers.get("accept-language")), send)
             return
         if request.method == "HEAD":
-            await send(_start(ticket, trailers=False))
+            await send(_start(ticket, report_format, trailers=False))
             await send({"type": "http.response.body", "body": b""})
             return
-        await self._until_gone(ticket, tenant, receive, send)
+        await self._until_gone(ticket, tenant, report_format, receive, send)
 
     async def _until_gone(
-        self, ticket: Ticket, tenant: TenantScope, receive: Receive, send: Send
+        self,
+        ticket: Ticket,
+        tenant: TenantScope,
+        report_format: ReportFormat,
+        receive: Receive,
+        send: Send,
     ) -> None:
         """Stream; stop the database's work when the client goes away, or the server."""
-        work = asyncio.create_task(self._stream(ticket, tenant, send))
+        work = asyncio.create_task(self._stream(ticket, tenant, report_format, send))
         gone = asyncio.create_task(_disconnected(receive))
         try:
             await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
@@ -65,14 +73,16 @@ class ExportEndpoint:
         if failure is not None:
             raise failure
 
-    async def _stream(self, ticket: Ticket, tenant: TenantScope, send: Send) -> None:
+    async def _stream(
+        self, ticket: Ticket, tenant: TenantScope, report_format: ReportFormat, send: Send
+    ) -> None:
         started = False
 
         async def start() -> None:
             nonlocal started
             if not started:
                 started = True
-                await send(_start(ticket, trailers=True))
+                await send(_start(ticket, report_format, trailers=True))
 
         async def sink(data: bytes) -> None:
             await start()
@@ -80,7 +90,9 @@ class ExportEndpoint:
                 await send({"type": "http.response.body", "body": data, "more_body": True})
 
         try:
-            receipt = await run_export(self._engine, tenant, ticket.export, ticket.form, sink)
+            receipt = await run_export(
+                self._engine, tenant, ticket.export, ticket.form, sink, report_format
+            )
         except GatewayError as error:
             if started:
                 raise
@@ -106,11 +118,13 @@ async def _disconnected(receive: Receive) -> None:
         pass
 
 
-def _start(ticket: Ticket, *, trailers: bool) -> dict[str, object]:
-    name = quote(f"{ticket.export.layout.title}.txt")
+def _start(ticket: Ticket, report_format: ReportFormat, *, trailers: bool) -> dict[str, object]:
+    title = ticket.export.layout(report_format).title
+    name = quote(f"{title}.{report_format.extension}", safe="")
+    kind = "csv" if report_format.extension == "csv" else "plain"
     charset = ticket.form.encoding.value.upper()
     headers = [
-        (b"content-type", f"text/plain; charset={charset}".encode()),
+        (b"content-type", f"text/{kind}; charset={charset}".encode()),
         (b"content-disposition", f"attachment; filename*=UTF-8''{name}".encode()),
         (b"cache-control", b"no-store"),
         (b"x-content-type-options", b"nosniff"),

@@ -1,9 +1,11 @@
 """Merging staged lines into the roster: set-based, old versions kept, figures moved along."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     Boolean,
     ColumnElement,
@@ -11,6 +13,7 @@ from sqlalchemy import (
     Integer,
     Table,
     and_,
+    any_,
     cast,
     delete,
     exists,
@@ -26,8 +29,10 @@ from sqlalchemy.dialects import postgresql
 
 from gateway.catalogue.models import VendorProduct
 from gateway.intake import staging
+from gateway.recording import param
 from gateway.records.known import CURRENT, VERSIONS
 from gateway.records.models import COLUMNS, CONTENT, KEY
+from gateway.regulation.fields import Layout
 from gateway.statistics.upkeep import add_deltas, settle
 from gateway.tenancy.session import ScopedSession
 
@@ -50,22 +55,28 @@ class Change:
 class Merge:
     """One import's way into one vendor's roster, step by step in one transaction."""
 
-    def __init__(self, session: ScopedSession, vendor_id: int, lines: Table) -> None:
-        """Take the session of that one vendor, and the filled `incoming` table."""
+    def __init__(
+        self, session: ScopedSession, vendor_id: int, lines: Table, layout: Layout
+    ) -> None:
+        """Take the session of that one vendor, and the filled `incoming` table of a layout."""
         self._session, self._vendor, self._lines = session, vendor_id, lines
+        self._layout = layout
         self._difference = staging.difference()
         self._superseded = staging.superseded()
         self._touched = staging.touched()
         self._counted = staging.counted()
         self._fresh = False
 
-    async def compare(self, *, snapshot: bool, lines: int) -> Change:
-        """Find out what differs. In a snapshot, what the file does not have is superseded."""
+    async def compare(self, *, snapshot: bool, lines: int, products: Sequence[int]) -> Change:
+        """Find out what differs.
+
+        In a snapshot, what the file does not have of the products is superseded.
+        """
         for table in (self._difference, self._superseded, self._touched):
             await self._session.create(table)
         here = self._session.scope.covers(CURRENT)
         self._fresh = not await self._session.scalar(select(exists().where(here)))
-        typed = staging.typed(self._lines, self._session.scope).cte("typed")
+        typed = staging.typed(self._lines, self._layout, self._session.scope).cte("typed")
         columns = [*KEY, *CONTENT]
         if self._fresh:
             never = literal(value=False, type_=Boolean)
@@ -77,7 +88,8 @@ class Merge:
             )
         else:
             await self._session.analyze(self._lines)
-            await self._compare_with_present(typed, columns, here, snapshot=snapshot)
+            spoken_of = products if snapshot else ()
+            await self._compare_with_present(typed, columns, here, spoken_of)
         await self._session.analyze(self._difference)
         present = self._difference.c.present
         number = select(func.count())
@@ -87,7 +99,11 @@ class Merge:
         return Change(added, changed, gone, lines - added - changed)
 
     async def _compare_with_present(
-        self, typed: Any, columns: list[str], here: ColumnElement[bool], *, snapshot: bool
+        self,
+        typed: Any,
+        columns: list[str],
+        here: ColumnElement[bool],
+        spoken_of: Sequence[int],
     ) -> None:
         same = and_(*(CURRENT.c[name] == typed.c[name] for name in KEY))
         differs = or_(*(CURRENT.c[name].is_distinct_from(typed.c[name]) for name in CONTENT))
@@ -104,13 +120,14 @@ class Merge:
                 .where(or_(CURRENT.c.record_id.is_(None), differs)),
             )
         )
-        if snapshot:
+        if spoken_of:
+            among = CURRENT.c.product_id == any_(param(list(spoken_of), ARRAY(Integer)))
             kept = exists().where(here, same).correlate(CURRENT)
             await self._session.execute(
                 insert(self._superseded).from_select(
                     ["record_id", "user_id", "product_id"],
                     select(CURRENT.c.record_id, CURRENT.c.user_id, CURRENT.c.product_id).where(
-                        here, ~kept
+                        here, among, ~kept
                     ),
                 )
             )

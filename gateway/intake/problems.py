@@ -16,6 +16,7 @@ class Rule(Enum):
         "最后一行没有换行符：文件可能被截断",
     )
     LINE_TOO_LONG = "the line is longer than any line can be", "该行过长"
+    QUOTING = "quotation marks stand where they can't", "引号用法不对"
     FIELD_COUNT = "wrong number of fields", "字段数不对"
     EMPTY = "no field may be empty", "数据不可为空"
     MISSING = "this field can't be missing", "该字段不能缺失"

@@ -1,6 +1,6 @@
 """An import from its first byte to its commit: all of it or nothing."""
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -22,6 +22,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.audit.log import record
+from gateway.catalogue.licensors import products_of_same_licensors
 from gateway.catalogue.models import Licensor
 from gateway.delimited.reader import Block
 from gateway.errors import Refused, Unavailable
@@ -31,7 +32,9 @@ from gateway.intake.problems import BadLine
 from gateway.intake.sources import FileSource
 from gateway.intake.validate import Checked, Validator
 from gateway.records.models import ImportBatch, Roster
-from gateway.regulation.layouts import DOWNLOAD, SEPARATOR
+from gateway.regulation.fields import Layout
+from gateway.regulation.formats.format import ReportFormat
+from gateway.regulation.layouts import SZSE_2010
 from gateway.tenancy.principal import Right
 from gateway.tenancy.scope import NO_LICENSOR, Scope
 from gateway.tenancy.session import COLUMN_MARK, ScopedSession, open_session
@@ -73,19 +76,23 @@ async def import_users(
     report: Callable[[BadLine], None],
     licensor: str | None = None,
     dry_run: bool = False,
+    report_format: ReportFormat = SZSE_2010,
+    products: Sequence[str] | None = None,
 ) -> Outcome:
     """Import a file of user lines, of one licensor's products, into one vendor's roster.
 
     The licensor is the one whose code is given, or else whose product the file's first line has.
     Every bad line is reported, in order; if there is any, Refused is raised and nothing changes. A
-    dry run goes all the way and is rolled back at the end.
+    dry run goes all the way and is rolled back at the end. `products` are those that the file may
+    name, by default all in scope. A snapshot speaks for the data companies whose products it names:
+    the records of others stay.
     """
     scope.require(Right.IMPORT)
-    scope = scope.narrow(vendors=[vendor])
+    scope = scope.narrow(vendors=[vendor], products=products)
     if licensor is not None:
         scope = scope.licensed(licensor)
     owners = {scope.products[number]: code for number, (_, code) in scope.owners.items()}
-    validator = Validator(frozenset(scope.products.values()), owners)
+    validator = Validator(frozenset(scope.products.values()), owners, report_format)
     bad = _Counter(report)
     blocks = source.blocks()
     reading = _begun(validator, blocks)
@@ -96,7 +103,7 @@ async def import_users(
         )
     except Refused:
         number = {"lines": validator.lines, "bad": bad.number, "dry_run": dry_run}
-        await _log_apart(engine, scope, "import.users.refused", source, mode, number)
+        await _log_apart(engine, scope, "import.users.refused", source, mode, report_format, number)
         raise
     if dry_run:
         change = outcome.change
@@ -107,7 +114,14 @@ async def import_users(
             "superseded": change.superseded,
         }
         await _log_apart(
-            engine, mine, "import.users.dry_run", source, mode, number, *mine.licensors
+            engine,
+            mine,
+            "import.users.dry_run",
+            source,
+            mode,
+            report_format,
+            number,
+            *mine.licensors,
         )
     return outcome
 
@@ -118,6 +132,7 @@ async def _log_apart(
     action: str,
     source: FileSource,
     mode: Mode,
+    report_format: ReportFormat,
     numbers: dict[str, int],
     licensor_id: int = NO_LICENSOR,
 ) -> None:
@@ -133,6 +148,7 @@ async def _log_apart(
             source=source.name,
             sha256=source.digest.hex(),
             mode=mode.value,
+            format=str(report_format),
             **numbers,
         )
 
@@ -152,7 +168,7 @@ async def _import(
     async with open_session(engine, scope, write=True) as session:
         await session.tune(work_mem="256MB", statement_timeout="0")
         ledger = await _lock(session, vendor_id)
-        lines = await _stage(session, reading, validator, bad)
+        lines, layout = await _stage(session, reading, validator, bad)
         if not validator.lines:
             raise Refused(
                 "the file has no lines; nothing was changed", "文件没有内容；未作任何更改"
@@ -162,8 +178,12 @@ async def _import(
                 f"{bad.number} of {validator.lines} lines refused; nothing was changed",
                 f"共{validator.lines}行，其中{bad.number}行被拒绝；未作任何更改",
             )
-        merge = Merge(session, vendor_id, lines)
-        change = await merge.compare(snapshot=mode is Mode.SNAPSHOT, lines=validator.lines)
+        merge = Merge(session, vendor_id, lines, layout)
+        change = await merge.compare(
+            snapshot=mode is Mode.SNAPSHOT,
+            lines=validator.lines,
+            products=await products_of_same_licensors(session, validator.named),
+        )
         batch = None
         if not change.nothing:
             batch = ledger.own.last_batch + 1
@@ -175,6 +195,7 @@ async def _import(
             source=source.name,
             sha256=source.digest.hex(),
             mode=mode.value,
+            format=str(validator.report_format),
             batch=batch,
             lines=validator.lines,
             added=change.added,
@@ -282,9 +303,11 @@ class _Counter:
 
 async def _stage(
     session: ScopedSession, reading: _Reading, validator: Validator, bad: _Counter
-) -> Table:
+) -> tuple[Table, Layout]:
     """Read, validate and copy the lines; after the first bad one only read and validate."""
-    table = staging.incoming(validator.layout or DOWNLOAD)
+    layout = validator.layout or validator.report_format.users
+    table = staging.incoming(layout)
+    divider = validator.divider.encode()
     await session.create(table)
 
     async def good() -> AsyncIterator[bytes]:
@@ -292,18 +315,20 @@ async def _stage(
             for line in checked.bad:
                 bad(line)
             if checked.good and not bad.number:
-                yield _copyable(checked.good)
+                yield _copyable(checked.good, divider)
             reading.checked = _checked(validator, next(reading.blocks, None))
 
     await session.copy_in(table, list(table.c.keys()), good())
     if (whole := validator.finish()) is not None:
         bad(whole)
-    return table
+    return table, layout
 
 
-def _copyable(lines: list[str]) -> bytes:
-    """Write lines for COPY: no validated value holds the mark, a quote mark or a line break."""
-    data = "\n".join(lines).encode().replace(SEPARATOR.encode(), COLUMN_MARK)
+def _copyable(lines: list[str], divider: bytes) -> bytes:
+    """Write lines for COPY: no validated value holds the mark, its quote mark or a line break."""
+    data = "\n".join(lines).encode()
+    if divider != COLUMN_MARK:
+        data = data.replace(divider, COLUMN_MARK)
     return data + b"\n"
 
 

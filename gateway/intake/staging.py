@@ -6,6 +6,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    ColumnElement,
     Date,
     Integer,
     MetaData,
@@ -17,11 +18,12 @@ from sqlalchemy import (
     cast,
     func,
     literal,
+    literal_column,
     select,
 )
 
-from gateway.regulation.codes import Code, FeeCategory, ServiceStatus, UsageMode, UserType
-from gateway.regulation.layouts import MISSING, OPEN_ENDS, Layout
+from gateway.regulation.dates import AS_THEY_STAND
+from gateway.regulation.fields import Field, Layout
 from gateway.tenancy.scope import Scope
 
 _SORTABLE = Text(collation="C")
@@ -33,12 +35,14 @@ def _temporary(name: str, *columns: Column[Any]) -> Table:
 
 def incoming(layout: Layout) -> Table:
     """Return the table that takes the file's fields as they stand."""
+
+    def kind(field: Field) -> Any:
+        read = field.name == "start_date" and field.dates.pattern in AS_THEY_STAND
+        return Date() if read else _SORTABLE
+
     return _temporary(
         "incoming",
-        *(
-            Column(name, Date() if name == "start_date" else _SORTABLE, nullable=False)
-            for name in layout.names
-        ),
+        *(Column(field.name, kind(field), nullable=False) for field in layout.fields),
     )
 
 
@@ -96,36 +100,52 @@ def touched() -> Table:
     return _temporary("touched", Column("user_id", _SORTABLE), Column("product_id", Integer))
 
 
-def typed(table: Table, scope: Scope) -> Select[*tuple[Any, ...]]:
+def typed(table: Table, layout: Layout, scope: Scope) -> Select[*tuple[Any, ...]]:
     """Return the incoming lines with the columns of `service_records` (KEY and CONTENT).
 
     Products are numbered by the scope, not by a join: of that the planner expects too few rows, and
     then compares each with each.
     """
     products = {name: literal(number, Integer) for number, name in scope.products.items()}
-    has_status = "service_status" in table.c
-    end = table.c.end_date
+    fields = {field.name: field for field in layout.fields}
+    end = fields["end_date"]
+    still_open = table.c.end_date.in_(sorted(end.opens))
+    end_date: ColumnElement[Any]
+    if end.dates.pattern in AS_THEY_STAND:
+        end_date = cast(case((still_open, "infinity"), else_=table.c.end_date), Date)
+    else:
+        forever = literal_column("'infinity'::date", Date)
+        end_date = case((still_open, forever), else_=_date(table.c.end_date, end))
     return select(
         table.c.user_id,
         case(products, value=table.c.product).label("product_id"),
-        _code(table.c.usage_mode, UsageMode).label("usage_mode"),
-        table.c.start_date,
+        _code(table.c.usage_mode, fields["usage_mode"]).label("usage_mode"),
+        _date(table.c.start_date, fields["start_date"]).label("start_date"),
         table.c.user_name,
-        _code(table.c.user_type, UserType).label("user_type"),
-        _code(table.c.fee_category, FeeCategory).label("fee_category"),
-        cast(case((end.in_(sorted(OPEN_ENDS)), "infinity"), else_=end), Date).label("end_date"),
-        *(
-            func.nullif(table.c[name], MISSING).label(name)
-            for name in ("address", "contact", "phone")
-        ),
+        _code(table.c.user_type, fields["user_type"]).label("user_type"),
+        _code(table.c.fee_category, fields["fee_category"]).label("fee_category"),
+        end_date.label("end_date"),
+        *(_optional(table, fields.get(name), name) for name in ("address", "contact", "phone")),
         (
-            _code(table.c.service_status, ServiceStatus)
-            if has_status
+            _code(table.c.service_status, fields["service_status"])
+            if "service_status" in fields
             else literal(None, SmallInteger)
         ).label("service_status"),
     )
 
 
-def _code(column: Column[Any], codes: type[Code]) -> Any:
-    numbers = {text: literal(int(code), SmallInteger) for text, code in codes.texts().items()}
+def _date(column: ColumnElement[Any], field: Field) -> ColumnElement[Any]:
+    if field.dates.pattern in AS_THEY_STAND:
+        return column
+    return func.to_date(column, literal(field.dates.sql, Text), type_=Date)
+
+
+def _optional(table: Table, field: Field | None, name: str) -> ColumnElement[Any]:
+    if field is None:
+        return literal(None, Text).label(name)
+    return func.nullif(table.c[name], field.missing).label(name)
+
+
+def _code(column: Column[Any], field: Field) -> Any:
+    numbers = {text: literal(int(code), SmallInteger) for text, code in field.texts.items()}
     return case(numbers, value=column)

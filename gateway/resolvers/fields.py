@@ -36,6 +36,7 @@ _DELIMITED = (
     "address",
     "contact",
     "phone",
+    "service_status",
 )
 
 

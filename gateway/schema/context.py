@@ -10,10 +10,12 @@ from sqlalchemy import ScalarSelect, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 from strawberry import Info as StrawberryInfo
 
+from gateway.catalogue.formats import Formats, formats_document, read_formats
 from gateway.errors import Language, NotFound, Unavailable
 from gateway.exports.links import Links
 from gateway.exports.requests import MonthlyExport, UserExport, within
 from gateway.exports.stream import Form
+from gateway.regulation.formats.format import ReportFormat
 from gateway.schema.loaders import Loaders
 from gateway.tenancy.scope import Scope
 from gateway.tenancy.session import ScopedSession, open_session
@@ -32,6 +34,7 @@ class Context:
         self._session: ScopedSession | None = None
         self._turn = asyncio.Lock()
         self._failed: BaseException | None = None
+        self._formats: Formats | None = None
         self.statements = 0
         self.loaders = Loaders(scope, self.ask)
 
@@ -54,9 +57,19 @@ class Context:
                     await self._stack.__aexit__(type(error), error, error.__traceback__)
                 raise
 
-    def link(self, export: UserExport | MonthlyExport, form: Form) -> tuple[str, datetime]:
+    async def formats(self) -> Formats:
+        """Return the report formats in scope; they are asked for once."""
+        if self._formats is None:
+            self._formats = read_formats(await self.ask(formats_document(self.scope)))
+        return self._formats
+
+    def link(
+        self, export: UserExport | MonthlyExport, form: Form, report_format: ReportFormat
+    ) -> tuple[str, datetime]:
         """Return the address of a download and when it expires."""
-        return sealed_link(self.scope, self._links, lambda: self._base_url, export, form)
+        return sealed_link(
+            self.scope, self._links, lambda: self._base_url, export, form, report_format
+        )
 
     async def close(self) -> None:
         """End the operation's session: it has only read, so that nothing is lost with it."""
@@ -70,13 +83,14 @@ def sealed_link(
     base_url: Callable[[], str],
     export: UserExport | MonthlyExport,
     form: Form,
+    report_format: ReportFormat,
 ) -> tuple[str, datetime]:
     """Return the address of a download within a scope, and when it expires."""
     within(scope, export)
     key = scope.principal.key
     if key is None:
         raise NotFound.of("right", "权限", "EXPORT")
-    token, expires = links.seal(key, export, form)
+    token, expires = links.seal(key, export, form, report_format)
     return f"{base_url()}/exports/{token}", expires
 
 

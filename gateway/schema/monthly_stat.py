@@ -7,15 +7,24 @@ from typing import Any
 
 import strawberry
 
-from gateway.delimited.writer import lines
 from gateway.exports.requests import MonthlyExport
 from gateway.regulation.layouts import MONTHLY
 from gateway.regulation.months import Month
 from gateway.regulation.packs import SZSE_2010, RulePack
 from gateway.schema.comparison import MonthlyComparison
 from gateway.schema.context import Info
-from gateway.schema.download import Download, link
-from gateway.schema.enums import FeeCategory, LineEnd, Movement, TextEncoding, TotalKey
+from gateway.schema.download import (
+    Asked,
+    Download,
+    Encoding,
+    End,
+    Format,
+    Header,
+    format_of,
+    link,
+    page_text,
+)
+from gateway.schema.enums import FeeCategory, Movement, TotalKey
 from gateway.schema.fee import CategoryQuantity, FeeLine, PackFee, lines_of
 from gateway.schema.inputs import UserFilterInput, UserOrderInput
 from gateway.schema.monthly_total import MonthlyTotal
@@ -25,7 +34,7 @@ from gateway.schema.selection import response_path
 from gateway.schema.user import UserConnection
 from gateway.schema.vendor import Vendor
 from gateway.statistics.counting import CATEGORIES
-from gateway.statistics.figures import PREVIOUS_MONTH, SAME_MONTH_LAST_YEAR
+from gateway.statistics.figures import PREVIOUS_MONTH, SAME_MONTH_LAST_YEAR, SHOWN
 from gateway.statistics.packed import QUANTITIES
 
 _HEADINGS = {field.name: f"{field.heading}." for field in MONTHLY.fields}
@@ -262,31 +271,26 @@ class MonthlyStatConnection:
         """Return the sums that were read together with the figures."""
         return self.summed[response_path(info)]
 
-    @strawberry.field(description="This very page as the regulation's || lines (一、2).")
-    def delimited(self) -> str:
-        """Return the page as lines of nine columns."""
-        return lines([_cells(stat) for stat in self.stats])
+    @strawberry.field(
+        description="This very page as lines of a report format: the regulation's || lines (一、2)."
+    )
+    async def delimited(self, info: Info, format: Format = None) -> str:  # noqa: A002
+        """Return the page as lines of the format."""
+        found = await format_of(info, self.export, format)
+        return page_text(found, found.monthly, map(_cells, self.stats))
 
-    @strawberry.field(description="A link to the whole list as || lines (一、2), streamed.")
-    def download(
+    @strawberry.field(description="A link to the whole list as such lines (一、2), streamed.")
+    async def download(
         self,
         info: Info,
-        encoding: TextEncoding | None = TextEncoding.UTF_8,
-        header: bool | None = False,
-        line_end: LineEnd | None = LineEnd.LF,
+        encoding: Encoding = None,
+        header: Header = None,
+        line_end: End = None,
+        format: Format = None,  # noqa: A002
     ) -> Download:
         """Return a sealed link."""
-        return link(info, self.export, encoding, header, line_end)
+        return await link(info, self.export, Asked(encoding, header, line_end, format))
 
 
-def _cells(stat: MonthlyStat) -> list[str | None]:
-    row = stat.row
-    return [
-        row["vendor_name"],
-        Month.of(date.fromisoformat(row["month"])).compact,
-        *(
-            str(row[name])
-            for name in ("full_price", "regulatory", "internal_free", "trial", "new", "ended")
-        ),
-        row["fee"],
-    ]
+def _cells(stat: MonthlyStat) -> dict[str, object]:
+    return {**stat.row, **{f"{name}_count": stat.row[name] for name in SHOWN}}

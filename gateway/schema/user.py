@@ -5,19 +5,20 @@ from typing import Any
 
 import strawberry
 
-from gateway.delimited.writer import lines
 from gateway.exports.requests import UserExport
-from gateway.regulation.layouts import DOWNLOAD
 from gateway.schema.context import Info
-from gateway.schema.download import Download, link
-from gateway.schema.enums import (
-    FeeCategory,
-    LineEnd,
-    ServiceStatus,
-    TextEncoding,
-    UsageMode,
-    UserType,
+from gateway.schema.download import (
+    Asked,
+    Download,
+    Encoding,
+    End,
+    Format,
+    Header,
+    format_of,
+    link,
+    page_text,
 )
+from gateway.schema.enums import FeeCategory, ServiceStatus, UsageMode, UserType
 from gateway.schema.ids import GlobalId
 from gateway.schema.node import Node
 from gateway.schema.pages import PageInfo, Slice
@@ -187,34 +188,28 @@ class UserConnection:
         """Return the number of all nodes in the list."""
         return self.part.total or 0
 
-    @strawberry.field(description="This very page as the regulation's || lines (一、1).")
-    def delimited(self) -> str:
-        """Return the page as lines of eleven columns."""
-        return lines([_cells(row) for row in self.part.rows])
+    @strawberry.field(
+        description="This very page as lines of a report format: the regulation's || lines (一、1)."
+    )
+    async def delimited(self, info: Info, format: Format = None) -> str:  # noqa: A002
+        """Return the page as lines of the format."""
+        found = await format_of(info, self.export, format)
+        return page_text(found, found.users, map(_cells, self.part.rows))
 
     @strawberry.field(
-        description="A link to the whole filtered, sorted list as || lines (一、1), streamed."
+        description="A link to the whole filtered, sorted list as such lines (一、1), streamed."
     )
-    def download(
+    async def download(
         self,
         info: Info,
-        encoding: TextEncoding | None = TextEncoding.UTF_8,
-        header: bool | None = False,
-        line_end: LineEnd | None = LineEnd.LF,
+        encoding: Encoding = None,
+        header: Header = None,
+        line_end: End = None,
+        format: Format = None,  # noqa: A002
     ) -> Download:
         """Return a sealed link."""
-        return link(info, self.export, encoding, header, line_end)
+        return await link(info, self.export, Asked(encoding, header, line_end, format))
 
 
-def _cells(row: dict[str, Any]) -> list[str | None]:
-    end = row["end_date"]
-    texts = {
-        **row,
-        "user_type": UserType(row["user_type"]).text,
-        "fee_category": FeeCategory(row["fee_category"]).text,
-        "usage_mode": UsageMode(row["usage_mode"]).text,
-        "start_date": row["start_date"].replace("-", ""),
-        "end_date": None if end is None else end.replace("-", ""),
-        "product": row["product_name"],
-    }
-    return [texts[name] for name in DOWNLOAD.names]
+def _cells(row: dict[str, Any]) -> dict[str, object]:
+    return {**row, "product": row["product_name"]}

@@ -263,6 +263,6 @@ def whole_stats(stats: StatList) -> tuple[dict[str, ColumnElement[Any]], Select[
     """Return all the figures for a download: columns by name, and the select to add them to."""
     every = figures(stats)
     columns: dict[str, ColumnElement[Any]] = {column.name: column for column in every.c}
-    for name in ("full_price", "regulatory", "internal_free", "trial", "new", "ended"):
+    for name in SHOWN:
         columns[f"{name}_count"] = columns[name]
     return columns, select().order_by(*ordering(stat_keys(stats.order, every)))

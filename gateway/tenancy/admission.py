@@ -17,7 +17,7 @@ from gateway.tenancy.session import setting_of
 _MOST: Final = 2000
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Admission:
     """A scope, and what it was read by: the key's digest, and the state of the catalogue then."""
 

@@ -764,7 +764,8 @@ async def audit(server: EmbeddedPostgres, database: str) -> list[tuple[str, Any,
 
 def of_file(path: Path, mode: str = "snapshot", **more: Any) -> dict[str, Any]:
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    return {"source": path.name, "sha256": digest, "mode": mode} | more
+    named = {"source": path.name, "sha256": digest, "mode": mode, "format": "szse-2010@1"}
+    return named | more
 
 
 async def test_refused_imports_and_dry_runs_are_logged_too(

@@ -16,6 +16,7 @@ from market import BASIC, ENHANCED, found, load
 from gateway.app.house import House
 from gateway.app.server import application
 from gateway.catalogue import registry
+from gateway.catalogue.formats import Formats
 from gateway.compiled import operations
 from gateway.compiled.operations import Operations
 from gateway.config import clock
@@ -279,7 +280,15 @@ async def test_plans_and_documents_are_kept_within_bounds(
     kept = Operations(build_schema())
 
     def prepare(query: str, **variables: Any) -> None:
-        kept.prepare(query, None, variables, admission, clock.today(), lambda *_: ("", None))
+        kept.prepare(
+            query,
+            None,
+            variables,
+            admission,
+            clock.today(),
+            lambda *_: ("", None),
+            Formats.of((), {}),
+        )
 
     for i in range(20):
         prepare(f"{{ a{i}: viewer {{ name }} }}")

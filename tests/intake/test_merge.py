@@ -401,6 +401,7 @@ async def test_a_batch_and_the_log_say_where_records_came_from(
         "source": "A.txt",
         "sha256": hashlib.sha256(data).hexdigest(),
         "mode": mode.value,
+        "format": "szse-2010@1",
         "batch": 2,
         **counts,
     }

@@ -218,6 +218,7 @@ _MAKERS: dict[str, Callable[[Values, Place, Given], Any]] = {
     "year": Values._year,
     "asOf": lambda self, _, __: self._instant(),
     "id": Values._id,
+    "format": lambda self, _, __: self.rng.choice(("szse-2010", "szse-2010", "szse-2010@1")),
     "countedAs": Values._counted_as,
     "rulePack": Values._pack,
     "packs": Values._pack,

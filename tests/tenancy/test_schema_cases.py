@@ -130,6 +130,7 @@ FILTERS = (
 EXPORTS = (
     "download { url expiresAt }",
     "download(encoding: GB18030, header: true, lineEnd: CRLF) { url expiresAt }",
+    'delimited(format: "szse-2010") download(format: "szse-2010@1") { url expiresAt }',
 )
 SEARCHES = ("vend", "VENDBETA", "beta", "行情", "港股", "X", "%", "_")
 

@@ -78,7 +78,7 @@ async def test_the_model_knows_every_table(admin: asyncpg.Connection) -> None:
     assert {name for (name,) in rows} == set(metadata.tables) | {"alembic_version"}
 
 
-@pytest.mark.parametrize("name", [*NAMES, "api_keys", "reach_clock"])
+@pytest.mark.parametrize("name", [*NAMES, "api_keys", "reach_clock", "report_formats"])
 async def test_row_level_security_is_on_and_forced(admin: asyncpg.Connection, name: str) -> None:
     row = await admin.fetchrow(
         "SELECT relrowsecurity, relforcerowsecurity FROM pg_class WHERE oid = $1::text::regclass",
@@ -128,13 +128,16 @@ async def test_what_the_roles_may_do_with_tables(admin: asyncpg.Connection) -> N
     for role, table, what in rows:
         may[role, what].add(table)
     open_tables = {"licensors", "exchanges", "exchange_pages", "interface_specs"}
-    assert may["gateway_service", "SELECT"] == set(NAMES) | open_tables | {"rule_packs"}
+    assert may["gateway_service", "SELECT"] == set(NAMES) | open_tables | {
+        "rule_packs",
+        "report_formats",
+    }
     assert may["gateway_service", "INSERT"] == INSERTED
     assert may["gateway_service", "UPDATE"] == CHANGED
     assert may["gateway_service", "DELETE"] == CHANGED - {"rosters"}
     catalogue = {"products", "prices", "vendors", "licences", "api_keys"} | open_tables
     catalogue |= {"product_packs", "approvals", "finding_thresholds"}
-    links = {"vendor_products", "product_interfaces", "rule_packs", "price_tiers"}
+    links = {"vendor_products", "product_interfaces", "rule_packs", "price_tiers", "report_formats"}
     assert may["gateway_operator", "SELECT"] == catalogue | links | {"reach_clock"}
     assert may["gateway_operator", "INSERT"] == catalogue | links | {"audit_events", "reach_clock"}
     changed = catalogue - {"exchange_pages"}

@@ -1,0 +1,1 @@
+"""Report formats: a data company's own layouts, each declared in one TOML file."""
