@@ -280,7 +280,7 @@ def test_the_fast_path_and_the_slow_path_agree(size: int) -> None:
         lines.append(line)
 
     def judged(per_block: int, spoil: list[str]) -> tuple[list[str], list[str]]:
-        validator, good, bad = Validator(None, HKEX), list[str](), list[str]()
+        validator, good, bad = Validator(None, report_format=HKEX), list[str](), list[str]()
         for at in range(0, len(lines), per_block):
             checked = validator.check(Block(at + 1, [*lines[at : at + per_block], *spoil]))
             good += checked.good
