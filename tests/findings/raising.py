@@ -9,7 +9,7 @@ from typing import Any
 from zlib import crc32
 
 from graphing import Caller, calling
-from market import BASIC, ENHANCED, load
+from market import BASIC, ENHANCED, FOREIGN, load
 from naive.counting import FULL_PRICE, INDIVIDUAL, TRIAL, WEB, Service
 
 from gateway.app.house import House
@@ -117,7 +117,15 @@ async def settle(house: House, place: Path, case: Case, vendor: str = "A") -> No
     await license_vendor(house, vendor, case.licences, case.modes)
     for name, value in case.thresholds.items():
         await threshold(house, case.rule, name, value)
-    await load(house, vendor, [one.line() for one in case.roster], place)
+    await bring(house, vendor, case.roster, place)
+
+
+async def bring(house: House, vendor: str, roster: Sequence[Service], place: Path) -> None:
+    """Import a file for each licensor."""
+    for foreign in (True, False):
+        lines = [one.line() for one in roster if (one.product == FOREIGN) is foreign]
+        if lines:
+            await load(house, vendor, lines, place)
 
 
 async def asked(caller: Caller, **variables: Any) -> list[dict[str, Any]]:
