@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.asked import Users
+from gateway.catalogue.formats import Formats
 from gateway.compiled.operations import Operations
 from gateway.config.clock import today
 from gateway.records.keyset import encode
@@ -29,7 +30,8 @@ class Statement:
 
 def statement_of(query: str, variables: dict[str, Any], caller: Admission) -> Statement:
     """Return the very statement that the gateway runs for an operation."""
-    ready = _OPERATIONS.prepare(query, None, variables, caller, today(), _no_link)
+    given = (variables, caller, today(), _no_link, Formats.of((), {}))
+    ready = _OPERATIONS.prepare(query, None, *given)
     plan = ready.plan
     message = plan.sealed.message(ready.values, caller)
     return Statement(*message, plan.by_values, plan.before, plan.behind)

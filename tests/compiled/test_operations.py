@@ -306,7 +306,8 @@ async def test_long_documents_and_statements_take_no_more_memory_than_many_short
     kept = Operations(build_schema())
 
     def prepare(query: str) -> None:
-        kept.prepare(query, None, {}, admission, clock.today(), lambda *_: ("", None))
+        given = ({}, admission, clock.today(), lambda *_: ("", None), Formats.of((), {}))
+        kept.prepare(query, None, *given)
 
     long = "x" * (operations.LONGEST - 100)
     for i in range(60):
@@ -331,6 +332,7 @@ async def test_a_plan_holds_no_value_of_the_request_that_it_was_made_for(market:
         admission,
         clock.today(),
         lambda *_: ("", None),
+        Formats.of((), {}),
     )
     sealed = made.plan.sealed
     assert "secret" not in sealed.text
