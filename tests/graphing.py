@@ -76,11 +76,15 @@ async def calling(
 
 @contextmanager
 def statements(house: House) -> Iterator[list[str]]:
-    """Collect the SQL that the service runs, without the look-up of the API key."""
+    """Collect the SQL that the service runs, without what it reads once of each caller.
+
+    That is who a key belongs to, and the report formats of its products.
+    """
     seen: list[str] = []
 
     def note(*arguments: Any) -> None:
-        if "gateway_authenticate" not in arguments[2]:
+        of_caller = ("gateway_authenticate", "its_licensor.report_format")
+        if not any(name in arguments[2] for name in of_caller):
             seen.append(arguments[2])
 
     def noting(fetch: Callable[..., Any]) -> Callable[..., Any]:
