@@ -177,7 +177,8 @@ async def test_operations_touch_all_of_the_schema(paths: Paths) -> None:
     for i in range(2000):
         one = operation(random.Random(f"touched {i}"), SCHEMA, paths.world.material)
         found.update(touched(SCHEMA, one))
-    assert not coordinates(SCHEMA) - found.keys()
+    missing = coordinates(SCHEMA) - found.keys()
+    assert not missing, sorted(missing)
 
 
 @settings(max_examples=60, deadline=None)

@@ -19,7 +19,7 @@ EXECUTORS = ("findings", "findingRules")
 WEIGHTS = {"edges": 3, "nodes": 5, "users": 5, "monthlyStats": 4, "node": 2, "changes": 3,
             "totals": 2, "otherServices": 1.5, "history": 1.5, "fields": 2, "previousMonth": 2,
             "sameMonthLastYear": 2, "viewer": 0.6, "vendor": 0.9,
-            "licences": 0.25, "exchanges": 0.25, "interfaceSpecs": 0.25, "exchange": 0.1,
+            "licences": 0.25, "exchanges": 0.45, "interfaceSpecs": 0.25, "exchange": 0.1,
             "quantities": 0.1, "feeLines": 0.15, "feesByPack": 0.15, "unapprovedCount": 0.05,
             **dict.fromkeys(EXECUTORS, 0.0)}  # fmt: skip
 WANTED = {"first": 0.85, "vendors": 0.25, "search": 0.4, "after": 0.3, "last": 0.15,

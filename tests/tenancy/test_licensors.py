@@ -68,6 +68,8 @@ async def test_rows_are_the_same_whether_others_exist_or_not(
     for world in (market, alone[who]):
         async with world.acting(who) as service:
             rows = [dict(row) for row in await service.fetch(f"SELECT * FROM {table.name}")]
+        if table.name == "audit_events":  # other tests export from the shared worlds
+            rows = [row for row in rows if not row["action"].startswith("export.")]
         for row in rows:
             if table.name == "rosters" and row["licensor_id"] == 0:
                 row["last_batch"] = None  # counts over all licensors: for none of them to see
