@@ -252,6 +252,7 @@ async def test_each_rule_of_a_format_is_told_with_its_own_limits(
         (10, Rule.SEPARATOR_INSIDE, 3),
         (11, Rule.DUPLICATE_KEY, 2),
         (12, Rule.FIELD_COUNT, 0),
+        (13, Rule.OTHER_LICENSOR, 1),
         (14, Rule.CONTROL_CHARACTER, 3),
     ]
     said = [one.problems[0].accepted for one in bad]
