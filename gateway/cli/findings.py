@@ -1,4 +1,4 @@
-"""`gateway findings`, `gateway findings rules|threshold`, `gateway licence modes`."""
+"""`gateway findings`, `gateway findings rules|threshold`."""
 
 import re
 from collections.abc import AsyncIterator, Sequence
@@ -10,6 +10,7 @@ from sqlalchemy import select
 
 from gateway.app.house import House
 from gateway.audit.log import record
+from gateway.cli.catalogue import as_operator, told
 from gateway.cli.run import Json, actor, in_house, tell
 from gateway.config.clock import today
 from gateway.errors import BadInput
@@ -187,16 +188,4 @@ def set_threshold_command(
         number = None if value == "default" else Decimal(value)
         return await set_threshold(session, rule, name, number, licensor=licensor, product=product)
 
-    _told(_as_operator(work), f"threshold {rule}.{name} {value}", json=json)
-
-
-def _as_operator(work: Any) -> bool:
-    async def opened(house: House) -> bool:
-        async with open_operator(house.operator, actor()) as session:
-            return bool(await work(session))
-
-    return in_house(opened)
-
-
-def _told(changed: bool, what: str, *, json: bool) -> None:
-    tell({"changed": changed, "what": what}, what if changed else f"{what}: as it was", json=json)
+    told(as_operator(work), f"threshold {rule}.{name} {value}", json)

@@ -7,6 +7,7 @@ import typer
 
 from gateway.app.house import House
 from gateway.catalogue.formats import add_format, all_formats
+from gateway.cli.catalogue import as_operator, told
 from gateway.cli.run import Json, actor, in_house, run, say, tell
 from gateway.errors import BadInput
 from gateway.regulation.formats.describing import as_json, as_markdown
@@ -27,14 +28,11 @@ _File = Annotated[Path, typer.Argument(help="A format's TOML file.")]
 def add_command(file: _File, json: Json = False) -> None:
     """Store a format, or a new version of one."""
 
-    async def work(house: House) -> tuple[ReportFormat, bool]:
-        content = _content(file)
-        async with open_operator(house.operator, actor()) as session:
-            return await add_format(session, content, file.name)
+    async def work(session: OperatorSession) -> tuple[ReportFormat, bool]:
+        return await add_format(session, _content(file), file.name)
 
-    added, new = in_house(work)
-    text = f"format {added}"
-    tell({"changed": new, "what": text}, text if new else f"{text}: as it was", json=json)
+    added, new = as_operator(work)
+    told(new, f"format {added}", json)
 
 
 @formats.command("check")
@@ -81,11 +79,8 @@ def anywhere(named: str) -> ReportFormat:
     async def work() -> ReportFormat | None:
         return without_database(named)
 
-    async def ask(house: House) -> ReportFormat:
-        async with open_operator(house.operator, actor()) as session:
-            return await among(session, named)
-
-    return run(work) or in_house(ask)
+    found: ReportFormat = run(work) or as_operator(lambda session: among(session, named))
+    return found
 
 
 async def among(session: OperatorSession, named: str) -> ReportFormat:
