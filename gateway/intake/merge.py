@@ -1,11 +1,9 @@
 """Merging staged lines into the roster: set-based, old versions kept, figures moved along."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
-    ARRAY,
     BigInteger,
     Boolean,
     ColumnElement,
@@ -13,7 +11,6 @@ from sqlalchemy import (
     Integer,
     Table,
     and_,
-    any_,
     cast,
     delete,
     exists,
@@ -29,7 +26,6 @@ from sqlalchemy.dialects import postgresql
 
 from gateway.catalogue.models import VendorProduct
 from gateway.intake import staging
-from gateway.recording import param
 from gateway.records.known import CURRENT, VERSIONS
 from gateway.records.models import COLUMNS, CONTENT, KEY
 from gateway.regulation.fields import Layout
@@ -67,11 +63,8 @@ class Merge:
         self._counted = staging.counted()
         self._fresh = False
 
-    async def compare(self, *, snapshot: bool, lines: int, products: Sequence[int]) -> Change:
-        """Find out what differs.
-
-        In a snapshot, what the file does not have of the products is superseded.
-        """
+    async def compare(self, *, snapshot: bool, lines: int) -> Change:
+        """Find out what differs; in a snapshot, what the file does not have is superseded."""
         for table in (self._difference, self._superseded, self._touched):
             await self._session.create(table)
         here = self._session.scope.covers(CURRENT)
@@ -88,8 +81,7 @@ class Merge:
             )
         else:
             await self._session.analyze(self._lines)
-            spoken_of = products if snapshot else ()
-            await self._compare_with_present(typed, columns, here, spoken_of)
+            await self._compare_with_present(typed, columns, here, snapshot=snapshot)
         await self._session.analyze(self._difference)
         present = self._difference.c.present
         number = select(func.count())
@@ -103,7 +95,8 @@ class Merge:
         typed: Any,
         columns: list[str],
         here: ColumnElement[bool],
-        spoken_of: Sequence[int],
+        *,
+        snapshot: bool,
     ) -> None:
         same = and_(*(CURRENT.c[name] == typed.c[name] for name in KEY))
         differs = or_(*(CURRENT.c[name].is_distinct_from(typed.c[name]) for name in CONTENT))
@@ -120,14 +113,13 @@ class Merge:
                 .where(or_(CURRENT.c.record_id.is_(None), differs)),
             )
         )
-        if spoken_of:
-            among = CURRENT.c.product_id == any_(param(list(spoken_of), ARRAY(Integer)))
+        if snapshot:
             kept = exists().where(here, same).correlate(CURRENT)
             await self._session.execute(
                 insert(self._superseded).from_select(
                     ["record_id", "user_id", "product_id"],
                     select(CURRENT.c.record_id, CURRENT.c.user_id, CURRENT.c.product_id).where(
-                        here, among, ~kept
+                        here, ~kept
                     ),
                 )
             )

@@ -22,7 +22,6 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.audit.log import record
-from gateway.catalogue.licensors import products_of_same_licensors
 from gateway.catalogue.models import Licensor
 from gateway.delimited.reader import Block
 from gateway.errors import Refused, Unavailable
@@ -84,8 +83,8 @@ async def import_users(
     The licensor is the one whose code is given, or else whose product the file's first line has.
     Every bad line is reported, in order; if there is any, Refused is raised and nothing changes. A
     dry run goes all the way and is rolled back at the end. `products` are those that the file may
-    name, by default all in scope. A snapshot speaks for the data companies whose products it names:
-    the records of others stay.
+    name, by default all in scope. A snapshot speaks for that licensor alone: the records of others
+    stay.
     """
     scope.require(Right.IMPORT)
     scope = scope.narrow(vendors=[vendor], products=products)
@@ -179,11 +178,7 @@ async def _import(
                 f"共{validator.lines}行，其中{bad.number}行被拒绝；未作任何更改",
             )
         merge = Merge(session, vendor_id, lines, layout)
-        change = await merge.compare(
-            snapshot=mode is Mode.SNAPSHOT,
-            lines=validator.lines,
-            products=await products_of_same_licensors(session, validator.named),
-        )
+        change = await merge.compare(snapshot=mode is Mode.SNAPSHOT, lines=validator.lines)
         batch = None
         if not change.nothing:
             batch = ledger.own.last_batch + 1

@@ -34,9 +34,9 @@ class Validator:
 
     The first line settles how many of the format's optional columns the file has. A first line
     that is the layout's headings is skipped. `products` are the names that are known; None knows no
-    catalogue and accepts all; `named` are those that were found. `owners` are their licensors: the
-    first line with a known product settles whose products the file has. Keys of all lines are
-    remembered, some 200 bytes each, so that a line that repeats an earlier one is found.
+    catalogue and accepts all. `owners` are their licensors: the first line with a known product
+    settles whose products the file has. Keys of all lines are remembered, some 200 bytes each, so
+    that a line that repeats an earlier one is found.
     """
 
     def __init__(
@@ -52,7 +52,6 @@ class Validator:
         self.divider = COLUMN_MARK.decode() if report_format.quotes else report_format.separator
         self.layout: Layout | None = None
         self.lines = 0
-        self.named: set[str] = set()
         self._layouts = {len(layout.fields): layout for layout in report_format.imports}
         at = {name: i for i, name in enumerate(report_format.users.names)}
         self._user, self._start, self._end = at["user_id"], at["start_date"], at["end_date"]
@@ -161,9 +160,7 @@ class Validator:
     def _column_good(self, one: Field, values: Sequence[str]) -> bool:
         if one.kind is Kind.TEXT:
             if one.name == "product":
-                distinct = set(values)
-                self.named |= distinct
-                return all(self._fault(one, value) is None for value in distinct)
+                return all(self._fault(one, value) is None for value in set(values))
             if one.below is not None and max(map(len, values)) >= one.below:
                 return False
             if "" in values and one.missing:
@@ -200,7 +197,6 @@ class Validator:
             if problems or values is None:
                 checked.bad.append(BadLine(line, problems))
             else:
-                self.named.add(values[self._product])
                 checked.good.append(self.divider.join(values))
         return checked
 
