@@ -1,13 +1,12 @@
 """The months that are looked at, as rows of a statement."""
 
-from collections.abc import Sequence
 from datetime import date
 
-from sqlalchemy import ARRAY, Date, FromClause, Text, cast, func, select
+from sqlalchemy import FromClause
 
 from gateway.errors import BadInput
-from gateway.recording import param
 from gateway.regulation.months import Month
+from gateway.statistics.grid import month_rows
 
 DEFAULT_MONTHS = 3
 MOST_MONTHS = 13
@@ -30,16 +29,6 @@ def months_asked(today: date, first: Month | None, last: Month | None) -> tuple[
     return tuple(first.plus(i) for i in range(max(number, 0)))
 
 
-def calendar(months: Sequence[Month], name: str = "months") -> FromClause:
+def calendar(months: tuple[Month, ...]) -> FromClause:
     """Return the months as rows: month (the first day) and last_day."""
-    # as text, for asyncpg has its own idea of the last date
-    firsts, lasts = (
-        cast(param([day.isoformat() for day in days], ARRAY(Text)), ARRAY(Date))
-        for days in ([one.first for one in months], [one.last for one in months])
-    )
-    days = (
-        func.unnest(firsts, lasts).table_valued("month", "last_day", name="days").render_derived()
-    )
-    return select(
-        cast(days.c.month, Date).label("month"), cast(days.c.last_day, Date).label("last_day")
-    ).subquery(name)
+    return month_rows(months).subquery("months")

@@ -16,6 +16,7 @@ from sqlalchemy import (
     Integer,
     Interval,
     Numeric,
+    Select,
     Text,
     cast,
     func,
@@ -205,21 +206,28 @@ def earlier(month: ColumnElement[Any], distance: int) -> ColumnElement[Any]:
 
 
 def _calendar(stats: StatList) -> FromClause:
-    """Return the months' first and last days, in the list's order if it begins with the month.
+    """Return the months as rows, in the list's order if it begins with the month.
 
     Then a page ends before most months' rows are sorted.
     """
+    found = month_rows(stats.months)
+    order = [*stats.order, *NEWEST_FIRST][0]
+    if order.field is MonthlyStatOrderField.MONTH:
+        month = found.selected_columns.month
+        found = found.order_by(month.desc() if order.direction is Direction.DESC else month)
+    return found.subquery("calendar")
+
+
+def month_rows(months: tuple[Month, ...]) -> Select[*tuple[Any, ...]]:
+    """Return months as rows: month (the first day) and last_day."""
     days = (
-        func.unnest(_days("first", stats.months), _days("last", stats.months))
+        func.unnest(_days("first", months), _days("last", months))
         .table_valued("month", "last_day", name="days")
         .render_derived()
     )
-    month = cast(days.c.month, Date)
-    found = select(month.label("month"), cast(days.c.last_day, Date).label("last_day"))
-    order = [*stats.order, *NEWEST_FIRST][0]
-    if order.field is MonthlyStatOrderField.MONTH:
-        found = found.order_by(month.desc() if order.direction is Direction.DESC else month)
-    return found.subquery("calendar")
+    return select(
+        cast(days.c.month, Date).label("month"), cast(days.c.last_day, Date).label("last_day")
+    )
 
 
 def _days(end: str, months: Sequence[Month]) -> ColumnElement[Any]:
