@@ -91,6 +91,7 @@ from gateway.records.models import ImportBatch, ServiceRecord, ServiceRecordVers
 from gateway.records.movements import Movement
 from gateway.records.users import Fields, UserList, page
 from gateway.regulation.codes import FeeCategory, UsageMode
+from gateway.regulation.layouts import SZSE_2010
 from gateway.regulation.months import Month
 from gateway.resolvers.fields import _COLUMNS
 from gateway.statistics.grid import StatList, months_between
@@ -106,7 +107,7 @@ from gateway.tenancy.session import open_session
 RECORDS, VERSIONS = ServiceRecord.table(), ServiceRecordVersion.table()
 HELD, VENDORS, PRODUCTS = VendorProduct.table(), Vendor.table(), Product.table()
 DELTAS, AUDIT = MonthlyDelta.table(), AuditEvent.table()
-LICENSED = LicenceFilter(valid_on=date(2024, 2, 1), usage_modes=[UsageMode.WEB])
+IN_FORCE = LicenceFilter(valid_on=date(2024, 2, 1), usage_modes=[UsageMode.WEB])
 PLACE = encode(["VENDOR ASC", "PRODUCT ASC", "VALID_FROM ASC"], ["A", "P", "2020-01-01"])
 SPECS = SpecFilter("i", ["SSE"], ["IS101"], None, [Protocol.STEP], [Purpose.TRADING], current=False)
 STAGING = Table(
@@ -910,10 +911,10 @@ BUILT: dict[str, Callable[[Scope], Any]] = {
     "vendors": lambda scope: select(vendor_page(scope, "vend", Page(first=5), total=True)),
     "products": lambda scope: select(product_page(scope, None, Page(first=5), total=True)),
     "licences": lambda scope: select(
-        licence_page(scope, LICENSED, Page(first=5, after=PLACE), total=True)
+        licence_page(scope, IN_FORCE, Page(first=5, after=PLACE), total=True)
     ),
     "vendors' licences": lambda scope: select(
-        vendors_licences(scope, [*scope.vendors.values()], LICENSED)
+        vendors_licences(scope, [*scope.vendors.values()], IN_FORCE)
     ),
     "products' interfaces": lambda scope: select(
         products_interfaces(scope, [*scope.products.values()], current=True)
@@ -921,11 +922,13 @@ BUILT: dict[str, Callable[[Scope], Any]] = {
     "products' exchanges": lambda scope: select(
         products_exchanges(scope, [*scope.products.values()])
     ),
-    "export of users": lambda scope: user_lines(UserList(scope, today(), COUNTED)),
-    "export of users as of": lambda scope: user_lines(UserList(scope, today(), as_of=THEN)),
-    "export of stats": lambda scope: monthly_lines(StatList(scope, today(), MONTHS)),
+    "export of users": lambda scope: user_lines(UserList(scope, today(), COUNTED), SZSE_2010),
+    "export of users as of": lambda scope: user_lines(
+        UserList(scope, today(), as_of=THEN), SZSE_2010
+    ),
+    "export of stats": lambda scope: monthly_lines(StatList(scope, today(), MONTHS), SZSE_2010),
     "export of stats as of": lambda scope: monthly_lines(
-        StatList(scope, today(), MONTHS, as_of=THEN)
+        StatList(scope, today(), MONTHS, as_of=THEN), SZSE_2010
     ),
 }
 
