@@ -224,7 +224,7 @@ def keys_of(served: Served) -> list[str]:
 
 async def counted(served: Served) -> int:
     """How many records the data company sees with the key that was printed."""
-    (licensor, _) = keys_of(served)
+    licensor, _other, _vendor = keys_of(served)
     async with httpx.AsyncClient(base_url=served.url) as client:
         answer = await client.post(
             "/graphql", json={"query": COUNT}, headers={"Authorization": f"Bearer {licensor}"}

@@ -14,17 +14,16 @@ from worlds import (
     USERS,
     Principal,
     World,
+    licensed_modes,
     sealed,
 )
-
-from gateway.regulation.codes import UsageMode
 
 TENANTS = pytest.mark.parametrize("who", PRINCIPALS, ids=[who.code for who in PRINCIPALS])
 LICENCE = "vendor { code } product { name } usageModes"
 
 
 def modes(pair: tuple[str, str]) -> list[str]:
-    return [mode.name for mode in UsageMode][: 1 + USERS[pair] % 3]
+    return [mode.name for mode in licensed_modes(*pair)]
 
 
 def pairs(nodes: list[dict[str, Any]]) -> dict[tuple[str, str], list[str]]:

@@ -252,6 +252,7 @@ CASES: dict[str, list[str]] = {
     ],
     "UserConnection.edges": [f"{{ users {{ edges {{ cursor node {{ {USER} }} }} }} }}"],
     "UserConnection.nodes": LISTS[:1],
+    "UserConnection.delimited": [f"{{ users {{ {export} }} }}" for export in EXPORTS[-1:]],
     "UserConnection.download": [
         *(f"{{ users {{ {export} }} }}" for export in EXPORTS),
         f'{{ users(asOf: "{BETWEEN}", vendors: ["VENDOR"]) {{ {EXPORTS[0]} }} }}',
@@ -336,6 +337,9 @@ CASES: dict[str, list[str]] = {
         ),
         f'{{ monthlyStats({MONTHS}, vendors: ["VENDOR"], products: ["PRODUCT"]) '
         f"{{ totals(by: [PRODUCT, VENDOR, MONTH, YEAR]) {{ {TOTAL} }} }} }}",
+    ],
+    "MonthlyStatConnection.delimited": [
+        f"{{ monthlyStats({MONTHS}) {{ {export} }} }}" for export in EXPORTS[-1:]
     ],
     "MonthlyStatConnection.download": [
         *(f"{{ monthlyStats({MONTHS}) {{ {export} }} }}" for export in EXPORTS),

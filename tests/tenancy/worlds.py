@@ -407,6 +407,11 @@ def _delivery(product: str) -> str:
     )
 
 
+def licensed_modes(vendor: str, product: str) -> list[UsageMode]:
+    """Return the usage modes that a vendor's licence of a product allows: not the same for all."""
+    return list(UsageMode)[: 1 + USERS[vendor, product] % 3]
+
+
 async def _catalogue(world: World, patch: pytest.MonkeyPatch) -> None:
     async with open_operator(world.house.operator, "test") as session:
         bases = itertools.count(1234567)
@@ -436,7 +441,7 @@ async def _catalogue(world: World, patch: pytest.MonkeyPatch) -> None:
                 licensor = LICENSOR_OF[product]
                 await set_threshold(session, rule, name, number, licensor=licensor, product=product)
         for vendor, product in world.pairs:
-            modes = [UsageMode.TERMINAL]
+            modes = licensed_modes(vendor, product)
             await registry.add_licence(session, vendor, product, date(2024, 1, 1), None, modes)
         for vendor, product in world.pairs:
             line = f"szse.{sign(vendor, product)}.001||{product}||试用用户||20240102||0||号"
