@@ -11,6 +11,7 @@ from typing import Final
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.tenancy.authenticate import ask_for_scope, digest_of
+from gateway.tenancy.principal import Principal
 from gateway.tenancy.scope import Scope
 from gateway.tenancy.session import setting_of
 
@@ -26,6 +27,8 @@ class Admission:
     ticks: int
     vendors: str
     products: str
+    principal: Principal
+    tenant: str
 
 
 class Admissions:
@@ -50,6 +53,8 @@ class Admissions:
             ticks,
             setting_of("vendor_id", scope),
             setting_of("product_id", scope),
+            scope.principal,
+            scope.principal.tenant,
         )
         self._known[digest] = admission
         if len(self._known) > _MOST:

@@ -68,7 +68,7 @@ def _texts(rows: list[Any]) -> list[str]:
 
 def test_every_table_with_an_axis_is_walled() -> None:
     with_axis = {t.name for t in metadata.sorted_tables if any(axis in t.c for axis in AXES)}
-    assert with_axis - set(NAMES) == {"api_keys"}
+    assert with_axis - set(NAMES) == {"api_keys", "vendor_origins", "trusted_documents"}
 
 
 async def test_the_model_knows_every_table(admin: asyncpg.Connection) -> None:
@@ -76,7 +76,7 @@ async def test_the_model_knows_every_table(admin: asyncpg.Connection) -> None:
     assert {name for (name,) in rows} == set(metadata.tables) | {"alembic_version"}
 
 
-@pytest.mark.parametrize("name", [*NAMES, "api_keys", "reach_clock"])
+@pytest.mark.parametrize("name", [*NAMES, "api_keys", "reach_clock", "vendor_origins", "trusted_documents"])
 async def test_row_level_security_is_on_and_forced(admin: asyncpg.Connection, name: str) -> None:
     row = await admin.fetchrow(
         "SELECT relrowsecurity, relforcerowsecurity FROM pg_class WHERE oid = $1::text::regclass",
@@ -131,12 +131,15 @@ async def test_what_the_roles_may_do_with_tables(admin: asyncpg.Connection) -> N
     assert may["gateway_service", "UPDATE"] == CHANGED
     assert may["gateway_service", "DELETE"] == CHANGED - {"rosters"}
     catalogue = {"products", "prices", "vendors", "licences", "api_keys"} | open_tables
+    registered = {"vendor_origins", "trusted_documents"}
+    catalogue |= registered
     assert may["gateway_operator", "SELECT"] == catalogue | {"vendor_products", "reach_clock"}
+    assert may["gateway_operator", "DELETE"] == registered
     inserted = {"vendor_products", "audit_events", "reach_clock"}
     assert may["gateway_operator", "INSERT"] == catalogue | inserted
     assert may["gateway_operator", "UPDATE"] == catalogue | {"reach_clock"}
     assert may["gateway_finder", "SELECT"] == {"service_records"}
-    assert len(may) == 8
+    assert len(may) == 9
 
 
 @pytest.mark.parametrize(
@@ -144,6 +147,9 @@ async def test_what_the_roles_may_do_with_tables(admin: asyncpg.Connection) -> N
     [
         "SELECT * FROM api_keys",
         "SELECT digest FROM api_keys",
+        "SELECT * FROM vendor_origins",
+        "SELECT * FROM trusted_documents",
+        "INSERT INTO vendor_origins (vendor_id, origin) VALUES (1, 'https://x')",
         "INSERT INTO api_keys (prefix, digest, role, vendor_id) VALUES ('x', 'x', 'x', 1)",
         "UPDATE audit_events SET actor = 'x'",
         "DELETE FROM audit_events",
@@ -218,6 +224,9 @@ async def test_functions_are_for_their_callers_only(admin: asyncpg.Connection) -
         "gateway_find",
         "gateway_admits",
         "gateway_tick",
+        "gateway_terms",
+        "gateway_document",
+        "gateway_knows_origin",
     }
     for row in rows:
         assert not any(grant.startswith("=") for grant in row["acl"].split())  # = is PUBLIC
