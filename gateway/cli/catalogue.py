@@ -50,7 +50,9 @@ def day(text: str, argument: str, *, last: bool = False) -> date:
     return month.last if last else month.first
 
 
-def _as_operator(work: Callable[[OperatorSession], Awaitable[Any]]) -> Any:
+def as_operator(work: Callable[[OperatorSession], Awaitable[Any]]) -> Any:
+    """Do work as the operator, in one transaction."""
+
     async def opened(house: House) -> Any:
         async with open_operator(house.operator, actor()) as session:
             return await work(session)
@@ -58,20 +60,21 @@ def _as_operator(work: Callable[[OperatorSession], Awaitable[Any]]) -> Any:
     return in_house(opened)
 
 
-def _told(changed: bool, what: str, json: bool) -> None:
+def told(changed: bool, what: str, json: bool) -> None:
+    """Print what was done, or that nothing was to do."""
     tell({"changed": changed, "what": what}, what if changed else f"{what}: as it was", json=json)
 
 
 @licensor.command("add")
 def add_licensor(code: str, name: str, json: Json = False) -> None:
     """Add a data company, or set its name."""
-    _told(_as_operator(lambda s: registry.add_licensor(s, code, name)), f"licensor {code}", json)
+    told(as_operator(lambda s: registry.add_licensor(s, code, name)), f"licensor {code}", json)
 
 
 @vendor.command("add")
 def add_vendor(code: str, name: str, json: Json = False) -> None:
     """Add a vendor, or set its name."""
-    _told(_as_operator(lambda s: registry.add_vendor(s, code, name)), f"vendor {code}", json)
+    told(as_operator(lambda s: registry.add_vendor(s, code, name)), f"vendor {code}", json)
 
 
 @product.command("add")
@@ -81,7 +84,7 @@ def add_product(
     json: Json = False,
 ) -> None:
     """Add a product of a data company."""
-    _told(_as_operator(lambda s: registry.add_product(s, name, licensor)), f"product {name}", json)
+    told(as_operator(lambda s: registry.add_product(s, name, licensor)), f"product {name}", json)
 
 
 @licence.command("add")
@@ -92,7 +95,7 @@ def add_licence(vendor: str, product: str, start: From, to: To = None, json: Jso
         end = None if to is None else day(to, "--to", last=True)
         return await registry.add_licence(session, vendor, product, day(start, "--from"), end)
 
-    _told(_as_operator(work), f"licence {vendor} {product}", json)
+    told(as_operator(work), f"licence {vendor} {product}", json)
 
 
 @price.command("set")
@@ -117,7 +120,7 @@ def set_price(
         end = None if to is None else day(to, "--to", last=True)
         return await registry.set_price(session, product, yuan, day(start, "--from"), end)
 
-    _told(_as_operator(work), f"price {product} {amount}", json)
+    told(as_operator(work), f"price {product} {amount}", json)
 
 
 @key.command("issue")
@@ -128,6 +131,9 @@ def issue_key(
     days: Annotated[
         int | None, typer.Option(min=1, max=3660, help="Days until it expires.")
     ] = None,
+    trusted_only: Annotated[
+        bool, typer.Option("--trusted-only", help="It runs the vendor's registered documents only.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Issue an API key and print it: the only time it can be seen."""
@@ -145,13 +151,15 @@ def issue_key(
         else:
             holder = keys.Holder(licensor_id=await registry.licensor_id(session, str(licensor)))
         granted = keys.role_for(role, holder)
-        made, expires = await keys.issue(session, holder, granted, days=days)
+        made, expires = await keys.issue(
+            session, holder, granted, days=days, trusted_only=trusted_only
+        )
         await registry.log(
             session, "key.issue", holder.vendor_id or 0, key=made.prefix, role=granted.value
         )
         return {"key": made.text, "role": granted.value, "expiresAt": expires}
 
-    result = _as_operator(work)
+    result = as_operator(work)
     tell(result, result["key"], json=json)
 
 
@@ -167,4 +175,4 @@ def revoke_key(
         await registry.log(session, "key.revoke", holder.vendor_id or 0, key=prefix)
         return True
 
-    _told(_as_operator(work), f"key {prefix} revoked", json)
+    told(as_operator(work), f"key {prefix} revoked", json)

@@ -1,6 +1,5 @@
 """Registered documents: which text a request stands for, and whether its caller may run it."""
 
-import hashlib
 from collections import OrderedDict
 from typing import Final
 
@@ -10,6 +9,7 @@ from gateway.errors import Forbidden, NotFound
 from gateway.http.asked import Asked
 from gateway.tenancy.authenticate import registered_document
 from gateway.tenancy.principal import Principal
+from gateway.tenancy.registered import digest_of_document
 
 _MOST: Final = 1000
 
@@ -29,7 +29,10 @@ class TrustedDocuments:
         registered documents and brings another.
         """
         if asked.digest is None:
-            if principal.trusted_only and _digest(asked.query) not in principal.documents:
+            if (
+                principal.trusted_only
+                and digest_of_document(asked.query) not in principal.documents
+            ):
                 raise Forbidden(
                     "this credential runs registered documents only",
                     "该凭据只能运行已登记的文档",
@@ -37,7 +40,7 @@ class TrustedDocuments:
                     accepted='a registered document, as its text or as {"documentId": "sha256:…"}',
                 )
             return asked.query
-        if asked.query and _digest(asked.query) != asked.digest:
+        if asked.query and digest_of_document(asked.query) != asked.digest:
             raise _unknown(asked.digest)
         if asked.digest not in principal.documents:
             raise _unknown(asked.digest)
@@ -52,10 +55,6 @@ class TrustedDocuments:
         if len(self._texts) > _MOST:
             self._texts.popitem(last=False)
         return read
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _unknown(digest: str) -> NotFound:

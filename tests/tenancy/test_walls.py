@@ -76,7 +76,9 @@ async def test_the_model_knows_every_table(admin: asyncpg.Connection) -> None:
     assert {name for (name,) in rows} == set(metadata.tables) | {"alembic_version"}
 
 
-@pytest.mark.parametrize("name", [*NAMES, "api_keys", "reach_clock", "vendor_origins", "trusted_documents"])
+@pytest.mark.parametrize(
+    "name", [*NAMES, "api_keys", "reach_clock", "vendor_origins", "trusted_documents"]
+)
 async def test_row_level_security_is_on_and_forced(admin: asyncpg.Connection, name: str) -> None:
     row = await admin.fetchrow(
         "SELECT relrowsecurity, relforcerowsecurity FROM pg_class WHERE oid = $1::text::regclass",
