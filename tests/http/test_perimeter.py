@@ -3,8 +3,10 @@
 import asyncio
 import gc
 import random
+import socket
 import tracemalloc
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +15,7 @@ import orjson
 import pytest
 from graphing import Caller, calling
 from market import ENHANCED, found, load
-from serving import Wire, serving
+from serving import serving
 
 from gateway.app.house import House
 from gateway.app.server import application
@@ -111,7 +113,6 @@ async def test_an_answer_as_events(alpha: Caller) -> None:
         ("POST", {"Content-Type": "application/json", "Content-Encoding": "gzip"}, 415),
         ("POST", {"Content-Type": "application/json", "Accept": "text/html"}, 406),
         ("PUT", {"Content-Type": "application/json"}, 405),
-        ("HEAD", {}, 405),
     ],
 )
 async def test_what_is_no_request_for_an_operation(
@@ -197,30 +198,40 @@ async def test_every_answer_has_the_security_headers(house: House, alpha: Caller
             assert "strict-transport-security" in (await client.get(path)).headers
 
 
+def flood(address: tuple[str, int], key: str, length: str) -> tuple[int, bytes]:
+    """Send a gigabyte as far as the server takes it; return how much that was, and its answer."""
+    with socket.create_connection(address, timeout=5) as plain:
+        head = (
+            "POST /graphql HTTP/1.1\r\nHost: gateway\r\nContent-Type: application/json\r\n"
+            f"Authorization: Bearer {key}\r\n{length}\r\n\r\n"
+        )
+        plain.sendall(head.encode())
+        sent = 0
+        chunk = b"10000\r\n" + b" " * 65536 + b"\r\n"
+        with suppress(OSError):
+            while length.startswith("Transfer") and sent < 2**30:
+                plain.sendall(chunk)
+                sent += len(chunk)
+        answer = b""
+        with suppress(OSError):
+            while part := plain.recv(65536):
+                answer += part
+    return sent, answer
+
+
 async def test_a_body_of_a_gigabyte_is_refused_before_it_is_sent(house: House) -> None:
     await found(house, "A")
     async with calling(house, vendor="A") as caller, serving(house) as address:
-        for length in ("Content-Length: 1073741824", "Transfer-Encoding: chunked"):
-            async with await Wire.open(address) as wire:
-                wire.writer.write(
-                    b"POST /graphql HTTP/1.1\r\nHost: gateway\r\nContent-Type: application/json\r\n"
-                    + f"Authorization: Bearer {caller.key}\r\n{length}\r\n\r\n".encode()
-                )
-                sent = 0
-                if length.startswith("Transfer"):
-                    chunk = b"10000\r\n" + b" " * 65536 + b"\r\n"
-                    try:
-                        while sent < 2**30:
-                            wire.writer.write(chunk)
-                            sent += len(chunk)
-                            async with asyncio.timeout(1):
-                                await wire.writer.drain()
-                    except (ConnectionError, TimeoutError):
-                        pass
-                    assert sent < 2**27
-                answer = await wire.answer()
-                assert answer.status == 413
-                assert answer.headers["connection"] == "close"
+        length = "Content-Length: 1073741824"
+        _, answer = await asyncio.to_thread(flood, address, caller.key, length)
+        assert answer.startswith(b"HTTP/1.1 413")
+        assert b"connection: close" in answer
+        # a client that goes on sending may see its connection reset before it reads the answer
+        length = "Transfer-Encoding: chunked"
+        sent, answer = await asyncio.to_thread(flood, address, caller.key, length)
+        assert sent < 2**26
+        assert answer.startswith(b"HTTP/1.1 413") or not answer
+        assert (await caller.post("{ viewer { vendor } }")).status_code == 200
 
 
 def attacks(rng: random.Random) -> bytes:
