@@ -148,6 +148,7 @@ class Operations:
             self._known.move_to_end(key)
             return found
         hold_to_length(query)
+        hold_to_length(name or "")
         found = self._known[key] = self._read(query, name)
         while len(self._known) > MOST_DOCUMENTS:
             self._forget_oldest()
