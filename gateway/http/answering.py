@@ -50,12 +50,10 @@ class Asking:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A response's body, by which way, what the tenant has left, and whether it ran at all."""
+    """A response's body, by which way, and whether the operation was refused before it ran."""
 
     body: bytes
     way: bytes
-    left: int
-    """Points."""
     refused: bool = False
 
 
@@ -117,7 +115,7 @@ class Answering:
         _COUNTED.inc()
         cost = self._settled(estimate, body, tenant)
         whole = b"".join((body[:-1], cost, b"}"))
-        return Answer(whole, _COMPILED, self._spending.left(tenant))
+        return Answer(whole, _COMPILED)
 
     def _charge(self, document: Document, values: dict[str, Any], tenant: Tenant) -> Estimate:
         assert document.cost is not None  # noqa: S101 (it has variables)
@@ -174,7 +172,7 @@ class Answering:
             whole = orjson.dumps(data, default=str) if "errors" in answer else body
             body = b"".join((body[:-1], self._settled(estimate, whole, tenant), b"}"))
         way = f"executor; reason={reason}".encode()
-        return Answer(body, way, self._spending.left(tenant), refused=refused)
+        return Answer(body, way, refused=refused)
 
     def _settled(self, estimate: Estimate, answer: bytes, tenant: Tenant) -> bytes:
         """Give back what an answer has not used; return what it cost.

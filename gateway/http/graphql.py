@@ -122,7 +122,6 @@ class GraphQLEndpoint:
         headers = [
             *self._starts[form],
             (b"gateway-execution", answer.way),
-            (b"ratelimit", b'"cost";r=%d' % answer.left),
             (b"content-length", b"%d" % len(body)),
         ]
         if head.origin is not None:

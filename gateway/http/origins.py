@@ -30,7 +30,7 @@ _PREFLIGHT: Final[Pairs] = (
     ),
     (b"access-control-max-age", b"600"),
 )
-_EXPOSED: Final = (b"access-control-expose-headers", b"gateway-execution, ratelimit, retry-after")
+_EXPOSED: Final = (b"access-control-expose-headers", b"gateway-execution, retry-after")
 VARY: Final = (b"vary", b"origin")
 
 

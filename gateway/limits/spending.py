@@ -82,10 +82,6 @@ class Spending:
         """End an operation."""
         tenant.running -= 1
 
-    def left(self, tenant: Tenant) -> int:
-        """Return how many points are left."""
-        return max(0, int(self._capacity - tenant.level))
-
     def _take(self, tenant: Tenant, points: int) -> None:
         now, rate = self._clock(), self.allowance.per_second
         level = tenant.level - (now - tenant.since) * rate
