@@ -67,17 +67,17 @@ def add_document(
     json: Json = False,
 ) -> None:
     """Register a document and print its digest, by which it is asked for."""
-    body = _read(file)
-    digest = registered.digest_of_document(body)
 
-    async def work(session: OperatorSession) -> bool:
+    async def work(session: OperatorSession) -> tuple[bool, str]:
+        body = _read(file)
+        digest = registered.digest_of_document(body)
         number = await registry.vendor_id(session, vendor)
         changed = await registered.add_document(session, number, name or file.stem, body)
         if changed:
             await registry.log(session, "document.add", number, digest=digest)
-        return changed
+        return changed, digest
 
-    changed = as_operator(work)
+    changed, digest = as_operator(work)
     tell({"changed": changed, "documentId": f"sha256:{digest}"}, f"sha256:{digest}", json=json)
 
 
