@@ -29,7 +29,9 @@ class Statement:
 
 def statement_of(query: str, variables: dict[str, Any], caller: Admission) -> Statement:
     """Return the very statement that the gateway runs for an operation."""
-    ready = _OPERATIONS.prepare(query, None, variables, caller, today(), _no_link)
+    document = _OPERATIONS.document(query, None)
+    values = document.coerced(variables)
+    ready = _OPERATIONS.prepare(document, values, caller, today(), _no_link)
     plan = ready.plan
     message = plan.sealed.message(ready.values, caller)
     return Statement(*message, plan.by_values, plan.before, plan.behind)

@@ -194,6 +194,9 @@ def issue_key(
     days: Annotated[
         int | None, typer.Option(min=1, max=3660, help="Days until it expires.")
     ] = None,
+    trusted_only: Annotated[
+        bool, typer.Option("--trusted-only", help="It runs the vendor's registered documents only.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Issue an API key and print it: the only time it can be seen."""
@@ -211,7 +214,9 @@ def issue_key(
         else:
             holder = keys.Holder(licensor_id=await registry.licensor_id(session, str(licensor)))
         granted = keys.role_for(role, holder)
-        made, expires = await keys.issue(session, holder, granted, days=days)
+        made, expires = await keys.issue(
+            session, holder, granted, days=days, trusted_only=trusted_only
+        )
         await registry.log(
             session, "key.issue", holder.vendor_id or 0, key=made.prefix, role=granted.value
         )

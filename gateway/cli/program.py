@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from gateway import __version__
-from gateway.cli import catalogue, files, findings, house, listing, packs
+from gateway.cli import catalogue, files, findings, house, listing, packs, perimeter
 
 program = typer.Typer(
     help="The compliance gateway: vendors' users, monthly figures and fees.",
@@ -34,6 +34,8 @@ program.add_typer(packs.pack, name="pack")
 program.add_typer(packs.approval, name="approval")
 program.add_typer(catalogue.key, name="key")
 program.add_typer(listing.catalogue, name="catalogue")
+program.add_typer(perimeter.origin, name="origin")
+program.add_typer(perimeter.document, name="document")
 
 
 def _version(wanted: bool) -> None:

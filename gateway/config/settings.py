@@ -2,6 +2,7 @@
 
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -59,6 +60,37 @@ class Settings(BaseSettings):
     )
     statement_seconds: int = Field(
         default=30, ge=1, le=3600, description="Time after which a query is ended, seconds."
+    )
+    body_bytes: int = Field(
+        default=1_048_576,
+        ge=1024,
+        le=1_073_741_824,
+        description="Bytes that a request's body, or a WebSocket message, may have.",
+    )
+    limits: Literal["enforce", "measure"] = Field(
+        default="enforce",
+        description="`enforce`, or `measure`: what exceeds the limits of cost, rate and "
+        "concurrency is counted in /metrics, and let through.",
+    )
+    cost_limit: int = Field(
+        default=500_000,
+        ge=1000,
+        description="Points that one operation may cost (docs/limits.md).",
+    )
+    cost_bucket: int = Field(
+        default=6_000_000,
+        ge=1000,
+        description="Points that a tenant may spend at one go, in each server process.",
+    )
+    cost_per_second: int = Field(
+        default=600_000,
+        ge=1,
+        description="Points that come back to a tenant each second, in each server process.",
+    )
+    operations_at_once: int = Field(
+        default=64,
+        ge=1,
+        description="Operations of one tenant that run at the same time, in each server process.",
     )
 
 

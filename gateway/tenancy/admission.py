@@ -11,6 +11,7 @@ from typing import Final
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.tenancy.authenticate import ask_for_scope, digest_of
+from gateway.tenancy.principal import Principal
 from gateway.tenancy.scope import Scope
 from gateway.tenancy.session import setting_of
 
@@ -27,6 +28,8 @@ class Admission:
     vendors: str
     products: str
     licensors: str
+    principal: Principal
+    tenant: str
 
 
 class Admissions:
@@ -52,6 +55,8 @@ class Admissions:
             setting_of("vendor_id", scope),
             setting_of("product_id", scope),
             setting_of("licensor_id", scope),
+            scope.principal,
+            scope.principal.tenant,
         )
         self._known[digest] = admission
         if len(self._known) > _MOST:

@@ -1,5 +1,6 @@
 """From a credential to a principal and its scope. The only caller of `mint`."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import LargeBinary, String, bindparam, func, select
@@ -13,7 +14,16 @@ from gateway.tenancy.principal import Principal, Role
 from gateway.tenancy.reach import DATABASE_ERRORS, unreachable
 from gateway.tenancy.scope import Scope, mint
 
-_BY_DIGEST = select(func.gateway_authenticate(bindparam("digest", type_=LargeBinary), type_=JSONB))
+_DIGEST = bindparam("digest", type_=LargeBinary)
+_BY_DIGEST = select(
+    func.gateway_authenticate(_DIGEST, type_=JSONB).op("||")(
+        func.jsonb_build_object("terms", func.gateway_terms(_DIGEST, type_=JSONB), type_=JSONB)
+    )
+)
+_DOCUMENT = select(
+    func.gateway_document(_DIGEST, bindparam("wanted", type_=String), type_=JSONB).label("document")
+)
+_ORIGIN = select(func.gateway_knows_origin(bindparam("asked", type_=String), type_=JSONB))
 _BY_PREFIX = select(func.gateway_reauthenticate(bindparam("prefix", type_=String), type_=JSONB))
 
 
@@ -39,6 +49,17 @@ async def ask_for_scope(engine: AsyncEngine, presented: bytes) -> tuple[Scope, i
     """Return a key's scope by its digest, and the state of the catalogue that it was read in."""
     found = await _ask(engine, _BY_DIGEST, digest=presented)
     return _scope(found), int(found["ticks"]) if found is not None else 0
+
+
+async def registered_document(engine: AsyncEngine, presented: bytes, wanted: str) -> str | None:
+    """Return the text of a document that a key's vendor registered, by its digest."""
+    found: Any = await _ask(engine, _DOCUMENT, digest=presented, wanted=wanted)
+    return None if found is None else str(found)
+
+
+async def knows_origin(engine: AsyncEngine, origin: str) -> bool:
+    """Say whether any vendor registered an origin; which one, is not told."""
+    return bool(await _ask(engine, _ORIGIN, asked=origin))
 
 
 async def reauthenticate(engine: AsyncEngine, prefix: str) -> Scope:
@@ -83,6 +104,8 @@ async def _ask(engine: AsyncEngine, statement: Any, **values: Any) -> dict[str, 
 def _scope(found: dict[str, Any] | None) -> Scope:
     if found is None:
         raise _refusal()
+    terms = found.get("terms") or {}
+    expires = terms.get("expires")
     return mint(
         Principal(
             name=f"key:{found['key']}",
@@ -90,6 +113,10 @@ def _scope(found: dict[str, Any] | None) -> Scope:
             role=Role(found["role"]),
             vendor=found["vendor"],
             licensor=found["licensor"],
+            expires=None if expires is None else datetime.fromtimestamp(float(expires), UTC),
+            origins=frozenset(terms.get("origins", ())),
+            documents=frozenset(terms.get("documents", ())),
+            trusted_only=terms.get("trusted_only", False),
         ),
         _numbered(found["vendors"]),
         _numbered(found["products"]),

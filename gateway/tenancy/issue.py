@@ -58,14 +58,28 @@ def _misfit(name: str, side: str) -> BadInput:
 
 
 async def issue(
-    session: OperatorSession, holder: Holder, role: Role, *, days: int | None
+    session: OperatorSession,
+    holder: Holder,
+    role: Role,
+    *,
+    days: int | None,
+    trusted_only: bool = False,
 ) -> tuple[NewKey, datetime | None]:
     """Store a new key and return it, with its expiry: the only time it can be seen.
 
-    BadInput for a role of the other side, or for a holder on both sides or on neither.
+    With `trusted_only` it runs the vendor's registered documents and nothing else. BadInput for a
+    role of the other side, for a holder on both sides or on neither, and for a licensor's key that
+    is to run registered documents only: it would run none.
     """
     if not role.value.startswith(f"{holder.side}_"):
         raise _misfit(role.value, holder.side)
+    if trusted_only and holder.vendor_id is None:
+        raise BadInput(
+            "documents are registered by vendors",
+            "文档由信息商登记",
+            argument="--trusted-only",
+            accepted="a vendor's key",
+        )
     key = generate()
     expires = None if days is None else now() + timedelta(days=days)
     await session.execute(
@@ -76,6 +90,7 @@ async def issue(
             licensor_id=holder.licensor_id,
             role=role.value,
             expires_at=expires,
+            trusted_only=trusted_only,
         )
     )
     return key, expires

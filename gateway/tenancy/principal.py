@@ -1,6 +1,7 @@
 """Who asks, and what that role may do."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum
 
 
@@ -52,3 +53,18 @@ class Principal:
     key: str | None = None
     vendor: str | None = None
     licensor: str | None = None
+    expires: datetime | None = None
+    """When the credential ends, and with it what was opened by it."""
+    origins: frozenset[str] = frozenset()
+    """The origins of web pages from which the caller may ask."""
+    documents: frozenset[str] = frozenset()
+    """The digests of the registered documents that the caller may run by them."""
+    trusted_only: bool = False
+    """Whether the caller may run these documents only. So are all embed tokens."""
+
+    @property
+    def tenant(self) -> str:
+        """Whose limits count: the vendor's, or the licensor's."""
+        if self.vendor is not None:
+            return f"vendor {self.vendor}"
+        return self.name if self.licensor is None else f"licensor {self.licensor}"
