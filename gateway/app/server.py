@@ -21,6 +21,7 @@ from gateway.config.settings import Settings
 from gateway.config.signals import STOPPING
 from gateway.errors import BadInput, Unavailable
 from gateway.http.compiled import CompiledEndpoint
+from gateway.http.embed import EmbedTokens
 from gateway.http.exports import ExportEndpoint
 from gateway.http.graphql import GraphQLEndpoint
 from gateway.http.health import healthz, readyz
@@ -37,7 +38,7 @@ def application(house: House) -> ASGIApp:
     behind = routes(house, schema)
     compiled = CompiledEndpoint(
         Operations(schema),
-        Admissions(house.service),
+        Admissions(house.service, house.issuers),
         house.answers,
         house.links,
         partial(_base_url, house),
@@ -53,12 +54,16 @@ def application(house: House) -> ASGIApp:
 
 def routes(house: House, schema: strawberry.Schema) -> Starlette:
     """Wire the routes of an open house; every operation is the executor's."""
-    executor = GraphQLEndpoint(schema, house.service, house.links, partial(_base_url, house))
+    executor = GraphQLEndpoint(
+        schema, house.service, house.links, partial(_base_url, house), house.issuers
+    )
     exports = ExportEndpoint(house.exports, house.links)
     return Starlette(
         routes=[
             Route("/graphql", executor, methods=["GET", "POST"]),
             Route("/exports/{token}", exports, methods=["GET", "HEAD"]),
+            Route("/embed/tokens", EmbedTokens(house.service), methods=["POST"]),
+            Route("/embed/tokens/{prefix}", EmbedTokens(house.service), methods=["DELETE"]),
             Route("/healthz", healthz),
             Route("/readyz", readyz(lambda: ready(house.service))),
             Route("/metrics", metrics),

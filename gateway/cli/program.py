@@ -30,6 +30,7 @@ program.add_typer(catalogue.product, name="product")
 program.add_typer(catalogue.licence, name="licence")
 program.add_typer(catalogue.price, name="price")
 program.add_typer(catalogue.key, name="key")
+program.add_typer(catalogue.oidc, name="oidc")
 
 
 def _version(wanted: bool) -> None:

@@ -54,9 +54,9 @@ class CompiledEndpoint:
         body: bytes | None = None
         status = 200
         try:
-            authorization = _plain(scope)
+            authorization, origin = _plain(scope)
             body = await _read(receive)
-            answer = await self._answer(scope, body, authorization)
+            answer = await self._answer(scope, body, authorization, origin)
         except Uncompiled as reason:
             OPERATIONS.labels("executor", str(reason)).inc()
             await self._executor(scope, _again(body, receive), _telling(str(reason), send))
@@ -70,11 +70,16 @@ class CompiledEndpoint:
         )
         await send({"type": "http.response.body", "body": answer})
 
-    async def _answer(self, scope: Scope, body: bytes, authorization: str | None) -> bytes:
+    async def _answer(
+        self, scope: Scope, body: bytes, authorization: str | None, origin: str | None
+    ) -> bytes:
         query, name, variables = _operation(body)
         for _ in range(2):
             try:
                 caller = await self._admissions.admit(authorization)
+                if caller.terms is not None:
+                    caller.terms.check_origin(origin)
+                    caller.terms.check_document(query)
                 link = partial(
                     sealed_link, caller.scope, self._links, lambda: self._base_url(Request(scope))
                 )
@@ -103,9 +108,10 @@ def _told(scope: Scope, error: GatewayError) -> bytes:
     return orjson.dumps(body_of(error, language))
 
 
-def _plain(scope: Scope) -> str | None:
-    """Return a plain request's authorization; others are the executor's."""
+def _plain(scope: Scope) -> tuple[str | None, str | None]:
+    """Return a plain request's authorization and origin; other requests are the executor's."""
     authorization: str | None = None
+    origin: str | None = None
     json = False
     if scope["method"] != "POST":
         raise Uncompiled("method")
@@ -114,13 +120,17 @@ def _plain(scope: Scope) -> str | None:
             if authorization is not None:
                 raise Uncompiled("headers")
             authorization = value.decode("latin-1")
+        elif name == b"origin":
+            if origin is not None:
+                raise Uncompiled("headers")
+            origin = value.decode("latin-1")
         elif name == b"content-type":
             json = value in {b"application/json", b"application/json; charset=utf-8"}
         elif name == b"accept" and b"*/*" not in value and value != b"application/json":
             raise Uncompiled("accept")
     if not json:
         raise Uncompiled("content-type")
-    return authorization
+    return authorization, origin
 
 
 async def _read(receive: Receive) -> bytes:

@@ -21,6 +21,7 @@ from gateway.exports.links import Links
 from gateway.http.errors import body_of, language_of, public_error, status_of
 from gateway.schema.context import Context
 from gateway.tenancy.authenticate import authenticate
+from gateway.tenancy.identity import Issuer
 
 
 class GraphQLEndpoint(GraphQL[Context, None]):
@@ -32,17 +33,23 @@ class GraphQLEndpoint(GraphQL[Context, None]):
         engine: AsyncEngine,
         links: Links,
         base_url: Callable[[Request], str],
+        issuer: Issuer | None = None,
     ) -> None:
         """Take what operations need."""
         super().__init__(schema, graphql_ide=None, subscription_protocols=())
         self._engine, self._links, self._base_url = engine, links, base_url
+        self._issuer = issuer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request; the operation's session is closed before the answer is sent."""
         request = Request(scope, receive)
         language = language_of(request.headers.get("accept-language"))
         try:
-            minted = await authenticate(self._engine, request.headers.get("authorization"))
+            minted = await authenticate(
+                self._engine, request.headers.get("authorization"), self._issuer
+            )
+            if minted.principal.terms is not None:
+                minted.principal.terms.check_origin(request.headers.get("origin"))
         except GatewayError as error:
             status = status_of(error)
             response = Response(
@@ -64,13 +71,25 @@ class GraphQLEndpoint(GraphQL[Context, None]):
         try:
             return await super().run(request, context, root_value)
         except HTTPException as error:
-            told = BadInput(
+            told: GatewayError = BadInput(
                 error.reason,
                 "请求无法读取",
                 accepted='{"query": "…", "variables": {…}} as application/json',
             )
-            body = orjson.dumps(body_of(told, language_of(request.headers.get("accept-language"))))
-            return Response(body, error.status_code, media_type="application/json")
+            status = error.status_code
+        except GatewayError as error:
+            told, status = error, status_of(error)
+        body = orjson.dumps(body_of(told, language_of(request.headers.get("accept-language"))))
+        return Response(body, status, media_type="application/json")
+
+    async def execute_operation(self, *args: Any, **kwargs: Any) -> Any:
+        """Run what was asked for, if the caller's token may."""
+        context: Context = kwargs["context"]
+        asked = kwargs["request_data"]
+        terms = context.scope.principal.terms
+        if terms is not None:
+            terms.check_document(asked.query or "")
+        return await super().execute_operation(*args, **kwargs)
 
     async def get_context(
         self, request: Request | WebSocket, response: Response | WebSocket

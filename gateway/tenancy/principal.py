@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import Enum
 
+from gateway.tenancy.terms import Terms
+
 
 class Right(Enum):
     """What a role may do within its scope."""
@@ -12,6 +14,7 @@ class Right(Enum):
     EXPORT = "EXPORT"
     IMPORT = "IMPORT"
     ADMINISTER = "ADMINISTER"
+    ISSUE_TOKENS = "ISSUE_TOKENS"
 
 
 _READ = frozenset({Right.READ_USERS, Right.READ_STATISTICS})
@@ -36,9 +39,10 @@ class Role(Enum):
 _RIGHTS: dict[Role, frozenset[Right]] = {
     Role.LICENSOR_ANALYST: _READ | {Right.EXPORT},
     Role.LICENSOR_ADMINISTRATOR: _READ | {Right.EXPORT, Right.ADMINISTER},
-    Role.VENDOR_ADMINISTRATOR: _READ | {Right.EXPORT, Right.IMPORT, Right.ADMINISTER},
+    Role.VENDOR_ADMINISTRATOR: _READ
+    | {Right.EXPORT, Right.IMPORT, Right.ADMINISTER, Right.ISSUE_TOKENS},
     Role.VENDOR_OPERATOR: _READ | {Right.EXPORT, Right.IMPORT},
-    Role.VENDOR_PORTAL: _READ,
+    Role.VENDOR_PORTAL: _READ | {Right.ISSUE_TOKENS},
     Role.PLATFORM_OPERATOR: frozenset(Right),
 }
 
@@ -52,3 +56,10 @@ class Principal:
     key: str | None = None
     vendor: str | None = None
     licensor: str | None = None
+    terms: Terms | None = None
+    """What an embed token is bound to."""
+
+    @property
+    def rights(self) -> frozenset[Right]:
+        """The rights of the role; a token issues no tokens."""
+        return self.role.rights if self.terms is None else self.role.rights - {Right.ISSUE_TOKENS}
