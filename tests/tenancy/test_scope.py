@@ -23,6 +23,7 @@ from gateway.tenancy.guard import check
 from gateway.tenancy.principal import Principal, Right, Role
 from gateway.tenancy.scope import Scope, mint
 from gateway.tenancy.session import open_session
+from gateway.tenancy.terms import Terms
 
 PRINCIPAL = Principal("test", Role.VENDOR_OPERATOR)
 VENDORS, PRODUCTS = {3: "C", 1: "A", 2: "B"}, {20: "Q", 10: "P"}
@@ -177,7 +178,9 @@ def test_the_predicate_names_each_axis(scope: Scope) -> None:
 
 def test_rights_are_the_roles() -> None:
     portal = mint(Principal("test", Role.VENDOR_PORTAL), {}, {})
-    assert portal.rights == {Right.READ_USERS, Right.READ_STATISTICS}
+    assert portal.rights == {Right.READ_USERS, Right.READ_STATISTICS, Right.ISSUE_TOKENS}
+    token = mint(Principal("test", Role.VENDOR_PORTAL, terms=Terms.read([], [])), {}, {})
+    assert token.rights == {Right.READ_USERS, Right.READ_STATISTICS}
     importing = {role for role in Role if Right.IMPORT in role.rights}
     assert importing == {
         Role.VENDOR_ADMINISTRATOR,
