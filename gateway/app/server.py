@@ -23,6 +23,7 @@ from gateway.config.settings import Settings
 from gateway.config.signals import STOPPING
 from gateway.errors import BadInput, Unavailable
 from gateway.http.answering import Answering
+from gateway.http.embed import EmbedTokens
 from gateway.http.executor import Executor
 from gateway.http.exports import ExportEndpoint
 from gateway.http.graphql import GraphQLEndpoint
@@ -70,7 +71,7 @@ def _graphql(
     )
     answering = Answering(
         Operations(schema),
-        Admissions(house.service),
+        Admissions(house.service, house.issuers),
         answers,
         Executor(schema, house.service, house.links),
         house.service,
@@ -92,6 +93,8 @@ def _routes(house: House, graphql: tuple[GraphQLEndpoint, Sockets]) -> Starlette
             Route("/graphql", endpoint),
             WebSocketRoute("/graphql", sockets),
             Route("/exports/{token}", exports, methods=["GET", "HEAD"]),
+            Route("/embed/tokens", EmbedTokens(house.service), methods=["POST"]),
+            Route("/embed/tokens/{prefix}", EmbedTokens(house.service), methods=["DELETE"]),
             Route("/healthz", healthz),
             Route("/readyz", readyz(lambda: ready(house.service))),
             Route("/metrics", metrics),

@@ -36,6 +36,7 @@ program.add_typer(catalogue.key, name="key")
 program.add_typer(listing.catalogue, name="catalogue")
 program.add_typer(perimeter.origin, name="origin")
 program.add_typer(perimeter.document, name="document")
+program.add_typer(catalogue.oidc, name="oidc")
 
 
 def _version(wanted: bool) -> None:

@@ -4,8 +4,18 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import BaseModel, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class OidcIssuer(BaseModel):
+    """An issuer of access tokens (OpenID Connect) that the gateway believes."""
+
+    model_config = {"extra": "forbid", "frozen": True}
+
+    issuer: str = Field(pattern=r"^(https://|http://(localhost|127\.0\.0\.1)[:/])[^\s?#]*$")
+    audience: str = Field(min_length=1)
+    claim: str = Field(default="groups", min_length=1)
 
 
 class Settings(BaseSettings):
@@ -57,6 +67,12 @@ class Settings(BaseSettings):
     )
     link_seconds: int = Field(
         default=600, ge=1, le=86_400, description="How long a download link is good for, seconds."
+    )
+    oidc: tuple[OidcIssuer, ...] = Field(
+        default=(),
+        description="Issuers of OpenID Connect access tokens, in JSON: a list of "
+        '{"issuer": "https://…", "audience": "…", "claim": "groups"}; '
+        "what the claim's values may do, `gateway oidc grant` says.",
     )
     statement_seconds: int = Field(
         default=30, ge=1, le=3600, description="Time after which a query is ended, seconds."

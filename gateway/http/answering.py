@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from gateway.compiled.operations import Document, Operations
 from gateway.compiled.request import Uncompiled
 from gateway.config.clock import today
-from gateway.errors import BadInput, GatewayError, TookTooLong, Unavailable
+from gateway.errors import BadInput, Forbidden, GatewayError, NotFound, TookTooLong, Unavailable
 from gateway.exports.links import Links
 from gateway.http.asked import Asked, NotTaken
 from gateway.http.errors import language_of
@@ -28,7 +28,6 @@ from gateway.limits.cost import Estimate
 from gateway.limits.spending import Spending, Tenant
 from gateway.schema.context import sealed_link
 from gateway.tenancy.admission import Admission, Admissions
-from gateway.tenancy.authenticate import authenticate
 from gateway.tenancy.principal import Principal
 from gateway.tenancy.sealed import Answers, NotAdmitted, ask
 
@@ -92,9 +91,16 @@ class Answering:
         estimate: Estimate | None = None
         told = "admission"
         try:
-            for _ in range(2):
-                asking.allowed(caller.principal)
-                query = await self._trusted.text(asked, caller.principal, caller.digest)
+            for again in (True, False):
+                try:
+                    asking.allowed(caller.principal)
+                    query = await self._trusted.text(asked, caller.principal, caller.digest)
+                except (Forbidden, NotFound):
+                    if not again:
+                        raise
+                    # what is registered by now may be more than what is known of the caller
+                    caller = await self._admitted_anew(caller, asking)
+                    continue
                 document = self._operations.document(query, asked.name)
                 _check(document, asking)
                 values = document.coerced(asked.variables)
@@ -103,14 +109,17 @@ class Answering:
                 try:
                     data = await self._run(document, values, caller, asking)
                 except NotAdmitted:
-                    self.admissions.forget(caller)
-                    caller = await self.admissions.admit(asking.authorization)
+                    caller = await self._admitted_anew(caller, asking)
                     continue
                 return self._compiled(data, estimate, tenant)
         except Uncompiled as reason:
             told = str(reason)
         OPERATIONS.labels("executor", told).inc()
         return await self._executed(asked, asking, estimate, tenant, told)
+
+    async def _admitted_anew(self, caller: Admission, asking: Asking) -> Admission:
+        self.admissions.forget(caller)
+        return await self.admissions.admit(asking.authorization)
 
     def _compiled(self, body: bytes, estimate: Estimate, tenant: Tenant) -> Answer:
         _COUNTED.inc()
@@ -154,7 +163,7 @@ class Answering:
         reason: str,
     ) -> Answer:
         """Have the executor answer, for whoever the caller is now."""
-        scope = await authenticate(self._engine, asking.authorization)
+        scope = await self.admissions.authenticate(asking.authorization)
         principal = scope.principal
         asking.allowed(principal)
         caller = await self.admissions.admit(asking.authorization)

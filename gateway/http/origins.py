@@ -72,17 +72,23 @@ class Origins:
 
 
 def allowed_from(origin: str | None, own: Callable[[], str]) -> Callable[[Principal], None]:
-    """Return what raises Forbidden for a caller who may not ask from an origin."""
-    if origin is None:
-        return _anyone
+    """Return what raises Forbidden for a caller who may not ask from an origin.
+
+    A request without one is of no web page of another site.
+    """
 
     def check(principal: Principal) -> None:
-        if origin not in principal.origins and not f"{own()}/".startswith(f"{origin}/"):
+        if origin in principal.origins:
+            return
+        own_page = origin is None or f"{own()}/".startswith(f"{origin}/")
+        if principal.pages_only or not own_page:
             raise Forbidden(
-                f"the origin {origin!r} is not registered for this caller",
-                f"来源“{origin}”未为该调用方登记",
+                f"the origin {origin or ''!r} is not registered for this caller",
+                f"来源“{origin or ''}”未为该调用方登记",
                 argument="Origin",
-                accepted="a page of the gateway, or of an origin that the vendor registered",
+                accepted="a page of an origin that the token is bound to"
+                if principal.pages_only
+                else "a page of the gateway, or of an origin that the vendor registered",
             )
 
     return check
@@ -91,10 +97,6 @@ def allowed_from(origin: str | None, own: Callable[[], str]) -> Callable[[Princi
 def headers_for(origin: str | None) -> Pairs:
     """Return the headers by which a page of an allowed origin may read an answer."""
     return () if origin is None else (VARY, _allow(origin), _EXPOSED)
-
-
-def _anyone(_: Principal) -> None:
-    """Allow: a request without an origin is none of a web page's to another site."""
 
 
 def _allow(origin: str) -> tuple[bytes, bytes]:

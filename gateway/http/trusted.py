@@ -29,15 +29,13 @@ class TrustedDocuments:
         registered documents and brings another.
         """
         if asked.digest is None:
-            if (
-                principal.trusted_only
-                and digest_of_document(asked.query) not in principal.documents
-            ):
+            if principal.runs is not None and digest_of_document(asked.query) not in principal.runs:
                 raise Forbidden(
-                    "this credential runs registered documents only",
-                    "该凭据只能运行已登记的文档",
+                    "this credential runs registered documents only, or its own",
+                    "该凭据只能运行已登记或为其指定的文档",
                     argument="query",
-                    accepted='a registered document, as its text or as {"documentId": "sha256:…"}',
+                    accepted="the very text of such a document, "
+                    'or a registered one as {"documentId": "sha256:…"}',
                 )
             return asked.query
         if asked.query and digest_of_document(asked.query) != asked.digest:

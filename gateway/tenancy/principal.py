@@ -13,6 +13,7 @@ class Right(Enum):
     EXPORT = "EXPORT"
     IMPORT = "IMPORT"
     ADMINISTER = "ADMINISTER"
+    ISSUE_TOKENS = "ISSUE_TOKENS"
 
 
 _READ = frozenset({Right.READ_USERS, Right.READ_STATISTICS})
@@ -37,9 +38,10 @@ class Role(Enum):
 _RIGHTS: dict[Role, frozenset[Right]] = {
     Role.LICENSOR_ANALYST: _READ | {Right.EXPORT},
     Role.LICENSOR_ADMINISTRATOR: _READ | {Right.EXPORT, Right.ADMINISTER},
-    Role.VENDOR_ADMINISTRATOR: _READ | {Right.EXPORT, Right.IMPORT, Right.ADMINISTER},
+    Role.VENDOR_ADMINISTRATOR: _READ
+    | {Right.EXPORT, Right.IMPORT, Right.ADMINISTER, Right.ISSUE_TOKENS},
     Role.VENDOR_OPERATOR: _READ | {Right.EXPORT, Right.IMPORT},
-    Role.VENDOR_PORTAL: _READ,
+    Role.VENDOR_PORTAL: _READ | {Right.ISSUE_TOKENS},
     Role.PLATFORM_OPERATOR: frozenset(Right),
 }
 
@@ -57,10 +59,19 @@ class Principal:
     """When the credential ends, and with it what was opened by it."""
     origins: frozenset[str] = frozenset()
     """The origins of web pages from which the caller may ask."""
+    pages_only: bool = False
+    """Whether the caller may ask from such a page only, and not from any other program."""
     documents: frozenset[str] = frozenset()
     """The digests of the registered documents that the caller may run by them."""
-    trusted_only: bool = False
-    """Whether the caller may run these documents only. So are all embed tokens."""
+    runs: frozenset[str] | None = None
+    """The digests of the only documents that the caller may run; None: any."""
+    is_token: bool = False
+    """Whether it is an embed token, which a key issued."""
+
+    @property
+    def rights(self) -> frozenset[Right]:
+        """The rights of the role; a token issues no tokens."""
+        return self.role.rights - {Right.ISSUE_TOKENS} if self.is_token else self.role.rights
 
     @property
     def tenant(self) -> str:

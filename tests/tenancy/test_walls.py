@@ -145,7 +145,7 @@ async def test_what_the_roles_may_do_with_tables(admin: asyncpg.Connection) -> N
     assert may["gateway_operator", "INSERT"] == catalogue | links | {"audit_events", "reach_clock"}
     changed = catalogue - {"exchange_pages"}
     assert may["gateway_operator", "UPDATE"] == changed | {"reach_clock"}
-    removed = registered | {"exchange_pages", "product_interfaces", "price_tiers"}
+    removed = registered | {"api_keys", "exchange_pages", "product_interfaces", "price_tiers"}
     assert may["gateway_operator", "DELETE"] == removed
     assert may["gateway_finder", "SELECT"] == {"service_records"}
     assert len(may) == 9
@@ -244,6 +244,8 @@ async def test_functions_are_for_their_callers_only(admin: asyncpg.Connection) -
         "gateway_terms",
         "gateway_document",
         "gateway_knows_origin",
+        "gateway_issue_embed",
+        "gateway_revoke_embed",
     }
     for row in rows:
         assert not any(grant.startswith("=") for grant in row["acl"].split())  # = is PUBLIC
