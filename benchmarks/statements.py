@@ -14,6 +14,7 @@ from gateway.resolvers.query import build_schema
 from gateway.schema.pages import order_names
 from gateway.tenancy.admission import Admission
 
+_PLAIN = Formats.of((), {})
 _OPERATIONS = Operations(build_schema())
 
 
@@ -30,8 +31,9 @@ class Statement:
 
 def statement_of(query: str, variables: dict[str, Any], caller: Admission) -> Statement:
     """Return the very statement that the gateway runs for an operation."""
-    given = (variables, caller, today(), _no_link, Formats.of((), {}))
-    ready = _OPERATIONS.prepare(query, None, *given)
+    document = _OPERATIONS.document(query, None)
+    values = document.coerced(variables)
+    ready = _OPERATIONS.prepare(document, values, caller, today(), _no_link, _PLAIN)
     plan = ready.plan
     message = plan.sealed.message(ready.values, caller)
     return Statement(*message, plan.by_values, plan.before, plan.behind)

@@ -4,7 +4,10 @@ GatewayError
 ├── Unauthenticated      no credential, or one that is unknown, expired or revoked
 ├── NotFound             absent, or outside the scope: the two look the same
 ├── BadInput             an argument, option or setting that can't be accepted
-│   └── Refused          a file whose lines break the rules; nothing was changed
+│   ├── Refused          a file whose lines break the rules; nothing was changed
+│   └── CostLimit        an operation that could cost more than one may
+├── RateLimited          too much at once, or within a while; it says when to come again
+├── Forbidden            a request from where the caller may not ask, or not a document of its own
 ├── TookTooLong          a statement was ended at its time limit
 ├── Unavailable          the database or the disk can't do it now; trying again may help
 └── ScopeViolation       a statement tried to leave its scope: a fault of the gateway
@@ -76,6 +79,34 @@ class BadInput(GatewayError):
 class Refused(BadInput):
     """A file was read and breaks the rules; nothing of it was taken."""
 
+    exit_code = 1
+
+
+class CostLimit(BadInput):
+    """An operation could cost more than one operation may."""
+
+    code = "COST_LIMIT"
+
+
+class RateLimited(GatewayError):
+    """A tenant has used up what it may within a while, or runs too much at once."""
+
+    code = "RATE_LIMITED"
+
+    def __init__(self, en: str, zh: str, *, accepted: str, seconds: int) -> None:
+        super().__init__(en, zh, accepted=accepted)
+        self.seconds = seconds
+
+    @property
+    def extensions(self) -> dict[str, object]:
+        """Also in how many seconds the same request would be taken."""
+        return {**super().extensions, "retryAfter": self.seconds}
+
+
+class Forbidden(GatewayError):
+    """The caller is known, but this request of theirs is not allowed."""
+
+    code = "FORBIDDEN"
     exit_code = 1
 
 

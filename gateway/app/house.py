@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+import httpx
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.config.settings import Settings
@@ -18,6 +19,7 @@ from gateway.db.engine import (
 )
 from gateway.errors import BadInput
 from gateway.exports.links import Links
+from gateway.tenancy.oidc import Issuers
 from gateway.tenancy.sealed import Answers
 
 _SECRET_LENGTH = 32
@@ -38,6 +40,7 @@ class House:
     exports: AsyncEngine
     operator: AsyncEngine
     links: Links
+    issuers: Issuers | None
 
 
 @asynccontextmanager
@@ -69,9 +72,11 @@ async def open_house(config: Settings, *, durable: bool = True) -> AsyncIterator
             for by_values in (True, False)
         )
         answers = Answers(by_values, by_shape)
+        client = httpx.AsyncClient(timeout=5, follow_redirects=False)
+        issuers = Issuers(config.oidc, client) if config.oidc else None
         try:
-            async with by_values, by_shape:
-                yield House(config, addresses, service, answers, exports, operator, links)
+            async with by_values, by_shape, client:
+                yield House(config, addresses, service, answers, exports, operator, links, issuers)
         finally:
             await service.dispose()
             await exports.dispose()

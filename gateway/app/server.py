@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import re
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -11,8 +12,9 @@ from functools import partial
 import strawberry
 import uvicorn
 from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.routing import Route
+from starlette.middleware import Middleware
+from starlette.requests import HTTPConnection
+from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.app.house import House
@@ -20,55 +22,90 @@ from gateway.compiled.operations import Operations
 from gateway.config.settings import Settings
 from gateway.config.signals import STOPPING
 from gateway.errors import BadInput, Unavailable
-from gateway.http.compiled import CompiledEndpoint
+from gateway.http.answering import Answering
+from gateway.http.embed import EmbedTokens
+from gateway.http.executor import Executor
 from gateway.http.exports import ExportEndpoint
 from gateway.http.graphql import GraphQLEndpoint
+from gateway.http.headers import SecurityHeaders, security
 from gateway.http.health import healthz, readyz
-from gateway.http.metrics import metrics
+from gateway.http.metrics import EXCEEDED, metrics
+from gateway.http.origins import Origins
+from gateway.http.sockets import Sockets
 from gateway.http.trailers import TrailersProtocol
+from gateway.limits.spending import Allowance, Spending
 from gateway.resolvers.query import build_schema
 from gateway.tenancy.admission import Admissions
 from gateway.tenancy.doctor import examine, ready
+from gateway.tenancy.sealed import Answers
 
 
 def application(house: House) -> ASGIApp:
     """Wire an open house: compiled operations in front, the routes behind."""
-    schema = build_schema()
-    behind = routes(house, schema)
-    compiled = CompiledEndpoint(
-        Operations(schema),
-        Admissions(house.service),
-        house.service,
-        house.answers,
-        house.links,
-        partial(_base_url, house),
-        behind,
-    )
+    graphql = _graphql(house, build_schema(), house.answers)
+    behind = _routes(house, graphql)
 
     async def entrance(scope: Scope, receive: Receive, send: Send) -> None:
+        # the router's own way there takes longer than all that the perimeter looks at
         front = scope["type"] == "http" and scope["path"] == "/graphql"
-        await (compiled if front else behind)(scope, receive, send)
+        await (graphql[0] if front else behind)(scope, receive, send)
 
     return entrance
 
 
 def routes(house: House, schema: strawberry.Schema) -> Starlette:
     """Wire the routes of an open house; every operation is the executor's."""
-    executor = GraphQLEndpoint(schema, house.service, house.links, partial(_base_url, house))
+    return _routes(house, _graphql(house, schema, None))
+
+
+def _graphql(
+    house: House, schema: strawberry.Schema, answers: Answers | None
+) -> tuple[GraphQLEndpoint, Sockets]:
+    config, base_url = house.settings, partial(_base_url, house)
+    allowance = Allowance(
+        config.cost_limit,
+        config.cost_bucket,
+        config.cost_per_second,
+        config.operations_at_once,
+        enforced=config.limits == "enforce",
+    )
+    answering = Answering(
+        Operations(schema),
+        Admissions(house.service, house.issuers),
+        answers,
+        Executor(schema, house.service, house.links),
+        house.service,
+        house.links,
+        Spending(allowance, exceeded=lambda limit: EXCEEDED.labels(limit).inc()),
+    )
+    headers = security(config.public_url)
+    endpoint = GraphQLEndpoint(
+        answering, Origins(house.service), base_url, headers, config.body_bytes
+    )
+    return endpoint, Sockets(answering, base_url)
+
+
+def _routes(house: House, graphql: tuple[GraphQLEndpoint, Sockets]) -> Starlette:
+    endpoint, sockets = graphql
     exports = ExportEndpoint(house.exports, house.links)
     return Starlette(
         routes=[
-            Route("/graphql", executor, methods=["GET", "POST"]),
+            Route("/graphql", endpoint),
+            WebSocketRoute("/graphql", sockets),
             Route("/exports/{token}", exports, methods=["GET", "HEAD"]),
+            Route("/embed/tokens", EmbedTokens(house.service), methods=["POST"]),
+            Route("/embed/tokens/{prefix}", EmbedTokens(house.service), methods=["DELETE"]),
             Route("/healthz", healthz),
             Route("/readyz", readyz(lambda: ready(house.service))),
             Route("/metrics", metrics),
-        ]
+        ],
+        middleware=[Middleware(SecurityHeaders, security(house.settings.public_url))],
     )
 
 
-def _base_url(house: House, request: Request) -> str:
-    return (house.settings.public_url or str(request.base_url)).rstrip("/")
+def _base_url(house: House, request: HTTPConnection) -> str:
+    base = house.settings.public_url or str(request.base_url)
+    return re.sub(r"^ws(?=s?://)", "http", base).rstrip("/")
 
 
 async def fit_to_serve(house: House) -> None:
@@ -157,7 +194,8 @@ async def serve(house: House, held: socket.socket, started: Callable[[str], None
     config = uvicorn.Config(
         app,
         http=TrailersProtocol,
-        ws="none",
+        ws="websockets-sansio",
+        ws_max_size=house.settings.body_bytes,
         lifespan="off",
         log_level="warning",
         access_log=False,

@@ -24,6 +24,7 @@ product = typer.Typer(help="Products (信息产品).", no_args_is_help=True)
 licence = typer.Typer(help="Licences (经营许可).", no_args_is_help=True)
 price = typer.Typer(help="The price book.", no_args_is_help=True)
 key = typer.Typer(help="API keys.", no_args_is_help=True)
+oidc = typer.Typer(help="Access by tokens of OpenID Connect issuers.", no_args_is_help=True)
 
 From = Annotated[str, typer.Option("--from", help="First day: YYYYMMDD, YYYY-MM-DD or YYYYMM.")]
 To = Annotated[
@@ -209,24 +210,19 @@ def issue_key(
     days: Annotated[
         int | None, typer.Option(min=1, max=3660, help="Days until it expires.")
     ] = None,
+    trusted_only: Annotated[
+        bool, typer.Option("--trusted-only", help="It runs the vendor's registered documents only.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Issue an API key and print it: the only time it can be seen."""
 
     async def work(session: OperatorSession) -> dict[str, Any]:
-        if (vendor is None) == (licensor is None):
-            raise BadInput(
-                "a key belongs to a vendor or to a licensor",
-                "密钥属于信息商或信息公司之一",
-                argument="--vendor",
-                accepted="either --vendor CODE or --licensor CODE",
-            )
-        if vendor is not None:
-            holder = keys.Holder(vendor_id=await registry.vendor_id(session, vendor))
-        else:
-            holder = keys.Holder(licensor_id=await registry.licensor_id(session, str(licensor)))
+        holder = await _holder(session, vendor, licensor)
         granted = keys.role_for(role, holder)
-        made, expires = await keys.issue(session, holder, granted, days=days)
+        made, expires = await keys.issue(
+            session, holder, granted, days=days, trusted_only=trusted_only
+        )
         await registry.log(
             session, "key.issue", holder.vendor_id or 0, key=made.prefix, role=granted.value
         )
@@ -234,6 +230,21 @@ def issue_key(
 
     result = as_operator(work)
     tell(result, result["key"], json=json)
+
+
+async def _holder(
+    session: OperatorSession, vendor: str | None, licensor: str | None
+) -> keys.Holder:
+    if (vendor is None) == (licensor is None):
+        raise BadInput(
+            "a key belongs to a vendor or to a licensor",
+            "密钥属于信息商或信息公司之一",
+            argument="--vendor",
+            accepted="either --vendor CODE or --licensor CODE",
+        )
+    if vendor is not None:
+        return keys.Holder(vendor_id=await registry.vendor_id(session, vendor))
+    return keys.Holder(licensor_id=await registry.licensor_id(session, str(licensor)))
 
 
 @key.command("revoke")
@@ -249,3 +260,34 @@ def revoke_key(
         return True
 
     told(as_operator(work), f"key {prefix} revoked", json)
+
+
+@oidc.command("grant")
+def grant_claim(
+    value: Annotated[str, typer.Argument(help="The claim's value, for instance a group's name.")],
+    issuer: Annotated[str, typer.Option(help="The issuer, as GATEWAY_OIDC names it.")],
+    role: Annotated[str, typer.Option(help="analyst, administrator, operator or portal.")],
+    vendor: Annotated[str | None, typer.Option(help="Code of the vendor.")] = None,
+    licensor: Annotated[str | None, typer.Option(help="Code of the data company.")] = None,
+    json: Json = False,
+) -> None:
+    """Let whoever has a value of the issuer's claim ask; `gateway key revoke` takes it back."""
+
+    async def work(session: OperatorSession) -> tuple[str, bool]:
+        holder = await _holder(session, vendor, licensor)
+        granted = keys.role_for(role, holder)
+        prefix, changed = await keys.grant(session, holder, granted, issuer, value)
+        if changed:
+            await registry.log(
+                session,
+                "oidc.grant",
+                holder.vendor_id or 0,
+                key=prefix,
+                role=granted.value,
+                issuer=issuer,
+                claim=value,
+            )
+        return prefix, changed
+
+    prefix, changed = as_operator(work)
+    told(changed, f"grant {prefix}: {value}", json)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from gateway import __version__
-from gateway.cli import catalogue, files, findings, formats, house, listing, packs
+from gateway.cli import catalogue, files, findings, formats, house, listing, packs, perimeter
 
 program = typer.Typer(
     help="The compliance gateway: vendors' users, monthly figures and fees.",
@@ -35,6 +35,9 @@ program.add_typer(packs.pack, name="pack")
 program.add_typer(packs.approval, name="approval")
 program.add_typer(catalogue.key, name="key")
 program.add_typer(listing.catalogue, name="catalogue")
+program.add_typer(perimeter.origin, name="origin")
+program.add_typer(perimeter.document, name="document")
+program.add_typer(catalogue.oidc, name="oidc")
 
 
 def _version(wanted: bool) -> None:

@@ -23,17 +23,16 @@ from gateway.compiled.roots import ROOTS
 from gateway.compiled.text import Json, constant, mapping, unmarked
 from gateway.compiled.uncompiled import selects_uncompiled
 from gateway.compiled.variables import Variables
-from gateway.errors import GatewayError, ScopeViolation
+from gateway.errors import CostLimit, GatewayError, ScopeViolation
+from gateway.limits.cost import Cost
 from gateway.recording import Memory
-from gateway.schema.documents import checked, operations_of
+from gateway.schema.documents import checked, fragments_of, hold_to_length, operations_of
 from gateway.schema.selection import Selected, Selection
 from gateway.tenancy.admission import Admission
 from gateway.tenancy.sealed import Sealed, seal
 
 MOST_DOCUMENTS: Final = 1000
 MOST_PLANS: Final = 2000
-LONGEST: Final = 50_000
-"""Characters of a document, its comments and spaces among them; longer ones are the executor's."""
 MOST_CHARACTERS: Final = 2_000_000
 """Of all kept documents together: read, each takes a hundred bytes of memory."""
 PLAN_CHARACTERS: Final = 20_000
@@ -75,14 +74,33 @@ class Prepared:
 
 
 @dataclass(slots=True, eq=False)
-class _Document:
-    """A validated operation and its plans, or why it is the executor's."""
+class Document:
+    """A validated operation: what it costs, its plans, or why it is the executor's.
+
+    Without an operation the executor tells what is wrong; `refusal` is told at once.
+    """
 
     operation: OperationDefinitionNode | None
     variables: Variables | None = None
     fragments: Mapping[str, FragmentDefinitionNode] = field(default_factory=dict)
     reason: str = ""
     plans: Memory[Plan] = field(default_factory=Memory)
+    cost: Cost | None = None
+    refusal: CostLimit | None = None
+
+    @property
+    def only_reads(self) -> bool:
+        """Whether the operation may be asked for by GET."""
+        return self.operation is None or self.operation.operation is OperationType.QUERY
+
+    def coerced(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the values of its variables; raise Uncompiled where the executor tells why not."""
+        if self.variables is None:
+            raise Uncompiled(self.reason)
+        try:
+            return self.variables.coerced(given)
+        except (GraphQLError, ValueError, TypeError, ArithmeticError, RecursionError) as error:
+            raise Uncompiled("input") from error
 
 
 class Operations:
@@ -92,7 +110,7 @@ class Operations:
         """Take the schema, which stays the single source of truth."""
         self._schema = schema
         self._graph = schema._schema  # noqa: SLF001 (no public way to graphql-core's)
-        self._known: OrderedDict[tuple[str, str | None], _Document] = OrderedDict()
+        self._known: OrderedDict[tuple[str, str | None], Document] = OrderedDict()
         self._plans = self._characters = 0
 
     @property
@@ -102,20 +120,17 @@ class Operations:
 
     def prepare(
         self,
-        query: str,
-        name: str | None,
-        variables: Mapping[str, Any],
+        document: Document,
+        coerced: Mapping[str, Any],
         caller: Admission,
         today: date,
         link: Link,
         formats: Formats,
     ) -> Prepared:
         """Return the plan of a request, with its values; raise Uncompiled if there can't be one."""
-        document = self._document(query, name)
-        if document.operation is None or document.variables is None:
+        if document.reason:
             raise Uncompiled(document.reason)
         try:
-            coerced = document.variables.coerced(variables)
             given = [caller.scope, coerced, today, link, formats]
             values = list(given)
             plan = document.plans.find(values)
@@ -127,14 +142,18 @@ class Operations:
             return Prepared(plan, values)
         return self._compiled(document, given)
 
-    def _document(self, query: str, name: str | None) -> _Document:
-        if len(query) + len(name or "") > LONGEST:
-            raise Uncompiled("long")
+    def document(self, query: str, name: str | None) -> Document:
+        """Return what is known of an operation; read it, if it is new.
+
+        CostLimit for one that is too long to be kept.
+        """
         key = (query, name)
         found = self._known.get(key)
         if found is not None:
             self._known.move_to_end(key)
             return found
+        hold_to_length(query)
+        hold_to_length(name or "")
         found = self._known[key] = self._read(query, name)
         self._characters += len(query)
         while len(self._known) > MOST_DOCUMENTS or self._characters > MOST_CHARACTERS:
@@ -146,31 +165,31 @@ class Operations:
         self._characters -= len(query)
         self._plans -= gone.plans.plans
 
-    def _read(self, query: str, name: str | None) -> _Document:
-        document = checked(self._schema, query)
+    def _read(self, query: str, name: str | None) -> Document:
+        try:
+            document = checked(self._schema, query)
+        except CostLimit as error:
+            return Document(None, reason="limits", refusal=error)
         if document is None:
-            return _Document(None, reason="invalid")
+            return Document(None, reason="invalid")
         operations = operations_of(document)
         named = [one for one in operations if one.name is not None and one.name.value == name]
         if name is None and len(operations) == 1:
             named = operations
         if len(named) != 1:
-            return _Document(None, reason="operation")
+            return Document(None, reason="operation")
         (operation,) = named
+        fragments = fragments_of(document)
         if operation.operation is not OperationType.QUERY:
-            return _Document(None, reason=operation.operation.value)
-        fragments = {
-            one.name.value: one
-            for one in document.definitions
-            if isinstance(one, FragmentDefinitionNode)
-        }
-        if reason := self._left(operation, fragments):
-            return _Document(None, reason=reason)
+            reason = operation.operation.value
+        else:
+            reason = self._left(operation, fragments)
         try:
             variables = Variables(self._graph, operation)
         except (GraphQLError, ValueError):
-            return _Document(None, reason="variables")
-        return _Document(operation, variables, fragments)
+            return Document(None, reason="variables")
+        cost = Cost(self._graph, operation, fragments)
+        return Document(operation, variables, fragments, reason, cost=cost)
 
     def _left(
         self, operation: OperationDefinitionNode, fragments: Mapping[str, FragmentDefinitionNode]
@@ -181,7 +200,7 @@ class Operations:
         parts = [operation, *fragments.values()]
         return "field" if selects_uncompiled(self._graph, parts) else ""
 
-    def _compiled(self, document: _Document, given: list[Any]) -> Prepared:
+    def _compiled(self, document: Document, given: list[Any]) -> Prepared:
         """Compile a plan by the request's values, and keep it for all of its shape."""
         recording, request = Request.recorded(*given)
         operation = document.operation

@@ -2,9 +2,20 @@
 
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import BaseModel, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class OidcIssuer(BaseModel):
+    """An issuer of access tokens (OpenID Connect) that the gateway believes."""
+
+    model_config = {"extra": "forbid", "frozen": True}
+
+    issuer: str = Field(pattern=r"^(https://|http://(localhost|127\.0\.0\.1)[:/])[^\s?#]*$")
+    audience: str = Field(min_length=1)
+    claim: str = Field(default="groups", min_length=1)
 
 
 class Settings(BaseSettings):
@@ -57,8 +68,45 @@ class Settings(BaseSettings):
     link_seconds: int = Field(
         default=600, ge=1, le=86_400, description="How long a download link is good for, seconds."
     )
+    oidc: tuple[OidcIssuer, ...] = Field(
+        default=(),
+        description="Issuers of OpenID Connect access tokens, in JSON: a list of "
+        '{"issuer": "https://…", "audience": "…", "claim": "groups"}; '
+        "what the claim's values may do, `gateway oidc grant` says.",
+    )
     statement_seconds: int = Field(
         default=30, ge=1, le=3600, description="Time after which a query is ended, seconds."
+    )
+    body_bytes: int = Field(
+        default=1_048_576,
+        ge=1024,
+        le=1_073_741_824,
+        description="Bytes that a request's body, or a WebSocket message, may have.",
+    )
+    limits: Literal["enforce", "measure"] = Field(
+        default="enforce",
+        description="`enforce`, or `measure`: what exceeds the limits of cost, rate and "
+        "concurrency is counted in /metrics, and let through.",
+    )
+    cost_limit: int = Field(
+        default=500_000,
+        ge=1000,
+        description="Points that one operation may cost (docs/limits.md).",
+    )
+    cost_bucket: int = Field(
+        default=6_000_000,
+        ge=1000,
+        description="Points that a tenant may spend at one go, in each server process.",
+    )
+    cost_per_second: int = Field(
+        default=600_000,
+        ge=1,
+        description="Points that come back to a tenant each second, in each server process.",
+    )
+    operations_at_once: int = Field(
+        default=64,
+        ge=1,
+        description="Operations of one tenant that run at the same time, in each server process.",
     )
 
 

@@ -8,9 +8,12 @@ for itself.
 import asyncio
 from collections.abc import Awaitable, Callable
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import asyncpg
+
+_CANCEL_SECONDS: Final = 5
+"""How long the server may take to end a statement that was cancelled."""
 
 
 class Connections:
@@ -21,6 +24,7 @@ class Connections:
         self._connect, self.size = connect, size
         self._idle: list[Any] = []
         self._free = asyncio.Semaphore(size)
+        self._ending: set[asyncio.Future[None]] = set()
 
     async def __aenter__(self) -> Self:
         return self
@@ -34,12 +38,14 @@ class Connections:
         for connection in self._idle:
             await connection.close()
         self._idle.clear()
+        await asyncio.gather(*self._ending)
 
     async def fetch_value(self, text: str, arguments: tuple[Any, ...]) -> Any:
         """Return the first column of a statement's first row, or None.
 
         If a kept connection turns out to be lost, so are the others, likely: a new one is opened.
-        A connection whose statement did not end is not used again.
+        A connection whose statement did not end is not used again; a statement whose caller is
+        cancelled is cancelled in the server too.
         """
         async with self._free:
             while self._idle:
@@ -63,6 +69,11 @@ class Connections:
             if not connection.is_closed():
                 self._idle.append(connection)
             raise
+        except asyncio.CancelledError:
+            ending = asyncio.ensure_future(_ended(connection))
+            self._ending.add(ending)
+            ending.add_done_callback(self._ending.discard)
+            raise
         except BaseException as error:
             lost = connection.is_closed() and isinstance(error, Exception)
             connection.terminate()
@@ -71,3 +82,12 @@ class Connections:
             raise
         self._idle.append(connection)
         return found
+
+
+async def _ended(connection: Any) -> None:
+    """End a connection whose statement was cancelled, once the server has heard of it."""
+    try:
+        await asyncio.sleep(0)  # only then asyncpg sees that nobody waits, and asks to cancel
+        await connection.close(timeout=_CANCEL_SECONDS)
+    except Exception:  # noqa: BLE001 (whatever it is: the connection is given up)
+        connection.terminate()

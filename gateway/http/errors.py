@@ -22,7 +22,10 @@ _FORMS = {
 STATUS = {
     "UNAUTHENTICATED": 401,
     "NOT_FOUND": 404,
+    "FORBIDDEN": 403,
     "BAD_USER_INPUT": 400,
+    "COST_LIMIT": 400,
+    "RATE_LIMITED": 429,
     "UNAVAILABLE": 503,
     "TIMEOUT": 504,
 }
@@ -61,13 +64,31 @@ def public_error(error: GraphQLError, language: Language) -> GraphQLError:
         return _like(error, cause.message(language), found)
     if cause is None or isinstance(cause, GraphQLError):
         return _like(error, error.message, _refusal(error))
+    hidden = masked(cause)
+    return _like(error, hidden.message(language), hidden.extensions)
+
+
+class Internal(GatewayError):
+    """Something unforeseen, which the log has under the incident's number."""
+
+    def __init__(self, incident: str) -> None:
+        super().__init__("Internal error.", "内部错误。")
+        self.incident = incident
+
+    @property
+    def extensions(self) -> dict[str, object]:
+        """The code and the incident."""
+        return {**super().extensions, "incident": self.incident}
+
+
+def masked(cause: BaseException) -> Internal:
+    """Log an unforeseen error under an incident's number, and return what may be told of it."""
     incident = secrets.token_hex(8)
     # where and what kind, never the message: a database's messages carry values of rows
     frames = "".join(traceback.format_tb(cause.__traceback__))
     state = getattr(getattr(cause, "orig", None), "sqlstate", "")
     _log.error("incident %s: %s %s\n%s", incident, type(cause).__name__, state, frames)
-    message = "内部错误。" if language == "zh" else "Internal error."
-    return _like(error, message, {"code": "INTERNAL", "incident": incident})
+    return Internal(incident)
 
 
 def _refusal(error: GraphQLError) -> dict[str, Any]:

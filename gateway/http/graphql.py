@@ -1,104 +1,176 @@
-"""`/graphql`: GraphQL over HTTP, POST, and GET for queries."""
+"""`/graphql`: GraphQL over HTTP (POST, and GET for queries), as one answer or as events."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Final
 
 import orjson
-import strawberry
-from cross_web import HTTPException
-from sqlalchemy.ext.asyncio import AsyncEngine
-from starlette.requests import Request
-from starlette.responses import Response
+from starlette.requests import HTTPConnection
 from starlette.types import Receive, Scope, Send
-from starlette.websockets import WebSocket
-from strawberry.asgi import GraphQL
-from strawberry.http import GraphQLHTTPResponse
-from strawberry.types import ExecutionResult
-from strawberry.types.unset import UNSET
 
-from gateway.errors import BadInput, GatewayError
-from gateway.exports.links import Links
-from gateway.http.errors import body_of, language_of, public_error, status_of
-from gateway.schema.context import Context
-from gateway.tenancy.authenticate import authenticate
+from gateway.errors import BadInput, Forbidden, GatewayError, RateLimited, Unauthenticated
+from gateway.http.answering import Answer, Answering, Asking
+from gateway.http.asked import Asked, NotTaken, of_body, of_query_string, read_body, too_long
+from gateway.http.errors import body_of, language_of, masked, status_of
+from gateway.http.gone import Gone, while_there
+from gateway.http.headers import Head, Pairs, read_head
+from gateway.http.media import Form, accepted, is_json
+from gateway.http.metrics import REFUSED
+from gateway.http.origins import Origins, allowed_from, headers_for
+
+_METHODS: Final = (b"allow", b"GET, POST, OPTIONS")
 
 
-class GraphQLEndpoint(GraphQL[Context, None]):
-    """Strawberry's endpoint with our authentication, errors and JSON."""
+class GraphQLEndpoint:
+    """Takes requests, and tells answers in the form that was asked for."""
 
     def __init__(
         self,
-        schema: strawberry.Schema,
-        engine: AsyncEngine,
-        links: Links,
-        base_url: Callable[[Request], str],
+        answering: Answering,
+        origins: Origins,
+        base_url: Callable[[HTTPConnection], str],
+        security: Pairs,
+        body_bytes: int,
     ) -> None:
-        """Take what operations need."""
-        super().__init__(schema, graphql_ide=None, subscription_protocols=())
-        self._engine, self._links, self._base_url = engine, links, base_url
+        """Take what answers, and what is sent with every answer."""
+        self._answering, self._origins = answering, origins
+        self._base_url, self._body_bytes = base_url, body_bytes
+        self._security = security
+        self._starts = {form: ((b"content-type", form.value), *security) for form in Form}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request; the operation's session is closed before the answer is sent."""
-        request = Request(scope, receive)
-        language = language_of(request.headers.get("accept-language"))
+        """Answer a request."""
+        head, form = Head(), Form.JSON
         try:
-            minted = await authenticate(self._engine, request.headers.get("authorization"))
-        except GatewayError as error:
-            status = status_of(error)
-            response = Response(
-                orjson.dumps(body_of(error, language)), status, media_type="application/json"
-            )
-            if status == 401:
-                response.headers["WWW-Authenticate"] = "Bearer"
-            await response(scope, receive, send)
+            head = read_head(scope)
+            form = self._form(head)
+            if scope["method"] == "OPTIONS":
+                await self._allow(head, send)
+                return
+            asking = self._asking(scope, head)
+            asked = await self._asked(scope, receive, head)
+            answer = await while_there(receive, self._answering.answer(asked, asking))
+        except Gone:
             return
-        context = Context(self._engine, minted, self._links, self._base_url(request), language)
-        scope["gateway.context"] = context
-        try:
-            await super().__call__(scope, receive, send)
-        finally:
-            await context.close()
+        except NotTaken as refusal:
+            await self._refuse(refusal.error, refusal.status, refusal.headers, head, form, send)
+            return
+        except GatewayError as error:
+            await self._refuse(error, status_of(error), _more(error), head, form, send)
+            return
+        except Exception as error:  # noqa: BLE001 (the client hears of it, masked)
+            await self._refuse(masked(error), 500, (), head, form, send)
+            return
+        await self._tell(answer, head, form, send)
 
-    async def run(self, request: Any, context: Any = UNSET, root_value: Any = UNSET) -> Any:
-        """Answer; what HTTP alone is wrong with is told in the same form as all errors."""
-        try:
-            return await super().run(request, context, root_value)
-        except HTTPException as error:
-            told = BadInput(
-                error.reason,
-                "请求无法读取",
-                accepted='{"query": "…", "variables": {…}} as application/json',
+    def _asking(self, scope: Scope, head: Head) -> Asking:
+        def base_url() -> str:
+            return self._base_url(HTTPConnection(scope))
+
+        return Asking(
+            head.authorization,
+            base_url,
+            head.language,
+            allowed_from(head.origin, base_url),
+            only_reads=scope["method"] == "GET",
+        )
+
+    @staticmethod
+    def _form(head: Head) -> Form:
+        form = accepted(head.accept)
+        if form is None:
+            error = BadInput(
+                "no form of the answer is acceptable",
+                "没有可接受的应答格式",
+                argument="Accept",
+                accepted="application/graphql-response+json, application/json or text/event-stream",
             )
-            body = orjson.dumps(body_of(told, language_of(request.headers.get("accept-language"))))
-            return Response(body, error.status_code, media_type="application/json")
+            raise NotTaken(406, error)
+        return form
 
-    async def get_context(
-        self, request: Request | WebSocket, response: Response | WebSocket
-    ) -> Context:
-        """Return the context made for this request."""
-        found: Context = request.scope["gateway.context"]
-        return found
+    async def _asked(self, scope: Scope, receive: Receive, head: Head) -> Asked:
+        """Read what is asked, of a caller whose credential is good."""
+        method = scope["method"]
+        if method not in {"GET", "POST"}:
+            error = BadInput(
+                f"{method} is not for this address",
+                f"此地址不接受{method}",
+                argument="method",
+                accepted="POST, or GET for queries",
+            )
+            raise NotTaken(405, error, _METHODS)
+        json = method == "POST" and is_json(head.content_type)
+        if head.ambient and not head.preflighted and not json:
+            raise _forgeable()
+        await self._answering.admissions.admit(head.authorization)
+        if method == "GET":
+            return of_query_string(scope["query_string"])
+        if not json:
+            error = BadInput(
+                "the body is not application/json in UTF-8",
+                "请求正文不是UTF-8的application/json",
+                argument="Content-Type",
+                accepted="application/json",
+            )
+            raise NotTaken(415, error)
+        if head.length > self._body_bytes:
+            raise too_long(self._body_bytes)
+        return of_body(await read_body(receive, self._body_bytes))
 
-    async def process_result(
-        self, request: Request, result: ExecutionResult
-    ) -> GraphQLHTTPResponse:
-        """Mask what is internal, and speak the caller's language."""
-        context: Context = request.scope["gateway.context"]
-        await context.close()
-        if result.errors:
-            result.errors = [public_error(error, context.language) for error in result.errors]
-        return await super().process_result(request, result)
+    async def _tell(self, answer: Answer, head: Head, form: Form, send: Send) -> None:
+        body = _events(answer.body) if form is Form.EVENTS else answer.body
+        status = 400 if answer.refused and form is Form.RESPONSE else 200
+        headers = [
+            *self._starts[form],
+            (b"gateway-execution", answer.way),
+            (b"content-length", b"%d" % len(body)),
+        ]
+        if head.origin is not None:
+            headers += headers_for(head.origin)
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
 
-    def parse_json(self, data: str | bytes) -> Any:
-        """Read a body: one request as an object."""
-        try:
-            body = orjson.loads(data)
-        except orjson.JSONDecodeError as error:
-            raise HTTPException(400, "the body is not JSON") from error
-        if not isinstance(body, dict):
-            raise HTTPException(400, "the body is not a JSON object")
-        return body
+    async def _refuse(
+        self,
+        error: GatewayError,
+        status: int,
+        more: Pairs,
+        head: Head,
+        form: Form,
+        send: Send,
+    ) -> None:
+        """Tell what was not even tried, in GraphQL's own form."""
+        REFUSED.labels(error.code).inc()
+        body = orjson.dumps(body_of(error, language_of(head.language)))
+        form = Form.JSON if form is Form.EVENTS else form
+        headers = [*self._starts[form], *more, (b"content-length", b"%d" % len(body))]
+        headers += await self._origins.readable(head.origin)
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
 
-    def encode_json(self, data: object) -> bytes:
-        """Write JSON."""
-        return orjson.dumps(data, default=str)
+    async def _allow(self, head: Head, send: Send) -> None:
+        headers = [*self._security, _METHODS, *await self._origins.preflight(head.origin)]
+        await send({"type": "http.response.start", "status": 204, "headers": headers})
+        await send({"type": "http.response.body", "body": b""})
+
+
+def _events(body: bytes) -> bytes:
+    """Return an answer as events: the one result, and that it is complete."""
+    return b"event: next\ndata: " + body + b"\n\nevent: complete\ndata:\n\n"
+
+
+def _more(error: GatewayError) -> Pairs:
+    if isinstance(error, RateLimited):
+        return ((b"retry-after", b"%d" % error.seconds),)
+    if isinstance(error, Unauthenticated):
+        return ((b"www-authenticate", b"Bearer"),)
+    return ()
+
+
+def _forgeable() -> NotTaken:
+    error = Forbidden(
+        "a page of another site could make a browser send this",
+        "其他网站的页面可能使浏览器发出此请求",
+        argument="GraphQL-Require-Preflight",
+        accepted="an Authorization header, or GraphQL-Require-Preflight: 1",
+    )
+    return NotTaken(403, error)

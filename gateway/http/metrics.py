@@ -13,6 +13,18 @@ OPERATIONS: Final = Counter(
     ("path", "reason"),
     registry=REGISTRY,
 )
+REFUSED: Final = Counter(
+    "gateway_refused",
+    "Requests that were refused before they ran, by the error's code.",
+    ("code",),
+    registry=REGISTRY,
+)
+EXCEEDED: Final = Counter(
+    "gateway_limits_exceeded",
+    "Operations beyond a limit: refused, or let through where limits are only measured.",
+    ("limit",),
+    registry=REGISTRY,
+)
 
 
 async def metrics(_: Request) -> Response:

@@ -35,6 +35,7 @@ from gateway.errors import BadInput, NotFound
 from gateway.recording import decide, derive, param, present
 from gateway.tenancy.scope import AnyScope, Scope
 
+DEFAULT_PAGE: Final = 50
 MAX_PAGE: Final = 1000
 MAX_BRANCHES: Final = 32
 _WHOLE: Final[dict[Any, int]] = {Integer: 2**31, BigInteger: 2**63}
@@ -126,7 +127,7 @@ def _size(first: int | None, last: int | None, within: str) -> int:
         )
     name, size = ("first", first) if last is None else ("last", last)
     if size is None:
-        return 50
+        return DEFAULT_PAGE
     if not 0 <= size <= MAX_PAGE:
         raise BadInput(
             f"{name}: {size} is out of range",

@@ -3,7 +3,6 @@
 import strawberry
 from graphql import GraphQLError, Undefined
 from strawberry.extensions import (
-    AddValidationRules,
     MaxTokensLimiter,
     ParserCache,
     ValidationCache,
@@ -22,7 +21,7 @@ from gateway.resolvers.node import node
 from gateway.resolvers.users import users
 from gateway.resolvers.viewer import viewer
 from gateway.schema.change import ChangeConnection
-from gateway.schema.documents import LIMITS, MAX_TOKENS, OperationNamed
+from gateway.schema.documents import MAX_TOKENS, DocumentLimits
 from gateway.schema.exchange import Exchange, ExchangeConnection
 from gateway.schema.finding import FindingConnection
 from gateway.schema.finding_rule import FindingRule
@@ -104,8 +103,7 @@ def build_schema() -> strawberry.Schema:
         extensions=[
             lambda: ParserCache(maxsize=1000),
             lambda: ValidationCache(maxsize=1000),
-            lambda: AddValidationRules(LIMITS),
-            OperationNamed,
+            DocumentLimits,
             lambda: MaxTokensLimiter(max_token_count=MAX_TOKENS),
         ],
     )

@@ -6,11 +6,16 @@ that was revoked or a reach that changed takes effect at once, and costs no roun
 
 from collections import OrderedDict
 from dataclasses import dataclass
+from time import monotonic
 from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from gateway.tenancy.authenticate import ask_for_scope, digest_of
+from gateway.config.clock import now
+from gateway.tenancy.authenticate import ask_for_scope, authenticate
+from gateway.tenancy.identity import Issuer, credential_of, identify
+from gateway.tenancy.keys import digest
+from gateway.tenancy.principal import Principal
 from gateway.tenancy.scope import Scope
 from gateway.tenancy.session import setting_of
 
@@ -27,38 +32,60 @@ class Admission:
     vendors: str
     products: str
     licensors: str
+    principal: Principal
+    tenant: str
+    presented: bytes
+    """The digest of what was presented: of an issuer's token, it is none that is stored."""
+    fresh_until: float | None
 
 
 class Admissions:
     """The admissions of one server process, those least recently used forgotten."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
-        """Take the engine to ask by."""
-        self._engine = engine
+    def __init__(self, engine: AsyncEngine, issuer: Issuer | None = None) -> None:
+        """Take the engine to ask by, and who vouches for tokens that are not the gateway's."""
+        self._engine, self._issuer = engine, issuer
         self._known: OrderedDict[bytes, Admission] = OrderedDict()
 
     async def admit(self, header: str | None) -> Admission:
         """Return the admission of an `Authorization: Bearer` header, or raise Unauthenticated."""
-        digest = digest_of(header)
-        found = self._known.get(digest)
-        if found is not None:
-            self._known.move_to_end(digest)
-            return found
-        scope, ticks = await ask_for_scope(self._engine, digest)
+        credential = credential_of(header)
+        presented = digest(credential)
+        known = self._known.get(presented)
+        if known is not None and _lasts(known):
+            self._known.move_to_end(presented)
+            return known
+        identity = await identify(credential, self._issuer)
+        found = await ask_for_scope(self._engine, identity)
         admission = Admission(
-            scope,
-            digest,
-            ticks,
-            setting_of("vendor_id", scope),
-            setting_of("product_id", scope),
-            setting_of("licensor_id", scope),
+            found.scope,
+            found.digest,
+            found.ticks,
+            setting_of("vendor_id", found.scope),
+            setting_of("product_id", found.scope),
+            setting_of("licensor_id", found.scope),
+            found.scope.principal,
+            found.scope.principal.tenant,
+            presented,
+            identity.fresh_until,
         )
-        self._known[digest] = admission
+        self._known[presented] = admission
         if len(self._known) > _MOST:
             self._known.popitem(last=False)
         return admission
 
+    async def authenticate(self, header: str | None) -> Scope:
+        """Return the present scope of a header, whatever is known of it."""
+        return await authenticate(self._engine, header, self._issuer)
+
     def forget(self, admission: Admission) -> None:
         """Forget an admission that does not hold any more."""
-        if self._known.get(admission.digest) is admission:
-            del self._known[admission.digest]
+        if self._known.get(admission.presented) is admission:
+            del self._known[admission.presented]
+
+
+def _lasts(known: Admission) -> bool:
+    if known.fresh_until is not None and known.fresh_until < monotonic():
+        return False
+    expires = known.principal.expires
+    return expires is None or expires > now()

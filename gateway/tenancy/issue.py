@@ -1,14 +1,15 @@
-"""Issuing and revoking API keys, as the operator."""
+"""Issuing and revoking API keys, and granting access to issuers' groups, as the operator."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, insert, update
+from sqlalchemy import and_, func, insert, select, update
 
 from gateway.config.clock import now
 from gateway.errors import BadInput, NotFound
 from gateway.tenancy.keys import NewKey, generate
 from gateway.tenancy.models import ApiKey
+from gateway.tenancy.oidc import grant_digest
 from gateway.tenancy.operator import OperatorSession
 from gateway.tenancy.principal import Role
 
@@ -58,14 +59,27 @@ def _misfit(name: str, side: str) -> BadInput:
 
 
 async def issue(
-    session: OperatorSession, holder: Holder, role: Role, *, days: int | None
+    session: OperatorSession,
+    holder: Holder,
+    role: Role,
+    *,
+    days: int | None,
+    trusted_only: bool = False,
 ) -> tuple[NewKey, datetime | None]:
     """Store a new key and return it, with its expiry: the only time it can be seen.
 
-    BadInput for a role of the other side, or for a holder on both sides or on neither.
+    With `trusted_only` it runs the vendor's registered documents and nothing else. BadInput for a
+    role of the other side, for a holder on both sides or on neither, and for a licensor's key that
+    is to run registered documents only: it would run none.
     """
-    if not role.value.startswith(f"{holder.side}_"):
-        raise _misfit(role.value, holder.side)
+    _check(role, holder)
+    if trusted_only and holder.vendor_id is None:
+        raise BadInput(
+            "documents are registered by vendors",
+            "文档由信息商登记",
+            argument="--trusted-only",
+            accepted="a vendor's key",
+        )
     key = generate()
     expires = None if days is None else now() + timedelta(days=days)
     await session.execute(
@@ -76,9 +90,46 @@ async def issue(
             licensor_id=holder.licensor_id,
             role=role.value,
             expires_at=expires,
+            trusted_only=trusted_only,
         )
     )
     return key, expires
+
+
+def _check(role: Role, holder: Holder) -> None:
+    if not role.value.startswith(f"{holder.side}_"):
+        raise _misfit(role.value, holder.side)
+
+
+async def grant(
+    session: OperatorSession, holder: Holder, role: Role, issuer: str, value: str
+) -> tuple[str, bool]:
+    """Let who has a claim's value of an issuer be a role of a holder; return the grant's prefix.
+
+    And whether that changes anything. A value has one grant at a time: another one replaces it,
+    and one that was revoked holds again.
+    """
+    _check(role, holder)
+    digest = grant_digest(issuer, value)
+    wanted = {"vendor_id": holder.vendor_id, "licensor_id": holder.licensor_id, "role": role.value}
+    same = [_TABLE.c[name].is_not_distinct_from(given) for name, given in wanted.items()]
+    found = (
+        await session.execute(
+            select(_TABLE.c.prefix, and_(*same, _TABLE.c.revoked_at.is_(None)).label("same")).where(
+                _TABLE.c.digest == digest
+            )
+        )
+    ).first()
+    if found is None:
+        prefix = generate().prefix
+        given = {"prefix": prefix, "digest": digest, "issuer": issuer, "claim": value}
+        await session.execute(insert(_TABLE).values(kind="OIDC", **given, **wanted))
+        return prefix, True
+    if not found.same:
+        await session.execute(
+            update(_TABLE).where(_TABLE.c.digest == digest).values(revoked_at=None, **wanted)
+        )
+    return found.prefix, not found.same
 
 
 async def revoke(session: OperatorSession, prefix: str) -> Holder:

@@ -1,11 +1,14 @@
-"""API keys: `gw_<prefix>_<secret>`. The prefix names a key in lists and logs; it opens nothing."""
+"""API keys, `gw_<prefix>_<secret>`, and embed tokens, `ge_<prefix>_<secret>`.
+
+The prefix names a key in lists and logs; it opens nothing.
+"""
 
 import hashlib
 import re
 import secrets
 from dataclasses import dataclass, field
 
-_FORM = re.compile(r"gw_([a-z0-9]{8})_([A-Za-z0-9_-]{43})")
+_FORM = re.compile(r"g[we]_([a-z0-9]{8})_([A-Za-z0-9_-]{43})")
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
 
 
@@ -15,11 +18,12 @@ class NewKey:
 
     prefix: str
     secret: str = field(repr=False)
+    kind: str = "gw"
 
     @property
     def text(self) -> str:
         """The key as its holder presents it."""
-        return f"gw_{self.prefix}_{self.secret}"
+        return f"{self.kind}_{self.prefix}_{self.secret}"
 
     @property
     def digest(self) -> bytes:
@@ -27,9 +31,10 @@ class NewKey:
         return digest(self.text)
 
 
-def generate() -> NewKey:
-    """Make a new random key."""
-    return NewKey("".join(secrets.choice(_ALPHABET) for _ in range(8)), secrets.token_urlsafe(32))
+def generate(kind: str = "gw") -> NewKey:
+    """Make a new random key (`gw`) or embed token (`ge`)."""
+    prefix = "".join(secrets.choice(_ALPHABET) for _ in range(8))
+    return NewKey(prefix, secrets.token_urlsafe(32), kind)
 
 
 def well_formed(text: str) -> bool:

@@ -1,6 +1,7 @@
 """Who asks, and what that role may do."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum
 
 
@@ -12,6 +13,7 @@ class Right(Enum):
     EXPORT = "EXPORT"
     IMPORT = "IMPORT"
     ADMINISTER = "ADMINISTER"
+    ISSUE_TOKENS = "ISSUE_TOKENS"
 
 
 _READ = frozenset({Right.READ_USERS, Right.READ_STATISTICS})
@@ -36,9 +38,10 @@ class Role(Enum):
 _RIGHTS: dict[Role, frozenset[Right]] = {
     Role.LICENSOR_ANALYST: _READ | {Right.EXPORT},
     Role.LICENSOR_ADMINISTRATOR: _READ | {Right.EXPORT, Right.ADMINISTER},
-    Role.VENDOR_ADMINISTRATOR: _READ | {Right.EXPORT, Right.IMPORT, Right.ADMINISTER},
+    Role.VENDOR_ADMINISTRATOR: _READ
+    | {Right.EXPORT, Right.IMPORT, Right.ADMINISTER, Right.ISSUE_TOKENS},
     Role.VENDOR_OPERATOR: _READ | {Right.EXPORT, Right.IMPORT},
-    Role.VENDOR_PORTAL: _READ,
+    Role.VENDOR_PORTAL: _READ | {Right.ISSUE_TOKENS},
     Role.PLATFORM_OPERATOR: frozenset(Right),
 }
 
@@ -52,3 +55,27 @@ class Principal:
     key: str | None = None
     vendor: str | None = None
     licensor: str | None = None
+    expires: datetime | None = None
+    """When the credential ends, and with it what was opened by it."""
+    origins: frozenset[str] = frozenset()
+    """The origins of web pages from which the caller may ask."""
+    pages_only: bool = False
+    """Whether the caller may ask from such a page only, and not from any other program."""
+    documents: frozenset[str] = frozenset()
+    """The digests of the registered documents that the caller may run by them."""
+    runs: frozenset[str] | None = None
+    """The digests of the only documents that the caller may run; None: any."""
+    is_token: bool = False
+    """Whether it is an embed token, which a key issued."""
+
+    @property
+    def rights(self) -> frozenset[Right]:
+        """The rights of the role; a token issues no tokens."""
+        return self.role.rights - {Right.ISSUE_TOKENS} if self.is_token else self.role.rights
+
+    @property
+    def tenant(self) -> str:
+        """Whose limits count: the vendor's, or the licensor's."""
+        if self.vendor is not None:
+            return f"vendor {self.vendor}"
+        return self.name if self.licensor is None else f"licensor {self.licensor}"

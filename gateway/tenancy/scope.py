@@ -93,8 +93,8 @@ class Scope:
 
     @property
     def rights(self) -> frozenset[Right]:
-        """The rights of the principal's role."""
-        return self.principal.role.rights
+        """The rights of the principal."""
+        return self.principal.rights
 
     @property
     def own(self) -> "Scope":

@@ -151,7 +151,7 @@ async def test_what_is_under_way_is_finished(filled: Filled, stop: signal.Signal
                 served.process.send_signal(stop)
                 await served.refuses()
             await other.close()
-            assert (await asked).json() == {"data": {"users": {"totalCount": MANY}}}
+            assert (await asked).json()["data"] == {"users": {"totalCount": MANY}}
             await wire.rest(download)
         assert download.whole
         assert download.trailers["export-rows"] == str(MANY)

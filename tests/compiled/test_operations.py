@@ -21,11 +21,14 @@ from gateway.compiled import operations
 from gateway.compiled.operations import Operations
 from gateway.config import clock
 from gateway.db.embedded import EmbeddedPostgres
+from gateway.errors import CostLimit
 from gateway.resolvers.query import build_schema
+from gateway.schema.documents import MAX_CHARACTERS
 from gateway.tenancy.admission import Admission, Admissions
 from gateway.tenancy.issue import revoke
 from gateway.tenancy.operator import open_operator
 
+NONE = Formats.of((), {})
 USERS = "query ($f: UserFilter) { users(filter: $f) { totalCount nodes { userId userName } } }"
 LINE = "{}||{}||个人||全价用户||20240101||0||{}||Web||0||0||0"
 
@@ -138,7 +141,7 @@ async def test_the_day_turns_between_two_requests(
     """Whatever depends on today is asked anew: the plan has no date in it."""
     asked = "{ monthlyStats { nodes { month provisional } } users { nodes { serviceStatus } } }"
     for day in (date(2026, 11, 30), date(2026, 12, 1)):
-        for module in ("gateway.http.compiled", "gateway.resolvers.users"):
+        for module in ("gateway.http.answering", "gateway.resolvers.users"):
             monkeypatch.setattr(f"{module}.today", lambda day=day: day)
         answer = await alpha.post(asked)
         assert way(answer) == "compiled"
@@ -174,26 +177,13 @@ async def test_what_the_executor_answers_says_why(
     assert way(answer) == f"executor; reason={reason}"
 
 
-async def test_other_ways_to_ask_are_the_executors(alpha: Caller) -> None:
-    headers = {"Authorization": f"Bearer {alpha.key}"}
-    body = orjson.dumps({"query": "{ viewer { vendor } }"})
+async def test_get_is_compiled_too(alpha: Caller) -> None:
     got = await alpha.client.get(
-        "/graphql", params={"query": "{ viewer { vendor } }"}, headers=headers
+        "/graphql",
+        params={"query": "{ viewer { vendor } }"},
+        headers={"Authorization": f"Bearer {alpha.key}"},
     )
-    assert (way(got), got.json()) == (
-        "executor; reason=method",
-        {"data": {"viewer": {"vendor": "ALPHA"}}},
-    )
-    for extra, reason in (
-        ({"Content-Type": "text/plain"}, "content-type"),
-        ({"Content-Type": "application/json", "Accept": "text/html"}, "accept"),
-    ):
-        answer = await alpha.client.post("/graphql", content=body, headers=headers | extra)
-        assert way(answer) == f"executor; reason={reason}"
-    answer = await alpha.client.post(
-        "/graphql", content=b"[", headers=headers | {"Content-Type": "application/json"}
-    )
-    assert (way(answer), answer.status_code) == ("executor; reason=body", 400)
+    assert (way(got), got.json()["data"]) == ("compiled", {"viewer": {"vendor": "ALPHA"}})
 
 
 async def test_a_body_in_pieces_is_one_body(alpha: Caller) -> None:
@@ -210,7 +200,7 @@ async def test_a_body_in_pieces_is_one_body(alpha: Caller) -> None:
         },
     )
     assert way(answer) == "compiled"
-    assert answer.json() == {"data": {"viewer": {"vendor": "ALPHA"}}}
+    assert answer.json()["data"] == {"viewer": {"vendor": "ALPHA"}}
 
 
 async def test_metrics_count_both_ways(alpha: Caller) -> None:
@@ -280,15 +270,9 @@ async def test_plans_and_documents_are_kept_within_bounds(
     kept = Operations(build_schema())
 
     def prepare(query: str, **variables: Any) -> None:
-        kept.prepare(
-            query,
-            None,
-            variables,
-            admission,
-            clock.today(),
-            lambda *_: ("", None),
-            Formats.of((), {}),
-        )
+        document = kept.document(query, None)
+        values = document.coerced(variables)
+        kept.prepare(document, values, admission, clock.today(), lambda *_: ("", None), NONE)
 
     for i in range(20):
         prepare(f"{{ a{i}: viewer {{ name }} }}")
@@ -306,14 +290,14 @@ async def test_long_documents_and_statements_take_no_more_memory_than_many_short
     kept = Operations(build_schema())
 
     def prepare(query: str) -> None:
-        given = ({}, admission, clock.today(), lambda *_: ("", None), Formats.of((), {}))
-        kept.prepare(query, None, *given)
+        document = kept.document(query, None)
+        kept.prepare(document, {}, admission, clock.today(), lambda *_: ("", None), NONE)
 
-    long = "x" * (operations.LONGEST - 100)
+    long = "x" * (MAX_CHARACTERS - 100)
     for i in range(60):
         prepare(f"{{ __typename }} # {i} {long}")
     assert sum(len(query) for query, _ in kept._known) <= operations.MOST_CHARACTERS
-    with pytest.raises(operations.Uncompiled, match="long"):
+    with pytest.raises(CostLimit, match="characters"):
         prepare(f"{{ __typename }} # {long} {long}")
     monkeypatch.setattr(operations, "MOST_PLANS", 8)
     fields = " ".join(f"a{i}: otherServices {{ id product {{ name }} }}" for i in range(20))
@@ -325,14 +309,15 @@ async def test_long_documents_and_statements_take_no_more_memory_than_many_short
 
 async def test_a_plan_holds_no_value_of_the_request_that_it_was_made_for(market: House) -> None:
     admission, _ = await caller_of(market, "ALPHA")
-    made = Operations(build_schema()).prepare(
-        USERS,
-        None,
-        {"f": {"search": "secret"}},
+    kept = Operations(build_schema())
+    document = kept.document(USERS, None)
+    made = kept.prepare(
+        document,
+        document.coerced({"f": {"search": "secret"}}),
         admission,
         clock.today(),
         lambda *_: ("", None),
-        Formats.of((), {}),
+        NONE,
     )
     sealed = made.plan.sealed
     assert "secret" not in sealed.text
@@ -354,14 +339,16 @@ async def test_of_strangers_no_body_is_read(market: House) -> None:
     assert sent[0]["status"] == 401
 
 
-async def test_two_content_types_are_the_executors(alpha: Caller) -> None:
+async def test_two_content_types_are_refused(alpha: Caller) -> None:
     headers = [
         ("Authorization", f"Bearer {alpha.key}"),
         ("Content-Type", "text/plain"),
         ("Content-Type", "application/json"),
     ]
     answer = await alpha.client.post("/graphql", content=b"{}", headers=headers)
-    assert way(answer) == "executor; reason=headers"
+    assert answer.status_code == 400
+    assert "gateway-execution" not in answer.headers
+    assert answer.json()["errors"][0]["extensions"]["argument"] == "Content-Type"
 
 
 @pytest.mark.parametrize("style", ["German", "SQL, DMY"])

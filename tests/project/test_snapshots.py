@@ -54,7 +54,7 @@ def test_every_setting_is_documented_as_it_is() -> None:
         row = next(line for line in text.splitlines() if f"`GATEWAY_{name.upper()}`" in line)
         first = (field.description or "").split(" Unset: ")[0]
         assert first in row.replace("`gateway migrate`", "`gateway migrate`")
-        if field.default is not None:
+        if field.default not in (None, ()):
             assert f"`{field.default}`" in row
 
 
@@ -66,8 +66,9 @@ def test_every_dependency_has_its_line() -> None:
     assert listed == names
 
 
-def test_the_lock_file_of_the_peers_has_hashes_and_names_no_registry() -> None:
-    packages = json.loads(read("benchmarks/peers/package-lock.json"))["packages"]
+@pytest.mark.parametrize("place", ["benchmarks/peers", "tests/http/audits"])
+def test_lock_files_of_npm_have_hashes_and_name_no_registry(place: str) -> None:
+    packages = json.loads(read(f"{place}/package-lock.json"))["packages"]
     del packages[""]
     assert all("integrity" in one and "resolved" not in one for one in packages.values())
 

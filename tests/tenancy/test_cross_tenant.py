@@ -77,7 +77,7 @@ async def ids_of(market: World, who: Principal) -> set[str]:
 @TENANTS
 async def test_a_foreign_id_is_like_one_that_never_was(market: World, who: Principal) -> None:
     absent = await market.ask(who, NODE, id=sealed(["User", who.pairs[0][0], 10**9]))
-    assert absent.json() == {"data": {"node": None}}
+    assert absent.json()["data"] == {"node": None}
     own = await ids_of(market, who)
     every = set().union(*[await ids_of(market, other) for other in PRINCIPALS])
     assert len(every - own) > 5
@@ -481,7 +481,10 @@ async def test_an_imports_problems_name_own_products_only(market: World, tmp_pat
 async def test_every_route_but_health_and_metrics_needs_a_key(market: World) -> None:
     wired = routes(market.house, build_schema()).routes
     paths = {route.path for route in wired}  # type: ignore[attr-defined]
-    assert paths == {"/graphql", "/exports/{token}", "/healthz", "/readyz", "/metrics"}
+    keyed = {"/graphql", "/exports/{token}", "/embed/tokens", "/embed/tokens/{prefix}"}
+    assert paths == keyed | {"/healthz", "/readyz", "/metrics"}
+    for method, path in (("POST", "/embed/tokens"), ("DELETE", "/embed/tokens/aaaaaaaa")):
+        assert (await market.client.request(method, path)).status_code == 401
     for method, body in (("GET", None), ("POST", {"query": "{ __typename }"})):
         answer = await market.client.request(method, "/graphql?query={__typename}", json=body)
         assert answer.status_code == 401

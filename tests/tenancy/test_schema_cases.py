@@ -8,7 +8,6 @@ that takes `$after` or `$before` is asked again with the cursor that it gave, to
 """
 
 import re
-from dataclasses import replace
 from itertools import cycle
 from typing import Any
 
@@ -513,9 +512,8 @@ async def test_a_field_tells_nothing_of_others(
 async def test_neither_does_the_executor(
     market: World, alone: dict[Principal, World], field: str, who: Principal
 ) -> None:
-    executor = "application/graphql-response+json"
-    one, other = (replace(world, accept=executor) for world in (market, alone[who]))
-    await _tells_nothing(one, other, field, who, "executor; reason=accept")
+    async with market.executing() as one, alone[who].executing() as other:
+        await _tells_nothing(one, other, field, who, "executor; reason=not asked for")
 
 
 _NAMES = {word for pair in LICENSOR_NAME.items() for word in pair}

@@ -177,7 +177,9 @@ def test_the_predicate_names_each_axis(scope: Scope) -> None:
 
 def test_rights_are_the_roles() -> None:
     portal = mint(Principal("test", Role.VENDOR_PORTAL), {}, {})
-    assert portal.rights == {Right.READ_USERS, Right.READ_STATISTICS}
+    assert portal.rights == {Right.READ_USERS, Right.READ_STATISTICS, Right.ISSUE_TOKENS}
+    token = mint(Principal("test", Role.VENDOR_PORTAL, is_token=True), {}, {})
+    assert token.rights == {Right.READ_USERS, Right.READ_STATISTICS}
     importing = {role for role in Role if Right.IMPORT in role.rights}
     assert importing == {
         Role.VENDOR_ADMINISTRATOR,

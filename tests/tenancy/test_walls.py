@@ -69,7 +69,9 @@ def _texts(rows: list[Any]) -> list[str]:
 
 def test_every_table_with_an_axis_is_walled() -> None:
     with_axis = {t.name for t in metadata.sorted_tables if any(axis in t.c for axis in AXES)}
-    assert with_axis - set(NAMES) == {"api_keys", "licensors"}
+    assert with_axis - set(NAMES) == {
+        *("api_keys", "licensors", "vendor_origins", "trusted_documents"),
+    }
     assert {t.name for t in WALLED if axes_of(t) != [a for a in AXES if a in t.c]} == {"products"}
 
 
@@ -78,7 +80,10 @@ async def test_the_model_knows_every_table(admin: asyncpg.Connection) -> None:
     assert {name for (name,) in rows} == set(metadata.tables) | {"alembic_version"}
 
 
-@pytest.mark.parametrize("name", [*NAMES, "api_keys", "reach_clock", "report_formats"])
+@pytest.mark.parametrize(
+    "name",
+    [*NAMES, "api_keys", "reach_clock", "report_formats", "vendor_origins", "trusted_documents"],
+)
 async def test_row_level_security_is_on_and_forced(admin: asyncpg.Connection, name: str) -> None:
     row = await admin.fetchrow(
         "SELECT relrowsecurity, relforcerowsecurity FROM pg_class WHERE oid = $1::text::regclass",
@@ -137,12 +142,14 @@ async def test_what_the_roles_may_do_with_tables(admin: asyncpg.Connection) -> N
     assert may["gateway_service", "DELETE"] == CHANGED - {"rosters"}
     catalogue = {"products", "prices", "vendors", "licences", "api_keys"} | open_tables
     catalogue |= {"product_packs", "approvals", "finding_thresholds"}
+    registered = {"vendor_origins", "trusted_documents"}
+    catalogue |= registered
     links = {"vendor_products", "product_interfaces", "rule_packs", "price_tiers", "report_formats"}
     assert may["gateway_operator", "SELECT"] == catalogue | links | {"reach_clock"}
     assert may["gateway_operator", "INSERT"] == catalogue | links | {"audit_events", "reach_clock"}
     changed = catalogue - {"exchange_pages"}
     assert may["gateway_operator", "UPDATE"] == changed | {"reach_clock"}
-    removed = {"exchange_pages", "product_interfaces", "price_tiers"}
+    removed = registered | {"api_keys", "exchange_pages", "product_interfaces", "price_tiers"}
     assert may["gateway_operator", "DELETE"] == removed
     assert may["gateway_finder", "SELECT"] == {"service_records"}
     assert len(may) == 9
@@ -153,6 +160,9 @@ async def test_what_the_roles_may_do_with_tables(admin: asyncpg.Connection) -> N
     [
         "SELECT * FROM api_keys",
         "SELECT digest FROM api_keys",
+        "SELECT * FROM vendor_origins",
+        "SELECT * FROM trusted_documents",
+        "INSERT INTO vendor_origins (vendor_id, origin) VALUES (1, 'https://x')",
         "INSERT INTO api_keys (prefix, digest, role, vendor_id) VALUES ('x', 'x', 'x', 1)",
         "UPDATE audit_events SET actor = 'x'",
         "DELETE FROM audit_events",
@@ -235,6 +245,11 @@ async def test_functions_are_for_their_callers_only(admin: asyncpg.Connection) -
         "gateway_find",
         "gateway_admits",
         "gateway_tick",
+        "gateway_terms",
+        "gateway_document",
+        "gateway_knows_origin",
+        "gateway_issue_embed",
+        "gateway_revoke_embed",
     }
     for row in rows:
         assert not any(grant.startswith("=") for grant in row["acl"].split())  # = is PUBLIC

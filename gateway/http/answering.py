@@ -1,0 +1,225 @@
+"""An operation's way from what was asked to its answer: one set of rules for both ways to run it.
+
+The caller is admitted, the document is found and held to its limits, its cost is worked out and
+charged; only then it runs, compiled or by the executor. What it did not use is given back.
+"""
+
+import logging
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
+from weakref import WeakKeyDictionary
+
+import orjson
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from gateway.catalogue.formats import Formats, formats_of
+from gateway.compiled.operations import Document, Operations
+from gateway.compiled.request import Uncompiled
+from gateway.config.clock import today
+from gateway.errors import BadInput, Forbidden, GatewayError, NotFound, TookTooLong, Unavailable
+from gateway.exports.links import Links
+from gateway.http.asked import Asked, NotTaken
+from gateway.http.errors import language_of
+from gateway.http.executor import Executor
+from gateway.http.metrics import OPERATIONS
+from gateway.http.trusted import TrustedDocuments
+from gateway.limits.cost import Estimate
+from gateway.limits.spending import Spending, Tenant
+from gateway.schema.context import sealed_link
+from gateway.tenancy.admission import Admission, Admissions
+from gateway.tenancy.principal import Principal
+from gateway.tenancy.sealed import Answers, NotAdmitted, ask
+
+_log = logging.getLogger(__name__)
+_COMPILED: Final = b"compiled"
+_COUNTED: Final = OPERATIONS.labels("compiled", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """Who asks and how, of one request or of one connection's messages."""
+
+    authorization: str | None
+    base_url: Callable[[], str]
+    language: str | None
+    allowed: Callable[[Principal], None]
+    """Raises Forbidden for a caller who may not ask from where the request comes."""
+    only_reads: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A response's body, by which way, and whether the operation was refused before it ran."""
+
+    body: bytes
+    way: bytes
+    refused: bool = False
+
+
+class Answering:
+    """Answers operations."""
+
+    def __init__(
+        self,
+        operations: Operations,
+        admissions: Admissions,
+        answers: Answers | None,
+        executor: Executor,
+        engine: AsyncEngine,
+        links: Links,
+        spending: Spending,
+    ) -> None:
+        """Take what operations need; without `answers` every one is the executor's."""
+        self._operations, self.admissions, self._answers = operations, admissions, answers
+        self._executor, self._engine, self._links = executor, engine, links
+        self._spending = spending
+        self._trusted = TrustedDocuments(engine)
+        self._formats: WeakKeyDictionary[Admission, Formats] = WeakKeyDictionary()
+
+    async def answer(self, asked: Asked, asking: Asking) -> Answer:
+        """Return the answer; raise GatewayError or NotTaken for what is not even tried."""
+        caller = await self.admissions.admit(asking.authorization)
+        tenant = self._spending.enter(caller.tenant)
+        try:
+            return await self._charged(asked, asking, caller, tenant)
+        finally:
+            self._spending.leave(tenant)
+
+    async def _charged(
+        self, asked: Asked, asking: Asking, caller: Admission, tenant: Tenant
+    ) -> Answer:
+        estimate: Estimate | None = None
+        told = "admission"
+        try:
+            for again in (True, False):
+                try:
+                    asking.allowed(caller.principal)
+                    query = await self._trusted.text(asked, caller.principal, caller.digest)
+                except (Forbidden, NotFound):
+                    if not again:
+                        raise
+                    # what is registered by now may be more than what is known of the caller
+                    caller = await self._admitted_anew(caller, asking)
+                    continue
+                document = self._operations.document(query, asked.name)
+                _check(document, asking)
+                values = document.coerced(asked.variables)
+                if estimate is None:
+                    estimate = self._charge(document, values, tenant)
+                try:
+                    data = await self._run(document, values, caller, asking)
+                except NotAdmitted:
+                    caller = await self._admitted_anew(caller, asking)
+                    continue
+                return self._compiled(data, estimate, tenant)
+        except Uncompiled as reason:
+            told = str(reason)
+        OPERATIONS.labels("executor", told).inc()
+        return await self._executed(asked, asking, estimate, tenant, told)
+
+    async def _admitted_anew(self, caller: Admission, asking: Asking) -> Admission:
+        self.admissions.forget(caller)
+        return await self.admissions.admit(asking.authorization)
+
+    def _compiled(self, body: bytes, estimate: Estimate, tenant: Tenant) -> Answer:
+        _COUNTED.inc()
+        cost = self._settled(estimate, body, tenant)
+        whole = b"".join((body[:-1], cost, b"}"))
+        return Answer(whole, _COMPILED)
+
+    def _charge(self, document: Document, values: dict[str, Any], tenant: Tenant) -> Estimate:
+        assert document.cost is not None  # noqa: S101 (it has variables)
+        estimate = document.cost.of(values)
+        self._spending.charge(tenant, estimate.cost)
+        return estimate
+
+    async def _run(
+        self, document: Document, values: dict[str, Any], caller: Admission, asking: Asking
+    ) -> bytes:
+        """Return a compiled operation's body; raise Uncompiled if the executor is to answer."""
+        if self._answers is None:
+            raise Uncompiled("not asked for")
+        link = partial(sealed_link, caller.scope, self._links, asking.base_url)
+        try:
+            formats = await self._formats_of(caller)
+            ready = self._operations.prepare(document, values, caller, today(), link, formats)
+            pool = self._answers.by_values if ready.plan.by_values else self._answers.by_shape
+            return ready.completed(await ask(pool, ready.plan.sealed, ready.values, caller))
+        except (Unavailable, TookTooLong, NotAdmitted, Uncompiled):
+            raise  # to ask again by the executor would take as long
+        except GatewayError as error:
+            raise Uncompiled("error") from error
+        except Exception as error:
+            # where and what kind, never the message: it may carry values of rows
+            frames = "".join(traceback.format_tb(error.__traceback__))
+            _log.exception("not compiled: %s\n%s", type(error).__name__, frames, exc_info=False)
+            raise Uncompiled("fault") from error
+
+    async def _formats_of(self, caller: Admission) -> Formats:
+        """Return a caller's report formats: read once, for what changes them ends the admission.
+
+        They are read after it was made: newer ones come with an admission that does not hold.
+        """
+        found = self._formats.get(caller)
+        if found is None:
+            found = self._formats[caller] = await formats_of(self._engine, caller.scope)
+        return found
+
+    async def _executed(
+        self,
+        asked: Asked,
+        asking: Asking,
+        estimate: Estimate | None,
+        tenant: Tenant,
+        reason: str,
+    ) -> Answer:
+        """Have the executor answer, for whoever the caller is now."""
+        scope = await self.admissions.authenticate(asking.authorization)
+        principal = scope.principal
+        asking.allowed(principal)
+        caller = await self.admissions.admit(asking.authorization)
+        query = await self._trusted.text(asked, principal, caller.digest)
+        answer, refused = await self._executor.answer(
+            query,
+            asked.name,
+            asked.variables,
+            scope,
+            asking.base_url(),
+            language_of(asking.language),
+        )
+        body = orjson.dumps(answer, default=str)
+        if estimate is not None:
+            data = {"data": answer.get("data")}
+            whole = orjson.dumps(data, default=str) if "errors" in answer else body
+            body = b"".join((body[:-1], self._settled(estimate, whole, tenant), b"}"))
+        way = f"executor; reason={reason}".encode()
+        return Answer(body, way, refused=refused)
+
+    def _settled(self, estimate: Estimate, answer: bytes, tenant: Tenant) -> bytes:
+        """Give back what an answer has not used; return what it cost.
+
+        Each of its objects begins with a brace. So do those in texts, which cost their sender.
+        """
+        used = estimate.of_answer(max(answer.count(b"{") - 2, 0))
+        if used < estimate.cost:
+            self._spending.refund(tenant, estimate.cost - used)
+        return _COST % (estimate.cost, used, self._spending.allowance.operation)
+
+
+_COST: Final = b',"extensions":{"cost":{"requested":%d,"actual":%d,"limit":%d}}'
+
+
+def _check(document: Document, asking: Asking) -> None:
+    if document.refusal is not None:
+        raise document.refusal
+    if asking.only_reads and not document.only_reads:
+        error = BadInput(
+            "GET runs queries only",
+            "GET只能执行查询",
+            argument="query",
+            accepted="a query, or POST",
+        )
+        raise NotTaken(405, error, (b"allow", b"POST"))

@@ -1,0 +1,232 @@
+"""`/graphql` over WebSocket: the protocol graphql-transport-ws, for queries.
+
+https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md. A connection is authenticated by
+its first message, each operation is held to the same rules and limits as a request, and when the
+credential ends, so does the connection.
+"""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime
+from typing import Any, Final
+
+import orjson
+from starlette.requests import HTTPConnection
+from starlette.types import Message, Receive, Scope, Send
+
+from gateway.config.clock import now
+from gateway.errors import GatewayError, Unauthenticated
+from gateway.http.answering import Answering, Asking
+from gateway.http.asked import NotTaken, of_object
+from gateway.http.errors import body_of, language_of, masked
+from gateway.http.headers import read_head
+from gateway.http.origins import allowed_from
+
+PROTOCOL: Final = "graphql-transport-ws"
+_INIT_SECONDS: Final = 10
+_ENDED: Final = (4401, "Unauthorized: the credential is not valid any more")
+
+
+class _Close(Exception):
+    """The connection is to be closed, with a code and a reason of the protocol's."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.code, self.reason = code, reason
+
+
+class Sockets:
+    """Takes connections."""
+
+    def __init__(self, answering: Answering, base_url: Callable[[HTTPConnection], str]) -> None:
+        """Take what answers."""
+        self._answering, self._base_url = answering, base_url
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Speak with a client until it leaves, breaks the protocol, or may not stay."""
+        await receive()  # websocket.connect
+        try:
+            head = read_head(scope)
+        except NotTaken:
+            await send({"type": "websocket.close", "code": 4400})
+            return
+        if PROTOCOL not in scope["subprotocols"]:
+            await send({"type": "websocket.accept"})
+            reason = f"Subprotocol not acceptable: only {PROTOCOL}"
+            await send({"type": "websocket.close", "code": 4406, "reason": reason})
+            return
+        await send({"type": "websocket.accept", "subprotocol": PROTOCOL})
+
+        def base_url() -> str:
+            return self._base_url(HTTPConnection(scope))
+
+        asking = Asking(
+            head.authorization, base_url, head.language, allowed_from(head.origin, base_url)
+        )
+        connection = _Connection(self._answering, asking, receive, send)
+        try:
+            await connection.talk()
+        except _Close as close:
+            message = {"type": "websocket.close", "code": close.code, "reason": close.reason}
+            with suppress(OSError, RuntimeError):
+                await send(message)
+        finally:
+            await connection.end()
+
+
+class _Connection:
+    """One client's connection: who it is, and what runs for it."""
+
+    def __init__(self, answering: Answering, asking: Asking, receive: Receive, send: Send) -> None:
+        self._answering, self._asking = answering, asking
+        self._receive, self._send = receive, send
+        self._running: dict[str, asyncio.Task[None]] = {}
+        self._closing: asyncio.Future[_Close] = asyncio.get_running_loop().create_future()
+        self._until: datetime | None = None
+        self._known = False
+
+    async def talk(self) -> None:
+        """Take messages until the client leaves; raise _Close to close the connection."""
+        begun = asyncio.get_running_loop().time()
+        while True:
+            within = None
+            if not self._known:
+                within = begun + _INIT_SECONDS - asyncio.get_running_loop().time()
+            elif self._until is not None:
+                within = (self._until - now()).total_seconds()
+            message = await self._next(within)
+            if message["type"] == "websocket.disconnect":
+                return
+            await self._take(_read(message))
+
+    async def end(self) -> None:
+        """End what still runs."""
+        tasks = list(self._running.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _next(self, within: float | None) -> Message:
+        """Return the next message; raise _Close if time is over first, or the credential ends."""
+        coming: asyncio.Future[Message] = asyncio.ensure_future(self._receive())
+        either: set[asyncio.Future[Any]] = {coming, self._closing}
+        try:
+            await asyncio.wait(
+                either,
+                timeout=None if within is None else max(within, 0.0),
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            if self._closing.done():
+                raise self._closing.result()
+            if coming.done():
+                return coming.result()
+            if self._known:
+                raise _Close(*_ENDED)
+            raise _Close(4408, "Connection initialisation timeout")
+        finally:
+            coming.cancel()
+
+    async def _take(self, message: dict[str, Any]) -> None:
+        match message.get("type"):
+            case "connection_init":
+                await self._init(message.get("payload"))
+            case "ping":
+                await self._say({"type": "pong"})
+            case "pong":
+                pass
+            case "subscribe":
+                self._subscribe(message)
+            case "complete":
+                task = self._running.pop(_identifier(message), None)
+                if task is not None:
+                    task.cancel()
+            case _:
+                raise _Close(4400, "Invalid message: its type is not known")
+
+    async def _init(self, payload: Any) -> None:
+        if self._known:
+            raise _Close(4429, "Too many initialisation requests")
+        if payload is not None and not isinstance(payload, dict):
+            raise _Close(4400, "Invalid message: the payload is not an object")
+        given = {str(name).lower(): value for name, value in (payload or {}).items()}
+        authorization = given.get("authorization", self._asking.authorization)
+        if authorization is not None and not isinstance(authorization, str):
+            raise _Close(4400, "Invalid message: Authorization is not a text")
+        asking = self._asking
+        self._asking = Asking(authorization, asking.base_url, asking.language, asking.allowed)
+        try:
+            caller = await self._answering.admissions.admit(authorization)
+            self._asking.allowed(caller.principal)
+        except GatewayError as error:
+            raise _Close(4403, f"Forbidden: {error.en}"[:120]) from None
+        self._until = caller.principal.expires
+        self._known = True
+        await self._say({"type": "connection_ack"})
+
+    def _subscribe(self, message: dict[str, Any]) -> None:
+        if not self._known:
+            raise _Close(4401, "Unauthorized")
+        identifier = _identifier(message)
+        if identifier in self._running:
+            raise _Close(4409, f"Subscriber for {identifier} already exists"[:120])
+        payload = message.get("payload")
+        if not isinstance(payload, dict):
+            raise _Close(4400, "Invalid message: the payload is not an object")
+        self._running[identifier] = asyncio.create_task(self._run(identifier, payload))
+
+    async def _run(self, identifier: str, payload: dict[str, Any]) -> None:
+        told = orjson.dumps(identifier)
+        try:
+            answer = await self._answering.answer(of_object(payload), self._asking)
+            if answer.refused:
+                await self._error(told, orjson.loads(answer.body)["errors"])
+                return
+            await self._raw(b'{"id":%b,"type":"next","payload":%b}' % (told, answer.body))
+            await self._raw(b'{"id":%b,"type":"complete"}' % told)
+        except Unauthenticated:
+            if not self._closing.done():
+                self._closing.set_result(_Close(*_ENDED))
+        except NotTaken as refusal:
+            await self._refuse(told, refusal.error)
+        except GatewayError as error:
+            await self._refuse(told, error)
+        except (OSError, RuntimeError):
+            pass  # the client left while it was told
+        except Exception as error:  # noqa: BLE001 (the client hears of it, masked)
+            await self._refuse(told, masked(error))
+        finally:
+            if self._running.get(identifier) is asyncio.current_task():
+                del self._running[identifier]
+
+    async def _refuse(self, identifier: bytes, error: GatewayError) -> None:
+        errors = body_of(error, language_of(self._asking.language))["errors"]
+        await self._error(identifier, errors)
+
+    async def _error(self, identifier: bytes, errors: Any) -> None:
+        body = orjson.dumps(errors)
+        await self._raw(b'{"id":%b,"type":"error","payload":%b}' % (identifier, body))
+
+    async def _say(self, message: dict[str, Any]) -> None:
+        await self._raw(orjson.dumps(message))
+
+    async def _raw(self, text: bytes) -> None:
+        await self._send({"type": "websocket.send", "text": text.decode()})
+
+
+def _read(message: Message) -> dict[str, Any]:
+    text = message.get("text")
+    try:
+        found = None if text is None else orjson.loads(text)
+    except orjson.JSONDecodeError:
+        found = None
+    if not isinstance(found, dict):
+        raise _Close(4400, "Invalid message: not a JSON object in text")
+    return found
+
+
+def _identifier(message: dict[str, Any]) -> str:
+    found = message.get("id")
+    if not isinstance(found, str) or not found:
+        raise _Close(4400, "Invalid message: no id")
+    return found

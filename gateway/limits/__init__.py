@@ -1,0 +1,1 @@
+"""What an operation costs, and how much of that each tenant may spend."""

@@ -1,0 +1,126 @@
+"""What each tenant may spend: a leaky bucket of points, and so many operations at once.
+
+The levels are this process's own. Several processes each give a tenant the whole of it: divide the
+settings by how many there are, or have the balancer keep a tenant at one of them.
+"""
+
+import logging
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import Final
+
+from gateway.errors import CostLimit, GatewayError, RateLimited
+from gateway.limits.cost import BASE
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """Points an operation may cost, a tenant's bucket in points and a second, and how many run."""
+
+    operation: int
+    bucket: int
+    per_second: int
+    at_once: int
+    enforced: bool = True
+
+
+@dataclass(slots=True, eq=False)
+class Tenant:
+    """How full a tenant's bucket is, since when, and how many of its operations run."""
+
+    level: float = 0.0
+    since: float = field(default_factory=monotonic)
+    running: int = 0
+
+
+class Spending:
+    """All tenants' spending in this process."""
+
+    def __init__(
+        self,
+        allowance: Allowance,
+        *,
+        exceeded: Callable[[str], None] = lambda _: None,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        """Take what is allowed, and whom to tell of what exceeds it."""
+        self.allowance = allowance
+        self._exceeded, self._clock = exceeded, clock
+        self._capacity: Final = max(allowance.bucket, allowance.operation)
+        self._tenants: dict[str, Tenant] = {}
+
+    def enter(self, name: str) -> Tenant:
+        """Begin an operation, of which nothing is known yet; RateLimited if there are too many."""
+        tenant = self._tenants.get(name)
+        if tenant is None:
+            tenant = self._tenants[name] = Tenant(since=self._clock())
+        if tenant.running >= self.allowance.at_once:
+            self._refuse("concurrency", _busy(self.allowance.at_once))
+        self._take(tenant, BASE)
+        tenant.running += 1
+        return tenant
+
+    def charge(self, tenant: Tenant, cost: int) -> None:
+        """Charge what the operation can cost, less what it was charged when it began.
+
+        CostLimit if no operation may cost so much; RateLimited if the bucket does not hold it now.
+        """
+        if cost > self.allowance.operation:
+            self._refuse("cost", _too_costly(cost, self.allowance.operation))
+        self._take(tenant, cost - BASE)
+
+    def refund(self, tenant: Tenant, unused: int) -> None:
+        """Give back what was charged and not used."""
+        tenant.level = max(0.0, tenant.level - unused)
+
+    @staticmethod
+    def leave(tenant: Tenant) -> None:
+        """End an operation."""
+        tenant.running -= 1
+
+    def _take(self, tenant: Tenant, points: int) -> None:
+        now, rate = self._clock(), self.allowance.per_second
+        level = tenant.level - (now - tenant.since) * rate
+        tenant.since = now
+        tenant.level = level = level if level > 0.0 else 0.0
+        over = level + points - self._capacity
+        if over > 0:
+            self._refuse("rate", _too_fast(points, self._capacity - level, rate, over))
+        tenant.level = min(level + points, self._capacity)
+
+    def _refuse(self, what: str, error: GatewayError) -> None:
+        self._exceeded(what)
+        if self.allowance.enforced:
+            raise error
+
+
+def _too_costly(cost: int, most: int) -> CostLimit:
+    return CostLimit(
+        f"the operation can cost {cost} points",
+        f"该操作最多可能耗费{cost}点",
+        argument="query",
+        accepted=f"at most {most} points: ask for shorter pages, or fewer lists",
+    )
+
+
+def _too_fast(points: int, left: float, rate: int, over: float) -> RateLimited:
+    seconds = max(1, math.ceil(over / rate))
+    return RateLimited(
+        f"the operation needs {points} points, of which {int(left)} are left",
+        f"该操作需要{points}点，目前仅剩{int(left)}点",
+        accepted=f"the same in {seconds} seconds; {rate} points a second come back",
+        seconds=seconds,
+    )
+
+
+def _busy(most: int) -> RateLimited:
+    return RateLimited(
+        f"{most} operations run already",
+        f"已有{most}个操作在运行",
+        accepted=f"at most {most} operations at once",
+        seconds=1,
+    )

@@ -1,0 +1,301 @@
+"""What strangers send: media types, bodies, origins, forged requests; and what every answer has."""
+
+import asyncio
+import gc
+import random
+import socket
+import tracemalloc
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import httpx
+import orjson
+import pytest
+from graphing import Caller, calling
+from market import ENHANCED, found, load
+from serving import serving
+
+from gateway.app.house import House
+from gateway.app.server import application
+from gateway.catalogue import registry
+from gateway.http.media import Form, accepted, is_json
+from gateway.tenancy import registered
+from gateway.tenancy.operator import open_operator
+
+RESPONSE = "application/graphql-response+json"
+LINE = f"u1||甲||个人||试用用户||20260101||0||{ENHANCED}||Web||0||0||0"
+NAME = {"query": "{ viewer { vendor } }"}
+PORTAL, OTHER = "https://portal.example", "https://other.example"
+
+
+@pytest.fixture
+async def alpha(house: House, tmp_path: Path) -> AsyncIterator[Caller]:
+    await found(house, "ALPHA", "BETA")
+    await load(house, "ALPHA", [LINE], tmp_path)
+    async with open_operator(house.operator, "test") as session:
+        for vendor, origin in (("ALPHA", PORTAL), ("BETA", OTHER)):
+            number = await registry.vendor_id(session, vendor)
+            assert await registered.add_origin(session, number, origin)
+    async with calling(house, vendor="ALPHA") as caller:
+        yield caller
+
+
+def bearer(caller: Caller, **more: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {caller.key}", **more}
+
+
+@pytest.mark.parametrize(
+    ("header", "form"),
+    [
+        (None, Form.JSON),
+        (b"*/*", Form.JSON),
+        (b"application/*", Form.JSON),
+        (b"application/json; charset=utf-8", Form.JSON),
+        (RESPONSE.encode(), Form.RESPONSE),
+        (b"application/graphql-response+json, application/json;q=0.9", Form.RESPONSE),
+        (b"application/json;q=0.9,application/graphql-response+json", Form.RESPONSE),
+        (b"application/graphql-response+json;q=0.1, application/json", Form.JSON),
+        (b"text/event-stream", Form.EVENTS),
+        (b"text/html,application/xhtml+xml,*/*;q=0.8", Form.JSON),
+        (b"text/html", None),
+        (b"application/json;q=0", None),
+        (b"application/json;q=x", None),
+        (b"application/json;charset=utf-16", None),
+        (b"text/html," * 100 + b"application/json", Form.JSON),
+    ],
+)
+def test_the_form_that_accept_likes_best(header: bytes | None, form: Form | None) -> None:
+    assert accepted(header) is form
+
+
+def test_json_in_utf_8_only() -> None:
+    for good in (b"application/json", b'Application/JSON; charset="UTF-8"'):
+        assert is_json(good)
+    for bad in (None, b"", b"text/plain", b"application/json; charset=gbk", b"application/jsonp"):
+        assert not is_json(bad)
+
+
+async def test_both_media_types_are_compiled_and_status_follows_the_type(alpha: Caller) -> None:
+    for accept, status in (("application/json", 200), (RESPONSE, 400)):
+        headers = bearer(alpha, Accept=accept)
+        answer = await alpha.client.post("/graphql", json=NAME, headers=headers)
+        assert answer.headers["gateway-execution"] == "compiled"
+        assert answer.headers["content-type"].startswith(accept)
+        assert (answer.status_code, answer.json()["data"]) == (200, {"viewer": {"vendor": "ALPHA"}})
+        wrong = await alpha.client.post("/graphql", json={"query": "{ x }"}, headers=headers)
+        assert (wrong.status_code, "data" in wrong.json()) == (status, False)
+        assert wrong.headers["content-type"].startswith(accept)
+        partial = {"query": '{ viewer { vendor } node(id: "x") { id } }'}
+        answer = await alpha.client.post("/graphql", json=partial, headers=headers)
+        assert answer.status_code == 200
+
+
+async def test_an_answer_as_events(alpha: Caller) -> None:
+    headers = bearer(alpha, Accept="text/event-stream")
+    answer = await alpha.client.post("/graphql", json=NAME, headers=headers)
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    first, second, rest = answer.text.split("\n\n")
+    assert first.startswith("event: next\ndata: {")
+    assert orjson.loads(first.partition("data: ")[2])["data"] == {"viewer": {"vendor": "ALPHA"}}
+    assert (second, rest) == ("event: complete\ndata:", "")
+
+
+@pytest.mark.parametrize(
+    ("method", "headers", "status"),
+    [
+        ("POST", {"Content-Type": "text/plain"}, 415),
+        ("POST", {"Content-Type": "application/x-www-form-urlencoded"}, 415),
+        ("POST", {"Content-Type": "multipart/form-data; boundary=x"}, 415),
+        ("POST", {"Content-Type": "application/json; charset=gbk"}, 415),
+        ("POST", {}, 415),
+        ("POST", {"Content-Type": "application/json", "Content-Encoding": "gzip"}, 415),
+        ("POST", {"Content-Type": "application/json", "Accept": "text/html"}, 406),
+        ("PUT", {"Content-Type": "application/json"}, 405),
+    ],
+)
+async def test_what_is_no_request_for_an_operation(
+    alpha: Caller, method: str, headers: dict[str, str], status: int
+) -> None:
+    body = orjson.dumps(NAME)
+    answer = await alpha.client.request(
+        method, "/graphql", content=body, headers=bearer(alpha, **headers)
+    )
+    assert answer.status_code == status
+    (error,) = answer.json()["errors"]
+    assert error["extensions"]["accepted"]
+    assert ("allow" in answer.headers) == (status == 405)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Cookie": "session=x", "Content-Type": "text/plain"},
+        {"Origin": PORTAL, "Content-Type": "text/plain"},
+        {"Sec-Fetch-Site": "cross-site", "Content-Type": "application/x-www-form-urlencoded"},
+    ],
+)
+async def test_what_a_browser_sends_without_asking_is_refused(
+    alpha: Caller, headers: dict[str, str]
+) -> None:
+    for method in ("GET", "POST"):
+        answer = await alpha.client.request(
+            method, "/graphql?query={viewer{vendor}}", content=b"x", headers=headers
+        )
+        assert answer.status_code == 403
+        assert answer.json()["errors"][0]["extensions"]["code"] == "FORBIDDEN"
+
+
+async def test_a_page_asks_from_its_vendors_origins_only(alpha: Caller) -> None:
+    for origin, known in ((PORTAL, True), (OTHER, True), ("https://evil.example", False)):
+        asking = {"Origin": origin, "Access-Control-Request-Method": "POST"}
+        answer = await alpha.client.options("/graphql", headers=asking)
+        assert answer.status_code == 204
+        allowed = answer.headers.get("access-control-allow-origin")
+        assert allowed == (origin if known else None)
+        assert "access-control-allow-credentials" not in answer.headers
+    for origin, status in ((PORTAL, 200), ("http://gateway", 200), (OTHER, 403), ("null", 403)):
+        answer = await alpha.client.post(
+            "/graphql", json=NAME, headers=bearer(alpha, Origin=origin)
+        )
+        assert answer.status_code == status, origin
+        assert answer.headers["vary"] == "origin"
+        if status == 200:
+            assert answer.headers["access-control-allow-origin"] == origin
+        else:
+            assert "ALPHA" not in answer.text
+
+
+async def test_an_origin_that_is_taken_back_is_refused_at_once(house: House, alpha: Caller) -> None:
+    headers = bearer(alpha, Origin=PORTAL)
+    assert (await alpha.client.post("/graphql", json=NAME, headers=headers)).status_code == 200
+    async with open_operator(house.operator, "test") as session:
+        number = await registry.vendor_id(session, "ALPHA")
+        await registered.remove_origin(session, number, PORTAL)
+    assert (await alpha.client.post("/graphql", json=NAME, headers=headers)).status_code == 403
+
+
+async def test_every_answer_has_the_security_headers(house: House, alpha: Caller) -> None:
+    answers = [
+        await alpha.post("{ viewer { vendor } }"),
+        await alpha.post("{ x }"),
+        await alpha.client.post("/graphql", json=NAME),
+        await alpha.client.get("/healthz"),
+        await alpha.client.get("/metrics"),
+        await alpha.client.get("/nothing"),
+        await alpha.client.get("/exports/x"),
+    ]
+    for answer in answers:
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["content-security-policy"].startswith("default-src 'none'")
+        assert answer.headers["cache-control"] == "no-store"
+        assert "strict-transport-security" not in answer.headers
+    public = house.settings.model_copy(update={"public_url": "https://gateway.example"})
+    transport = httpx.ASGITransport(app=application(replace(house, settings=public)))
+    async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
+        for path in ("/graphql", "/healthz"):
+            assert "strict-transport-security" in (await client.get(path)).headers
+
+
+def flood(address: tuple[str, int], key: str, length: str) -> tuple[int, bytes]:
+    """Send a gigabyte as far as the server takes it; return how much that was, and its answer."""
+    with socket.create_connection(address, timeout=5) as plain:
+        head = (
+            "POST /graphql HTTP/1.1\r\nHost: gateway\r\nContent-Type: application/json\r\n"
+            f"Authorization: Bearer {key}\r\n{length}\r\n\r\n"
+        )
+        plain.sendall(head.encode())
+        sent = 0
+        chunk = b"10000\r\n" + b" " * 65536 + b"\r\n"
+        with suppress(OSError):
+            while length.startswith("Transfer") and sent < 2**30:
+                plain.sendall(chunk)
+                sent += len(chunk)
+        answer = b""
+        with suppress(OSError):
+            while part := plain.recv(65536):
+                answer += part
+    return sent, answer
+
+
+async def test_a_body_of_a_gigabyte_is_refused_before_it_is_sent(house: House) -> None:
+    await found(house, "A")
+    async with calling(house, vendor="A") as caller, serving(house) as address:
+        length = "Content-Length: 1073741824"
+        _, answer = await asyncio.to_thread(flood, address, caller.key, length)
+        assert answer.startswith(b"HTTP/1.1 413")
+        assert b"connection: close" in answer
+        # a client that goes on sending may see its connection reset before it reads the answer
+        length = "Transfer-Encoding: chunked"
+        sent, answer = await asyncio.to_thread(flood, address, caller.key, length)
+        assert sent < 2**26
+        assert answer.startswith(b"HTTP/1.1 413") or not answer
+        assert (await caller.post("{ viewer { vendor } }")).status_code == 200
+
+
+def attacks(rng: random.Random) -> bytes:
+    """A body that may be anything: broken, deep, of wrong types, or a query that is too large."""
+    deep = rng.randrange(1, 100_000)
+    query = rng.choice(
+        (
+            "{ viewer { vendor } }",
+            f"{{ users(first: {rng.randrange(-(2**40), 2**40)}) {{ nodes {{ userId }} }} }}",
+            "query ($f: UserFilter) { users(filter: $f) { totalCount } }",
+            "{ users " * rng.randrange(1, 2000),
+            "{ ...A } fragment A on Query { ...A }",
+            "{ " + " ".join(f"a{i}: __typename" for i in range(rng.randrange(200))) + " }",
+            "{ viewer { " + "name " * rng.randrange(5000) + " } }",
+            "{ users(filter: " + "{userId: " * rng.randrange(300) + " }",
+            '{ node(id: "' + "x" * rng.randrange(60_000) + '") { id } }',
+            "".join(chr(rng.randrange(1, 0xD7FF)) for _ in range(rng.randrange(200))),
+        )
+    )
+    value: object = rng.choice((None, 3, "x", [], [[]], {"userId": {"contains": "\0"}}, True))
+    for _ in range(rng.randrange(60)):
+        value = rng.choice(([value], {"f": value}))
+    good = {"query": query, "variables": {"f": value}}
+    return rng.choice(
+        (
+            lambda: b"[" * deep,
+            lambda: b'{"query":' * deep,
+            lambda: rng.randbytes(rng.randrange(2000)),
+            lambda: orjson.dumps(value),
+            lambda: orjson.dumps(good),
+            lambda: orjson.dumps(good)[: rng.randrange(200)],
+            lambda: orjson.dumps(good).replace(b"u", b"\xff", 1),
+            lambda: orjson.dumps({"query": query, "variables": value}),
+            lambda: orjson.dumps({"query": value, "variables": {}}),
+            lambda: orjson.dumps({"query": query, "extensions": value}),
+            lambda: orjson.dumps({"documentId": rng.choice((value, "sha256:" + "0" * 64))}),
+            lambda: orjson.dumps([good] * 50),
+        )
+    )()
+
+
+async def test_a_thousand_attacks_neither_crash_nor_leak(alpha: Caller) -> None:
+    """No status above 499, whole answers, and no memory kept but what caches may hold."""
+
+    async def attack(seed: int) -> None:
+        body = attacks(random.Random(seed))
+        kind = bearer(alpha, **{"Content-Type": "application/json"})
+        answer = await alpha.client.post("/graphql", content=body, headers=kind)
+        assert answer.status_code < 500, (seed, body[:200], answer.text)
+        told = answer.json()
+        assert "data" in told or all(one["extensions"]["code"] for one in told["errors"])
+        assert b'"INTERNAL"' not in answer.content, (seed, body[:200])
+
+    seeds = range(500)
+    for seed in seeds:
+        await attack(seed)
+    gc.collect()
+    tracemalloc.start()
+    try:
+        for seed in seeds:
+            await attack(seed)
+        gc.collect()
+        grown, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert grown < 2_000_000
+    assert (await alpha.ask("{ viewer { vendor } }")) == {"viewer": {"vendor": "ALPHA"}}

@@ -1,0 +1,129 @@
+"""The formula of cost by values, and the bucket by a clock of the test's own."""
+
+import random
+
+import pytest
+from graphql import GraphQLSchema, OperationDefinitionNode, parse
+
+from gateway.errors import CostLimit, RateLimited
+from gateway.limits.cost import BASE, Cost, Estimate
+from gateway.limits.spending import Allowance, Spending
+from gateway.resolvers.query import build_schema
+from gateway.schema.documents import fragments_of
+
+SCHEMA: GraphQLSchema = build_schema()._schema
+
+
+def cost(query: str, **values: object) -> int:
+    """Points beyond the base."""
+    document = parse(query)
+    (operation,) = (one for one in document.definitions if isinstance(one, OperationDefinitionNode))
+    return Cost(SCHEMA, operation, fragments_of(document)).of(values).cost - BASE
+
+
+@pytest.mark.parametrize(
+    ("query", "points"),
+    [
+        ("{ __typename }", 0),
+        ("{ viewer { name role } }", 1),
+        ("{ users(first: 10) { nodes { userId } } }", 1 + 10),
+        ("{ users(first: 10) { edges { cursor node { userId } } } }", 1 + 10 * 2),
+        ("{ users { nodes { userId product { name licensor { name } } } } }", 1 + 50 * 3),
+        ("{ users(first: null) { nodes { userId } } }", 51),
+        ("{ users(first: 99999) { nodes { userId } } }", 1001),
+        ("{ users(first: -5) { nodes { userId } } }", 1),
+        (
+            "{ users(first: 10) { totalCount delimited pageInfo { hasNextPage } } }",
+            1 + 100 + 10 + 1,
+        ),
+        ("{ users(first: 4) { nodes { history { batch } } } }", 1 + 4 * (1 + 3)),
+        ("{ monthlyStats(first: 12) { nodes { month } } }", 1 + 12 * 10),
+        ("{ a: viewer { name } b: viewer { name } }", 2),
+        ("{ viewer { name } viewer { role } }", 1),
+        ("{ viewer { name } ...A } fragment A on Query { viewer { role } }", 1),
+        ("{ viewer @skip(if: true) { name } }", 0),
+        ("{ ... @include(if: false) { viewer { name } } }", 0),
+        ("{ ...A ...A } fragment A on Query { viewer { name } }", 1),
+        ('{ node(id: "x") { id ... on User { product { name } } } }', 2),
+        ("{ __schema { types { name } } }", 2000),
+    ],
+)
+def test_points_of_a_document(query: str, points: int) -> None:
+    assert cost(query) == points
+
+
+def test_points_follow_the_variables() -> None:
+    query = """
+        query ($a: Int, $b: Int, $on: Boolean!) {
+            monthlyStats(first: $a) { nodes { users(first: $b) { nodes @include(if: $on) { id } } } }
+        }"""
+    rng = random.Random(1)
+    for _ in range(100):
+        a, b, on = rng.randrange(1001), rng.randrange(1001), rng.random() < 0.5
+        assert cost(query, a=a, b=b, on=on) == 1 + a * (10 + 1 + (b if on else 0))
+    assert cost(query, on=True) == 1 + 50 * (10 + 1 + 50)
+
+
+def test_what_came_is_charged_in_proportion() -> None:
+    estimate = Estimate(cost=BASE + 1000, objects=500)
+    assert [estimate.of_answer(n) for n in (0, 250, 500, 900)] == [
+        BASE,
+        BASE + 500,
+        BASE + 1000,
+        BASE + 1000,
+    ]
+    assert Estimate(BASE, 0).of_answer(0) == BASE
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_bucket_drains_refunds_and_says_how_long() -> None:
+    clock = Clock()
+    spending = Spending(Allowance(1000, 2000, 10, 5), clock=clock)
+    tenant = spending.enter("a")
+    spending.charge(tenant, 1000)
+    spending.leave(tenant)
+    spending.charge(spending.enter("a"), 900)
+    assert tenant.level == 1900
+    assert spending.enter("a") is tenant
+    with pytest.raises(RateLimited) as refused:
+        spending.enter("a")
+    assert refused.value.seconds == 10
+    spending.refund(tenant, 500)
+    assert tenant.level == 1500
+    clock.now = 1000.0
+    spending.enter("a")
+    assert tenant.level == spending.enter("b").level == BASE
+
+
+def test_what_may_never_run_takes_nothing() -> None:
+    spending = Spending(Allowance(1000, 2000, 10, 5), clock=Clock())
+    tenant = spending.enter("a")
+    with pytest.raises(CostLimit):
+        spending.charge(tenant, 1001)
+    assert tenant.level == BASE
+
+
+def test_no_more_than_so_many_at_once() -> None:
+    spending = Spending(Allowance(1000, 10_000, 10, 2), clock=Clock())
+    first, _ = spending.enter("a"), spending.enter("a")
+    with pytest.raises(RateLimited):
+        spending.enter("a")
+    spending.enter("b")
+    spending.leave(first)
+    assert spending.enter("a") is first
+
+
+def test_measuring_lets_everything_through() -> None:
+    told: list[str] = []
+    allowance = Allowance(1000, 1000, 10, 1, enforced=False)
+    spending = Spending(allowance, exceeded=told.append, clock=Clock())
+    for _ in range(3):
+        spending.charge(spending.enter("a"), 5000)
+    assert set(told) == {"cost", "rate", "concurrency"}

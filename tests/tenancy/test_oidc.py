@@ -1,0 +1,332 @@
+"""Tokens of a real issuer on this machine: who is let in, keys that change, and forgeries."""
+
+import base64
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import httpx
+import jwt
+import orjson
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from test_keys import ASKED
+from worlds import World, settle
+
+from gateway.app.server import application, routes
+from gateway.catalogue import registry
+from gateway.config.settings import OidcIssuer, Settings
+from gateway.errors import BadInput
+from gateway.resolvers.query import build_schema
+from gateway.tenancy import oidc
+from gateway.tenancy.issue import Holder, grant, revoke
+from gateway.tenancy.oidc import Issuers
+from gateway.tenancy.operator import open_operator
+from gateway.tenancy.principal import Role
+
+AUDIENCE = "compliance-gateway"
+EXECUTOR = "http://executor.test"
+
+
+@dataclass
+class LocalIssuer:
+    """An issuer: its keys, what it says of itself, and how often it was asked."""
+
+    url: str
+    keys: dict[str, tuple[Any, str]] = field(default_factory=dict)
+    about: dict[str, Any] = field(default_factory=dict)
+    asked: int = 0
+
+    def add(self, kid: str, key: Any, algorithm: str) -> None:
+        self.keys[kid] = key, algorithm
+
+    def configuration(self) -> dict[str, Any]:
+        return {"issuer": self.url, "jwks_uri": f"{self.url}/keys", **self.about}
+
+    def listed(self) -> dict[str, Any]:
+        self.asked += 1
+        found = []
+        for kid, (key, algorithm) in self.keys.items():
+            kind = jwt.algorithms.get_default_algorithms()[algorithm]
+            found.append({**orjson.loads(kind.to_jwk(key.public_key())), "kid": kid, "use": "sig"})
+        return {"keys": found}
+
+    def token(self, kid: str = "one", header: dict[str, Any] | None = None, **claims: Any) -> str:
+        """Sign a token; a claim of None is left out."""
+        key, algorithm = self.keys[kid]
+        said = {
+            "iss": self.url,
+            "aud": AUDIENCE,
+            "sub": "zhang.san",
+            "exp": int(time.time()) + 300,
+            "groups": ["staff", "szse-analysts"],
+            **claims,
+        }
+        said = {name: value for name, value in said.items() if value is not None}
+        return jwt.encode(said, key, algorithm, {"kid": kid, "typ": "at+jwt", **(header or {})})
+
+
+@pytest.fixture
+def issuer() -> Iterator[LocalIssuer]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            pages = {"/.well-known/openid-configuration": made.configuration, "/keys": made.listed}
+            body = orjson.dumps(pages[self.path]())
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    made = LocalIssuer(f"http://127.0.0.1:{server.server_port}")
+    made.add("one", rsa.generate_private_key(65537, 2048), "RS256")
+    try:
+        yield made
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@asynccontextmanager
+async def front(world: World, *known: OidcIssuer) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient() as asking:
+        house = replace(world.house, issuers=Issuers(known, asking))
+        transport = httpx.ASGITransport(application(house))
+        executing = {EXECUTOR: httpx.ASGITransport(routes(house, build_schema()))}
+        async with httpx.AsyncClient(
+            transport=transport, mounts=executing, base_url="http://test"
+        ) as client:
+            yield client
+
+
+async def ask(client: httpx.AsyncClient, token: str) -> list[httpx.Response]:
+    """Ask on both ways."""
+    headers = {"Authorization": f"Bearer {token}"}
+    return [
+        await client.post("/graphql", json={"query": ASKED}, headers=headers),
+        await client.get(f"{EXECUTOR}/graphql", params={"query": ASKED}, headers=headers),
+    ]
+
+
+async def statuses(client: httpx.AsyncClient, token: str) -> set[int]:
+    return {answer.status_code for answer in await ask(client, token)}
+
+
+async def granted(
+    world: World, url: str, value: str = "szse-analysts", role: Role = Role.LICENSOR_ANALYST
+) -> str:
+    async with open_operator(world.house.operator, "test") as session:
+        if role.value.startswith("VENDOR"):
+            holder = Holder(vendor_id=await registry.vendor_id(session, "VENDALPHA"))
+        else:
+            holder = Holder(licensor_id=await registry.licensor_id(session, "SZSEINFO"))
+        prefix, _ = await grant(session, holder, role, url, value)
+    return prefix
+
+
+def told(issuer: LocalIssuer) -> OidcIssuer:
+    return OidcIssuer(issuer=issuer.url, audience=AUDIENCE)
+
+
+@pytest.fixture
+async def own(world: World) -> World:
+    return await settle(world, rosters=False)
+
+
+async def test_a_group_opens_what_was_granted(own: World, issuer: LocalIssuer) -> None:
+    prefix = await granted(own, issuer.url)
+    async with front(own, told(issuer)) as client:
+        for answer in await ask(client, issuer.token()):
+            viewer = answer.json()["data"]["viewer"]
+            assert viewer["licensor"] == "SZSEINFO"
+            assert viewer["role"] == "LICENSOR_ANALYST"
+            assert viewer["name"] == f"oidc:{prefix}:zhang.san"
+        assert issuer.asked == 1
+
+
+async def test_a_revoked_grant_ends_at_once_and_can_be_given_again(
+    own: World, issuer: LocalIssuer
+) -> None:
+    prefix = await granted(own, issuer.url)
+    async with front(own, told(issuer)) as client:
+        assert await statuses(client, issuer.token()) == {200}
+        async with open_operator(own.house.operator, "test") as session:
+            await revoke(session, prefix)
+        assert await statuses(client, issuer.token()) == {401}
+        assert await granted(own, issuer.url, role=Role.VENDOR_OPERATOR) == prefix
+        (plain, _) = await ask(client, issuer.token())
+        assert plain.json()["data"]["viewer"]["vendor"] == "VENDALPHA"
+
+
+async def test_two_grants_at_once_are_refused_by_name(own: World, issuer: LocalIssuer) -> None:
+    await granted(own, issuer.url)
+    await granted(own, issuer.url, "staff", Role.VENDOR_OPERATOR)
+    async with front(own, told(issuer)) as client:
+        for answer in await ask(client, issuer.token()):
+            assert answer.status_code == 401
+            assert "staff / szse-analysts" in answer.json()["errors"][0]["message"]
+        assert await statuses(client, issuer.token(groups=["staff"])) == {200}
+
+
+async def test_a_known_token_ends_when_it_expires(
+    own: World, issuer: LocalIssuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(oidc, "_LEEWAY", 0)
+    await granted(own, issuer.url)
+    token = issuer.token(exp=int(time.time()) + 2)
+    async with front(own, told(issuer)) as client:
+        assert await statuses(client, token) == {200}
+        time.sleep(2.1)
+        assert await statuses(client, token) == {401}
+
+
+async def test_keys_that_change(
+    own: World, issuer: LocalIssuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await granted(own, issuer.url)
+    async with front(own, told(issuer)) as client:
+        assert await statuses(client, issuer.token()) == {200}
+        issuer.add("two", ec.generate_private_key(ec.SECP256R1()), "ES256")
+        fresh = issuer.token("two")
+        assert await statuses(client, fresh) == {401}  # asked a moment ago: not again yet
+        monkeypatch.setattr(oidc, "_PAUSE_SECONDS", 0)
+        assert await statuses(client, fresh) == {200}
+        old = issuer.token()
+        del issuer.keys["one"]
+        assert await statuses(client, old) == {200}
+        monkeypatch.setattr(oidc, "_FRESH_SECONDS", 0)
+        assert await statuses(client, issuer.token("two", sub="li.si")) == {200}
+        assert (
+            await client.get(
+                f"{EXECUTOR}/graphql",
+                params={"query": ASKED},
+                headers={"Authorization": f"Bearer {old}"},
+            )
+        ).status_code == 401
+
+
+@pytest.mark.parametrize("kind", ["RS512", "PS256", "ES384", "EdDSA"])
+async def test_algorithms(own: World, issuer: LocalIssuer, kind: str) -> None:
+    keys = {
+        "ES384": lambda: ec.generate_private_key(ec.SECP384R1()),
+        "EdDSA": ed25519.Ed25519PrivateKey.generate,
+    }
+    made = keys.get(kind, lambda: rsa.generate_private_key(65537, 2048))()
+    issuer.add("other", made, kind)
+    await granted(own, issuer.url)
+    async with front(own, told(issuer)) as client:
+        assert await statuses(client, issuer.token("other")) == {200}
+
+
+FORGED: dict[str, dict[str, Any]] = {
+    "other audience": {"aud": "another"},
+    "no audience": {"aud": None},
+    "expired": {"exp": 1_700_000_000},
+    "no expiry": {"exp": None},
+    "not yet": {"nbf": 4_000_000_000},
+    "no subject": {"sub": None},
+    "other issuer": {"iss": "https://issuer.example"},
+    "issuer with a slash": {"iss": "SLASH"},
+    "no groups": {"groups": None},
+    "groups of numbers": {"groups": [1, 2]},
+    "groups as an object": {"groups": {"szse-analysts": True}},
+    "another group": {"groups": ["szse-analysts "]},
+    "many groups": {"groups": [str(i) for i in range(201)]},
+    "long": {"x": "y" * 20_000},
+}
+
+
+@pytest.mark.parametrize("claims", FORGED.values(), ids=FORGED)
+async def test_claims_that_are_no_good(
+    own: World, issuer: LocalIssuer, claims: dict[str, Any]
+) -> None:
+    await granted(own, issuer.url)
+    claims = {
+        name: issuer.url + "/" if value == "SLASH" else value for name, value in claims.items()
+    }
+    async with front(own, told(issuer)) as client:
+        assert await statuses(client, issuer.token(**claims)) == {401}
+
+
+def _part(data: object) -> str:
+    return base64.urlsafe_b64encode(orjson.dumps(data)).rstrip(b"=").decode()
+
+
+async def test_signatures_that_are_no_good(own: World, issuer: LocalIssuer) -> None:
+    await granted(own, issuer.url)
+    good = issuer.token()
+    head, body, signature = good.split(".")
+    other = LocalIssuer(issuer.url)
+    other.add("one", rsa.generate_private_key(65537, 2048), "RS256")
+    public = issuer.keys["one"][0].public_key().public_numbers().n
+    claims = jwt.decode(good, options={"verify_signature": False})
+    confused = jwt.encode(claims, str(public) * 2, "HS256", {"kid": "one"})
+    forged = {
+        "another key": other.token(),
+        "cut": good[:-4],
+        "no signature": f"{head}.{body}.",
+        "algorithm none": f"{_part({'alg': 'none', 'kid': 'one'})}.{body}.",
+        "symmetric": confused,
+        "another body": f"{head}.{_part({**claims, 'sub': 'li.si'})}.{signature}",
+        "an ID token's type": issuer.token(header={"typ": "logout+jwt"}),
+        "unknown kid": jwt.encode(claims, issuer.keys["one"][0], "RS256", {"kid": "nine"}),
+        "no kid": jwt.encode(claims, issuer.keys["one"][0], "RS256"),
+        "two dots": "..",
+        "not base64": "é.é.é",
+        "array": f"{head}.{_part([1])}.{signature}",
+    }
+    async with front(own, told(issuer)) as client:
+        assert await statuses(client, good) == {200}
+        for name, token in forged.items():
+            found = {
+                (
+                    await client.post(
+                        "/graphql",
+                        json={"query": ASKED},
+                        headers=[(b"Authorization", f"Bearer {token}".encode())],
+                    )
+                ).status_code,
+            }
+            assert found == {401}, name
+
+
+async def test_an_issuer_that_can_not_be_believed(own: World, issuer: LocalIssuer) -> None:
+    await granted(own, issuer.url)
+    for about in ({"issuer": "https://issuer.example"}, {"jwks_uri": "http://issuer.example/keys"}):
+        issuer.about = about
+        async with front(own, told(issuer)) as client:
+            for answer in await ask(client, issuer.token()):
+                assert answer.status_code == 503
+                assert answer.json()["errors"][0]["extensions"]["code"] == "UNAVAILABLE"
+
+
+async def test_without_issuers_tokens_are_refused(own: World, issuer: LocalIssuer) -> None:
+    await granted(own, issuer.url)
+    async with front(own) as client:
+        assert await statuses(client, issuer.token()) == {401}
+
+
+async def test_roles_of_the_other_side_are_refused(own: World, issuer: LocalIssuer) -> None:
+    async with open_operator(own.house.operator, "test") as session:
+        holder = Holder(licensor_id=await registry.licensor_id(session, "SZSEINFO"))
+        with pytest.raises(BadInput):
+            await grant(session, holder, Role.VENDOR_OPERATOR, issuer.url, "x")
+
+
+def test_settings_name_issuers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GATEWAY_OIDC", '[{"issuer": "https://a.example", "audience": "gateway"}]')
+    assert Settings().oidc == (OidcIssuer(issuer="https://a.example", audience="gateway"),)
+    for wrong in ('[{"issuer": "http://a.example", "audience": "x"}]', '[{"issuer": "https://a"}]'):
+        monkeypatch.setenv("GATEWAY_OIDC", wrong)
+        with pytest.raises(ValueError, match="oidc"):
+            Settings()
