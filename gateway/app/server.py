@@ -20,6 +20,7 @@ from gateway.compiled.operations import Operations
 from gateway.config.settings import Settings
 from gateway.config.signals import STOPPING
 from gateway.errors import BadInput, Unavailable
+from gateway.http.audited import Audited
 from gateway.http.compiled import CompiledEndpoint
 from gateway.http.exports import ExportEndpoint
 from gateway.http.graphql import GraphQLEndpoint
@@ -32,7 +33,7 @@ from gateway.tenancy.doctor import examine, ready
 
 
 def application(house: House) -> ASGIApp:
-    """Wire an open house: compiled operations in front, the routes behind."""
+    """Wire an open house: the audit log, compiled operations behind it, and the other routes."""
     schema = build_schema()
     behind = routes(house, schema)
     compiled = CompiledEndpoint(
@@ -48,7 +49,7 @@ def application(house: House) -> ASGIApp:
         front = scope["type"] == "http" and scope["path"] == "/graphql"
         await (compiled if front else behind)(scope, receive, send)
 
-    return entrance
+    return Audited(house.accesses, entrance)
 
 
 def routes(house: House, schema: strawberry.Schema) -> Starlette:

@@ -1,28 +1,32 @@
-"""Writing the log: one line per act, in the transaction of the act where there is one."""
+"""Logging acts: entries in the transaction of the act, one for each tenant that it concerns."""
 
 from typing import Any
 
-from sqlalchemy import insert
-
-from gateway.audit.models import AuditEvent
+from gateway.audit.access import origin
+from gateway.audit.chain import text_of
+from gateway.audit.models import HOUSE
+from gateway.config.clock import now
+from gateway.tenancy.appending import Entry
+from gateway.tenancy.operator import OperatorSession
 from gateway.tenancy.session import ScopedSession
 
 
 async def record(session: ScopedSession, action: str, **detail: Any) -> None:
-    """Log an act for every vendor in the session's scope."""
-    vendors = session.scope.ids("vendor_id")
-    if not vendors:
-        return
-    await session.execute(
-        insert(AuditEvent.table()).values(
-            [
-                {
-                    "vendor_id": vendor,
-                    "actor": session.scope.principal.name,
-                    "action": action,
-                    "detail": detail,
-                }
-                for vendor in vendors
-            ]
-        )
-    )
+    """Log an act for every vendor in the session's scope, and for the licensor that did it."""
+    principal = session.scope.principal
+    holders = session.scope.ids("vendor_id")
+    if principal.holder < 0:
+        holders = [*holders, principal.holder]
+    for holder in holders:
+        session.log(_entry(holder, principal.name, action, detail | origin()))
+
+
+def record_operators(
+    session: OperatorSession, action: str, detail: dict[str, Any], holder: int = HOUSE
+) -> None:
+    """Log an act of the operator for a vendor, a licensor (below zero) or the house."""
+    session.log(_entry(holder, session.actor, action, detail))
+
+
+def _entry(holder: int, actor: str, action: str, detail: dict[str, Any]) -> Entry:
+    return Entry(holder, text_of(now(), actor, action, detail))

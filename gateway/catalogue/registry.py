@@ -9,7 +9,8 @@ from typing import Any
 from sqlalchemy import Table, and_, insert, select, update
 from sqlalchemy.dialects import postgresql
 
-from gateway.audit.models import HOUSE, AuditEvent
+from gateway.audit.log import record_operators
+from gateway.audit.models import HOUSE
 from gateway.catalogue.models import Licence, Licensor, Price, Product, Vendor, VendorProduct
 from gateway.errors import BadInput, NotFound
 from gateway.regulation.layouts import PRODUCT
@@ -21,13 +22,9 @@ _NAME_BELOW = 128
 _MAX_PRICE = Decimal("999999999999.99")
 
 
-async def log(session: OperatorSession, action: str, vendor_id: int = HOUSE, **detail: Any) -> None:
-    """Log an act of the operator, in its transaction."""
-    await session.execute(
-        insert(AuditEvent.table()).values(
-            vendor_id=vendor_id, actor=session.actor, action=action, detail=detail
-        )
-    )
+async def log(session: OperatorSession, action: str, holder: int = HOUSE, **detail: Any) -> None:
+    """Log an act of the operator for a vendor, or a licensor by its number below zero."""
+    record_operators(session, action, detail, holder)
 
 
 async def vendor_id(session: OperatorSession, code: str) -> int:
@@ -53,7 +50,8 @@ async def add_licensor(session: OperatorSession, code: str, name: str) -> bool:
     _check_name(name, _NAME_BELOW)
     changed = await _put(session, Licensor.table(), {"code": code}, {"name": name})
     if changed:
-        await log(session, "licensor.add", code=code, name=name)
+        number = await licensor_id(session, code)
+        await log(session, "licensor.add", -number, code=code, name=name)
     return changed
 
 
@@ -86,7 +84,7 @@ async def add_product(session: OperatorSession, name: str, licensor: str) -> boo
         )
     changed = await _put(session, table, {"name": name}, {"licensor_id": owner})
     if changed:
-        await log(session, "product.add", name=name, licensor=licensor)
+        await log(session, "product.add", -owner, name=name, licensor=licensor)
     return changed
 
 
@@ -130,7 +128,10 @@ async def set_price(
     )
     if changed:
         detail = {"amount": str(amount), "start": str(start), "end": str(end)}
-        await log(session, "price.set", HOUSE, product=product, **detail)
+        table = Product.table()
+        owner = select(table.c.licensor_id).where(table.c.product_id == number)
+        holder = -int((await session.execute(owner)).scalar_one())
+        await log(session, "price.set", holder, product=product, **detail)
     return changed
 
 

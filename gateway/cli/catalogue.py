@@ -147,7 +147,7 @@ def issue_key(
         granted = keys.role_for(role, holder)
         made, expires = await keys.issue(session, holder, granted, days=days)
         await registry.log(
-            session, "key.issue", holder.vendor_id or 0, key=made.prefix, role=granted.value
+            session, "key.issue", holder.number, key=made.prefix, role=granted.value
         )
         return {"key": made.text, "role": granted.value, "expiresAt": expires}
 
@@ -164,7 +164,7 @@ def revoke_key(
 
     async def work(session: OperatorSession) -> bool:
         holder = await keys.revoke(session, prefix)
-        await registry.log(session, "key.revoke", holder.vendor_id or 0, key=prefix)
+        await registry.log(session, "key.revoke", holder.number, key=prefix)
         return True
 
     _told(_as_operator(work), f"key {prefix} revoked", json)

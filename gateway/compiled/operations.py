@@ -17,12 +17,14 @@ from graphql import (
 )
 from sqlalchemy import func, select
 
+from gateway.audit.access import Asked, rows_of
 from gateway.compiled.request import HOLE, Link, Request
 from gateway.compiled.roots import ROOTS
-from gateway.compiled.text import Json, constant, mapping, unmarked
+from gateway.compiled.text import Json, constant, mapping, marked, unmarked
 from gateway.compiled.variables import Variables
 from gateway.errors import GatewayError, ScopeViolation
 from gateway.recording import Memory
+from gateway.schema.asked import asked_of
 from gateway.schema.documents import checked, operations_of
 from gateway.schema.selection import Selected, Selection
 from gateway.tenancy.admission import Admission
@@ -30,6 +32,8 @@ from gateway.tenancy.sealed import Sealed, seal
 
 MOST_DOCUMENTS: Final = 1000
 MOST_PLANS: Final = 2000
+_FIRST: Final = marked('[{"').encode()
+_NEXT: Final = marked('},{"').encode()
 
 
 class Uncompiled(Exception):
@@ -49,10 +53,11 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A plan with a request's values: ready to be asked."""
+    """A plan with a request's values: ready to be asked. `asked` is for the audit log."""
 
     plan: Plan
     values: list[Any]
+    asked: Asked
 
     def completed(self, answer: bytes) -> bytes:
         """Return the response's body."""
@@ -67,6 +72,15 @@ class Prepared:
             answer = b"".join(parts)
         return b"".join((plan.before, answer, plan.behind))
 
+    def rows(self, answer: bytes, body: bytes) -> int:
+        """Return how many objects an answer has in lists, and alone at the roots.
+
+        Quotation marks of JSON are marked in it, so that no text can look like an object's begin.
+        """
+        if self.asked.single:
+            return rows_of(orjson.loads(body)["data"], self.asked.single)
+        return answer.count(_NEXT) + answer.count(_FIRST)
+
 
 @dataclass(slots=True, eq=False)
 class _Document:
@@ -76,6 +90,7 @@ class _Document:
     variables: Variables | None = None
     fragments: Mapping[str, FragmentDefinitionNode] = field(default_factory=dict)
     reason: str = ""
+    asked: Asked = field(default_factory=lambda: Asked(""))
     plans: Memory[Plan] = field(default_factory=Memory)
 
 
@@ -117,7 +132,7 @@ class Operations:
         except RecursionError:
             raise Uncompiled("input") from None
         if plan is not None:
-            return Prepared(plan, values)
+            return Prepared(plan, values, document.asked)
         return self._compiled(document, given)
 
     def _document(self, query: str, name: str | None) -> _Document:
@@ -159,7 +174,9 @@ class Operations:
             variables = Variables(self._graph, operation)
         except (GraphQLError, ValueError):
             return _Document(None, reason="variables")
-        return _Document(operation, variables, fragments)
+        return _Document(
+            operation, variables, fragments, asked=asked_of(self._graph, query, name)
+        )
 
     def _compiled(self, document: _Document, given: list[Any]) -> Prepared:
         """Compile a plan by the request's values, and keep it for all of its shape."""
@@ -191,12 +208,14 @@ class Operations:
             self._forget_oldest()
         if self._plans > MOST_PLANS:
             self._plans, document.plans = 0, Memory()
-        return Prepared(plan, recording.values)
+        return Prepared(plan, recording.values, document.asked)
 
 
 def _root(request: Request, one: Selected) -> Json:
     if one.name == "__typename":
         return constant("Query")
+    if one.name not in ROOTS:
+        raise Uncompiled("field")
     return ROOTS[one.name](request, one)
 
 

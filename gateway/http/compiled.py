@@ -14,10 +14,12 @@ import orjson
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gateway.audit.access import Access
 from gateway.compiled.operations import Operations, Uncompiled
 from gateway.config.clock import today
 from gateway.errors import GatewayError, TookTooLong, Unavailable
 from gateway.exports.links import Links
+from gateway.http.audited import KEY
 from gateway.http.errors import body_of, language_of, status_of
 from gateway.http.metrics import OPERATIONS
 from gateway.schema.context import sealed_link
@@ -70,8 +72,8 @@ class CompiledEndpoint:
         )
         await send({"type": "http.response.body", "body": answer})
 
-    async def _answer(self, scope: Scope, body: bytes, authorization: str | None) -> bytes:
-        query, name, variables = _operation(body)
+    async def _answer(self, scope: Scope, read: bytes, authorization: str | None) -> bytes:
+        query, name, variables = _operation(read)
         for _ in range(2):
             try:
                 caller = await self._admissions.admit(authorization)
@@ -79,8 +81,14 @@ class CompiledEndpoint:
                     sealed_link, caller.scope, self._links, lambda: self._base_url(Request(scope))
                 )
                 ready = self._operations.prepare(query, name, variables, caller, today(), link)
+                access: Access | None = scope.get(KEY)
                 pool = self._answers.by_values if ready.plan.by_values else self._answers.by_shape
-                return ready.completed(await ask(pool, ready.plan.sealed, ready.values, caller))
+                found = await ask(pool, ready.plan.sealed, ready.values, caller)
+                body = ready.completed(found)
+                if access is not None:
+                    access.tenant, access.variables = caller.scope, variables
+                    access.asked, access.rows = ready.asked, ready.rows(found, body)
+                return body
             except NotAdmitted:
                 self._admissions.forget(caller)
             except (Unavailable, TookTooLong):

@@ -16,8 +16,10 @@ from strawberry.http import GraphQLHTTPResponse
 from strawberry.types import ExecutionResult
 from strawberry.types.unset import UNSET
 
+from gateway.audit.access import Access
 from gateway.errors import BadInput, GatewayError
 from gateway.exports.links import Links
+from gateway.http.audited import KEY, note
 from gateway.http.errors import body_of, language_of, public_error, status_of
 from gateway.schema.context import Context
 from gateway.tenancy.authenticate import authenticate
@@ -40,10 +42,13 @@ class GraphQLEndpoint(GraphQL[Context, None]):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request; the operation's session is closed before the answer is sent."""
         request = Request(scope, receive)
+        access: Access | None = scope.get(KEY)
         language = language_of(request.headers.get("accept-language"))
         try:
             minted = await authenticate(self._engine, request.headers.get("authorization"))
         except GatewayError as error:
+            if access is not None:
+                access.outcome = error.code
             status = status_of(error)
             response = Response(
                 orjson.dumps(body_of(error, language)), status, media_type="application/json"
@@ -54,6 +59,8 @@ class GraphQLEndpoint(GraphQL[Context, None]):
             return
         context = Context(self._engine, minted, self._links, self._base_url(request), language)
         scope["gateway.context"] = context
+        if access is not None:
+            access.tenant = minted
         try:
             await super().__call__(scope, receive, send)
         finally:
@@ -87,6 +94,9 @@ class GraphQLEndpoint(GraphQL[Context, None]):
         await context.close()
         if result.errors:
             result.errors = [public_error(error, context.language) for error in result.errors]
+        access: Access | None = request.scope.get(KEY)
+        if access is not None:
+            note(access, self.schema, context, result)
         return await super().process_result(request, result)
 
     def parse_json(self, data: str | bytes) -> Any:

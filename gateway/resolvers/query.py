@@ -19,7 +19,7 @@ from gateway.resolvers.node import node
 from gateway.resolvers.users import users
 from gateway.resolvers.viewer import viewer
 from gateway.schema.change import ChangeConnection
-from gateway.schema.documents import LIMITS, MAX_TOKENS, OperationNamed
+from gateway.schema.documents import LIMITS, MAX_TOKENS, OperationNamed, OperationNoted
 from gateway.schema.monthly_stat import MonthlyStatConnection
 from gateway.schema.node import Node
 from gateway.schema.product import Product, ProductConnection
@@ -77,6 +77,7 @@ def build_schema() -> strawberry.Schema:
             lambda: ValidationCache(maxsize=1000),
             lambda: AddValidationRules(LIMITS),
             OperationNamed,
+            OperationNoted,
             lambda: MaxTokensLimiter(max_token_count=MAX_TOKENS),
         ],
     )

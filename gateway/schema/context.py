@@ -32,6 +32,8 @@ class Context:
         self._turn = asyncio.Lock()
         self._failed: BaseException | None = None
         self.statements = 0
+        self.request: tuple[str, str | None, dict[str, Any]] | None = None
+        """The document, the operation's name and the variables, once they are read."""
 
     async def ask(self, document: ScalarSelect[Any]) -> Any:
         """Run one statement that returns a JSON document. Fields ask one after another."""

@@ -49,6 +49,18 @@ class OperationNamed(SchemaExtension):
             raise GraphQLError("Must provide operation name if query contains multiple operations.")
 
 
+class OperationNoted(SchemaExtension):
+    """Tells the context what is asked, for the audit log."""
+
+    def on_operation(self) -> Iterator[None]:
+        """Note the document and its variables before anything is done with them."""
+        asked = self.execution_context
+        if asked.query is not None:
+            name = asked._provided_operation_name  # noqa: SLF001
+            asked.context.request = (asked.query, name, asked.variables or {})
+        yield
+
+
 def operations_of(document: DocumentNode) -> list[OperationDefinitionNode]:
     """Return a document's operations."""
     return [one for one in document.definitions if isinstance(one, OperationDefinitionNode)]

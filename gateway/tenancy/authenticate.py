@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import LargeBinary, String, bindparam, func, select
+from sqlalchemy import LargeBinary, String, bindparam, column, func, select, table
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -13,8 +13,22 @@ from gateway.tenancy.principal import Principal, Role
 from gateway.tenancy.reach import DATABASE_ERRORS, unreachable
 from gateway.tenancy.scope import Scope, mint
 
-_BY_DIGEST = select(func.gateway_authenticate(bindparam("digest", type_=LargeBinary), type_=JSONB))
-_BY_PREFIX = select(func.gateway_reauthenticate(bindparam("prefix", type_=String), type_=JSONB))
+
+
+def _asking(call: Any) -> Any:
+    """Ask who holds a key, and a licensor's number with it."""
+    found = select(call.label("found")).subquery()
+    licensors = table("licensors", column("licensor_id"), column("code"))
+    number = select(licensors.c.licensor_id).where(
+        licensors.c.code == found.c.found["licensor"].astext
+    )
+    return select(
+        found.c.found.op("||")(func.jsonb_build_object("licensor_id", number.scalar_subquery())),
+    )
+
+
+_BY_DIGEST = _asking(func.gateway_authenticate(bindparam("digest", type_=LargeBinary), type_=JSONB))
+_BY_PREFIX = _asking(func.gateway_reauthenticate(bindparam("prefix", type_=String), type_=JSONB))
 
 
 async def authenticate(engine: AsyncEngine, header: str | None) -> Scope:
@@ -82,15 +96,19 @@ async def _ask(engine: AsyncEngine, statement: Any, **values: Any) -> dict[str, 
 def _scope(found: dict[str, Any] | None) -> Scope:
     if found is None:
         raise _refusal()
+    vendors = _numbered(found["vendors"])
+    own = {code: number for number, code in vendors.items()}
+    vendor = found["vendor"]
     return mint(
         Principal(
             name=f"key:{found['key']}",
             key=found["key"],
             role=Role(found["role"]),
-            vendor=found["vendor"],
+            vendor=vendor,
             licensor=found["licensor"],
+            holder=-found["licensor_id"] if vendor is None else own[vendor],
         ),
-        _numbered(found["vendors"]),
+        vendors,
         _numbered(found["products"]),
     )
 

@@ -45,7 +45,7 @@ from sqlalchemy.sql.selectable import FromGrouping, SelectStatementGrouping
 
 from gateway.db.base import SCOPED
 from gateway.errors import ScopeViolation
-from gateway.tenancy.scope import AXES, Scope, genuine
+from gateway.tenancy.scope import AXES, Scope, axes_of, genuine
 from gateway.tenancy.vocabulary import (
     FROM_KINDS,
     OWNED_FUNCTIONS,
@@ -58,6 +58,8 @@ from gateway.tenancy.vocabulary import (
 
 _COMPILER = make_select(1)._default_compiler()  # noqa: SLF001
 _INSERTS = (Insert, UpsertingInsert)
+_OF_FUNCTIONS = {"vendor_id", "product_id"}
+"""The axes of the rows of OWNED_FUNCTIONS."""
 _CHANGES = (Update, Delete)
 _QUERIES = (Select, CompoundSelect, SelectStatementGrouping)
 _STATEMENTS = (Select, CompoundSelect, *_INSERTS, *_CHANGES)
@@ -191,14 +193,14 @@ class _Guard:
             self.walk([insert.select], None)
         if not _owned(table):
             return
-        for axis in _axes(table):
+        for axis in axes_of(table):
             if not self._given(insert, axis):
                 raise ScopeViolation(f"insert into {table.name} outside the scope's {axis}")
         conflict: Any = insert._post_values_clause  # noqa: SLF001
         if isinstance(conflict, OnConflictDoUpdate):
             found = {_name_of(one) for one in conflict.inferred_target_elements or ()}
             changed = {_name_of(key) for key in dict(conflict.update_values_to_set)}
-            axes = set(_axes(table))
+            axes = set(axes_of(table))
             if not axes <= found or not axes.isdisjoint(changed):
                 raise ScopeViolation(f"a conflict in {table.name} would change another's row")
 
@@ -253,7 +255,7 @@ class _Guard:
             (function,) = (part for part in children(rows))
             if type(function) is not Function:
                 raise refused(type(function).__name__)
-            renamed = rows._render_derived or not set(AXES) <= set(rows.c.keys())  # noqa: SLF001
+            renamed = rows._render_derived or not set(rows.c.keys()) >= _OF_FUNCTIONS  # noqa: SLF001
             if function.name in OWNED_FUNCTIONS and renamed:
                 raise refused(f"{function.name} without its columns' names")
             self.walk(children(function), level, in_from=True)
@@ -283,7 +285,7 @@ class _Guard:
         for name, rows in level.rows.items():
             if _owned(rows):
                 equalities = level.equalities(name)
-                for axis in _axes(rows):
+                for axis in axes_of(rows):
                     if not self._tied(rows.c[axis], axis, level, equalities, ()):
                         raise ScopeViolation(f"no predicate of the scope on {name}.{axis}")
 
@@ -319,7 +321,7 @@ class _Guard:
     def _tied_at_home(self, column: Any, axis: str, home: _Level) -> bool:
         """Say whether a column is tied in the level that has its table, and has it confined."""
         rows = column.table
-        if _owned(rows) and axis in rows.c and column is rows.c[axis]:
+        if _owned(rows) and axis in axes_of(rows) and column is rows.c[axis]:
             return True
         return self._followed_to(column, axis, home) or self._tied(
             column, axis, home, home.equalities(rows.name), ()
@@ -441,13 +443,9 @@ def _owned(rows: Any) -> bool:
     return type(table) is Table and bool(table.info.get(SCOPED))
 
 
-def _axes(rows: Any) -> list[str]:
-    return [axis for axis in AXES if axis in rows.c]
-
-
 def _check_readable(table: Table) -> None:
     """Refuse a table of ours that is under no wall though it belongs to someone: API keys."""
-    if not _owned(table) and _axes(table) and is_ours(table):
+    if not _owned(table) and axes_of(table) and is_ours(table):
         raise refused(f"table {table.name}")
 
 

@@ -9,14 +9,25 @@ from types import MappingProxyType
 from typing import Any, Final, NoReturn, Self
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import ARRAY, ColumnElement, FromClause, Integer, and_, any_
+from sqlalchemy import ARRAY, Alias, ColumnElement, FromClause, Integer, Table, and_, any_
 
+from gateway.db.base import SCOPED
 from gateway.errors import NotFound, ScopeViolation
 from gateway.recording import Given, Known, decide, derive, param, present
 from gateway.tenancy.principal import Principal, Right
 
-AXES: Final = ("vendor_id", "product_id")
-"""The columns by which rows belong to a vendor and, through the product, to a licensor."""
+AXES: Final = ("vendor_id", "product_id", "holder")
+"""The columns by which rows belong to a vendor and, through the product, to a licensor.
+
+The audit log's belong to one tenant alone, of either side: their holder.
+"""
+
+
+def axes_of(rows: FromClause) -> list[str]:
+    """Return the axes by which rows belong to someone."""
+    table = rows.element if type(rows) is Alias else rows
+    scoped = table.info.get(SCOPED, True) if type(table) is Table else True
+    return [axis for axis in (AXES if scoped is True else scoped) if axis in rows.c]
 
 
 class Scope:
@@ -83,6 +94,8 @@ class Scope:
 
     def ids(self, axis: str) -> list[int]:
         """Return the numbers on one axis, sorted."""
+        if axis == "holder":
+            return [self.principal.holder]
         return sorted(self.vendors if axis == "vendor_id" else self.products)
 
     def covers(self, rows: FromClause) -> ColumnElement[bool]:
@@ -290,7 +303,7 @@ def _require(rights: frozenset[Right], right: Right) -> None:
 
 
 def _covered(rows: FromClause, ids: Callable[[str], Known[list[int]]]) -> ColumnElement[bool]:
-    return and_(*(_within(rows.c[axis], ids(axis)) for axis in AXES if axis in rows.c))
+    return and_(*(_within(rows.c[axis], ids(axis)) for axis in axes_of(rows)))
 
 
 def _within(column: ColumnElement[int], ids: Known[list[int]]) -> ColumnElement[bool]:
