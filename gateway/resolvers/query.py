@@ -12,12 +12,14 @@ from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext
 
 from gateway.regulation.months import Month
+from gateway.resolvers.audit_events import audit_events
 from gateway.resolvers.catalogue import products, vendor, vendors
 from gateway.resolvers.changes import changes
 from gateway.resolvers.monthly_stats import monthly_stats
 from gateway.resolvers.node import node
 from gateway.resolvers.users import users
 from gateway.resolvers.viewer import viewer
+from gateway.schema.audit_event import AuditEventConnection
 from gateway.schema.change import ChangeConnection
 from gateway.schema.documents import LIMITS, MAX_TOKENS, OperationNamed, OperationNoted
 from gateway.schema.monthly_stat import MonthlyStatConnection
@@ -53,6 +55,11 @@ class Query:
     )
     products: ProductConnection = strawberry.field(
         resolver=products, description="The products in scope."
+    )
+    audit_events: AuditEventConnection = strawberry.field(
+        resolver=audit_events,
+        description="The audit log of the caller's own side, for its auditors: entries from `from` "
+        "on and before `to`, the newest first.",
     )
     node: Node | None = strawberry.field(resolver=node, description="Any object by its id.")
 
