@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from gateway import __version__
-from gateway.cli import catalogue, files, house
+from gateway.cli import audit, catalogue, files, house
 
 program = typer.Typer(
     help="The compliance gateway: vendors' users, monthly figures and fees.",
@@ -30,6 +30,7 @@ program.add_typer(catalogue.product, name="product")
 program.add_typer(catalogue.licence, name="licence")
 program.add_typer(catalogue.price, name="price")
 program.add_typer(catalogue.key, name="key")
+program.add_typer(audit.audit, name="audit")
 
 
 def _version(wanted: bool) -> None:

@@ -4,7 +4,7 @@ The operator's role may read and write catalogue tables and keys of all tenants,
 at all to service records, figures and batches: those are reached through a scoped session.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -12,7 +12,7 @@ from sqlalchemy import CursorResult, Executable, Row
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from gateway.tenancy.appending import Entry, append, signer_of
+from gateway.tenancy.appending import Entry, Head, Signer, append, checkpoint, signer_of
 from gateway.tenancy.authenticate import operator_scope
 from gateway.tenancy.reach import DATABASE_ERRORS, translated, unreachable
 from gateway.tenancy.scope import Scope
@@ -44,6 +44,10 @@ class OperatorSession:
                 yield row
         except DATABASE_ERRORS as error:
             raise unreachable() from error
+
+    async def sign(self, heads: Sequence[Head], signer: Signer) -> None:
+        """Sign ends of the audit log's chains."""
+        await checkpoint(self._connection, heads, signer)
 
     async def scope(self) -> Scope:
         """Return the operator's scope: all vendors and products as they are now."""
