@@ -34,7 +34,7 @@ from gateway.recording import Memory
 from gateway.tenancy import sealed
 from gateway.tenancy import session as sessions
 from gateway.tenancy.operator import open_operator
-from gateway.tenancy.scope import AXES, GivenScope, Scope
+from gateway.tenancy.scope import AXES, GivenScope, Scope, axes_of
 from gateway.tenancy.session import open_session
 
 WALLED = [table for table in metadata.sorted_tables if table.info.get(SCOPED)]
@@ -42,7 +42,8 @@ NAMES = [table.name for table in WALLED]
 TABLES = pytest.mark.parametrize("table", WALLED, ids=NAMES)
 TENANTS = pytest.mark.parametrize("who", PRINCIPALS, ids=[who.code for who in PRINCIPALS])
 INSERTED = {"service_records", "service_record_versions", "monthly_deltas", "vendor_products"}
-INSERTED |= {"rosters", "import_batches", "audit_events"}
+INSERTED |= {"rosters", "import_batches"}
+SETTINGS = ("gateway.vendors", "gateway.products", "gateway.holders")
 CHANGED = {"service_records", "monthly_deltas", "rosters"}
 
 
@@ -68,7 +69,7 @@ def _texts(rows: list[Any]) -> list[str]:
 
 def test_every_table_with_an_axis_is_walled() -> None:
     with_axis = {t.name for t in metadata.sorted_tables if any(axis in t.c for axis in AXES)}
-    assert with_axis - set(NAMES) == {"api_keys"}
+    assert with_axis - set(NAMES) == {"api_keys", "reach_clock"}
 
 
 async def test_the_model_knows_every_table(admin: asyncpg.Connection) -> None:
@@ -96,10 +97,10 @@ async def test_the_service_has_one_policy_and_it_names_each_axis(
     )
     (policy,) = rows
     assert (policy["permissive"], policy["cmd"]) == ("PERMISSIVE", "ALL")
-    for axis, setting in zip(AXES, ("gateway.vendors", "gateway.products"), strict=True):
+    for axis, setting in zip(AXES, SETTINGS, strict=True):
         for condition in (policy["qual"], policy["with_check"]):
-            assert (f"({axis} = ANY" in condition) == (axis in table.c)
-            assert (setting in condition) == (axis in table.c)
+            assert (f"({axis} = ANY" in condition) == (axis in axes_of(table))
+            assert (setting in condition) == (axis in axes_of(table))
 
 
 async def test_the_role_is_nobody(admin: asyncpg.Connection) -> None:
@@ -131,8 +132,8 @@ async def test_what_the_roles_may_do_with_tables(admin: asyncpg.Connection) -> N
     assert may["gateway_service", "UPDATE"] == CHANGED
     assert may["gateway_service", "DELETE"] == CHANGED - {"rosters"}
     catalogue = {"products", "prices", "vendors", "licences", "api_keys"} | open_tables
-    assert may["gateway_operator", "SELECT"] == catalogue | {"vendor_products", "reach_clock"}
-    inserted = {"vendor_products", "audit_events", "reach_clock"}
+    inserted = {"vendor_products", "audit_events", "audit_checkpoints", "reach_clock"}
+    assert may["gateway_operator", "SELECT"] == catalogue | inserted
     assert may["gateway_operator", "INSERT"] == catalogue | inserted
     assert may["gateway_operator", "UPDATE"] == catalogue | {"reach_clock"}
     assert may["gateway_finder", "SELECT"] == {"service_records"}
@@ -145,6 +146,10 @@ async def test_what_the_roles_may_do_with_tables(admin: asyncpg.Connection) -> N
         "SELECT * FROM api_keys",
         "SELECT digest FROM api_keys",
         "INSERT INTO api_keys (prefix, digest, role, vendor_id) VALUES ('x', 'x', 'x', 1)",
+        "INSERT INTO audit_events (holder, number, digest, occurred_at, vendor_id, actor, action, "
+        "detail) VALUES (0, 1, '', now(), 0, 'x', 'x', '{}')",
+        "INSERT INTO audit_checkpoints VALUES (0, 1, '', now(), 'x', '')",
+        "DELETE FROM audit_checkpoints",
         "UPDATE audit_events SET actor = 'x'",
         "DELETE FROM audit_events",
         "TRUNCATE audit_events",
@@ -218,12 +223,15 @@ async def test_functions_are_for_their_callers_only(admin: asyncpg.Connection) -
         "gateway_find",
         "gateway_admits",
         "gateway_tick",
+        "gateway_append",
+        "gateway_checkpoint",
+        "gateway_refuse",
     }
     for row in rows:
         assert not any(grant.startswith("=") for grant in row["acl"].split())  # = is PUBLIC
         if row["proname"] == "gateway_find":
             assert row["owner"] == "gateway_finder"
-        elif row["proname"] != "gateway_analyze":
+        elif row["proname"] not in {"gateway_analyze", "gateway_refuse"}:
             assert row["owner"] == "gateway_operator"
 
 
@@ -240,10 +248,10 @@ async def test_without_settings_there_are_no_rows(
             assert len({row[axis] for row in rows}) >= 2
     async with market.acting(None) as service:
         assert await service.fetch(f"SELECT * FROM {table.name}") == []
-        for setting in ("gateway.vendors", "gateway.products"):
+        for setting in SETTINGS:
             await service.execute(f"SET LOCAL {setting} = ''")
         assert await service.fetch(f"SELECT * FROM {table.name}") == []
-        for setting in ("gateway.vendors", "gateway.products"):
+        for setting in SETTINGS:
             await service.execute(f"SET LOCAL {setting} = '{{}}'")
         assert await service.fetch(f"SELECT * FROM {table.name}") == []
 
@@ -257,7 +265,7 @@ async def test_with_settings_there_are_the_scopes_rows_and_no_others(
     rows = [
         row
         for row in await admin.fetch(f"SELECT * FROM {table.name}")
-        if all(row[axis] in own[axis] for axis in AXES if axis in table.c)
+        if all(row[axis] in own[axis] for axis in axes_of(table))
     ]
     assert rows
     async with market.acting(who) as service:
@@ -271,7 +279,7 @@ async def test_one_setting_alone_opens_no_vendors_product_rows(market: World, se
     async with market.acting(None) as service:
         await service.execute(f"SET LOCAL {setting} = '{{{','.join(map(str, numbers))}}}'")
         for table in WALLED:
-            if all(axis in table.c for axis in AXES):
+            if {"vendor_id", "product_id"} <= set(axes_of(table)):
                 assert await service.fetch(f"SELECT * FROM {table.name}") == []
 
 
@@ -322,7 +330,7 @@ async def test_no_row_is_inserted_elsewhere(
 ) -> None:
     table = metadata.tables[name]
     if axis not in table.c:
-        assert name in {"rosters", "import_batches", "audit_events"}
+        assert axis == "holder" or name in {"rosters", "import_batches"}
         return
     row = await _foreign_row(market, admin, table, axis)
     insert = f"INSERT INTO {name} SELECT * FROM json_populate_record(NULL::{name}, $1)"
@@ -336,7 +344,7 @@ async def test_no_row_is_inserted_elsewhere(
 @pytest.mark.parametrize("name", sorted(CHANGED))
 async def test_no_row_is_moved_elsewhere(market: World, name: str, axis: str) -> None:
     if axis not in metadata.tables[name].c:
-        assert name == "rosters"
+        assert axis == "holder" or name == "rosters"
         return
     own, beta = await ids(market, ALPHA), await ids(market, BETA)
     foreign = next(number for number in beta[axis] if number not in own[axis])

@@ -251,7 +251,11 @@ class World:
             async with connection.transaction():
                 if who is not None:
                     scope = await self.scope(who)
-                    for name, numbers in (("vendors", scope.vendors), ("products", scope.products)):
+                    for name, numbers in (
+                        ("vendors", scope.vendors),
+                        ("products", scope.products),
+                        ("holders", scope.ids("holder")),
+                    ):
                         value = ",".join(map(str, numbers))
                         await connection.execute(f"SET LOCAL gateway.{name} = '{{{value}}}'")
                 yield connection
