@@ -25,7 +25,7 @@ from gateway.http.compiled import CompiledEndpoint
 from gateway.http.exports import ExportEndpoint
 from gateway.http.graphql import GraphQLEndpoint
 from gateway.http.health import healthz, readyz
-from gateway.http.metrics import metrics
+from gateway.http.metrics import metrics, watch
 from gateway.http.trailers import TrailersProtocol
 from gateway.resolvers.query import build_schema
 from gateway.tenancy.admission import Admissions
@@ -49,6 +49,7 @@ def application(house: House) -> ASGIApp:
         front = scope["type"] == "http" and scope["path"] == "/graphql"
         await (compiled if front else behind)(scope, receive, send)
 
+    watch(house.accesses)
     return Audited(house.accesses, entrance)
 
 

@@ -5,7 +5,6 @@ SHA-256, of what was returned the number of rows and the names of the fields.
 """
 
 import hashlib
-import hmac
 import time
 from collections.abc import Mapping
 from contextvars import ContextVar
@@ -136,7 +135,7 @@ class Entries:
             text = orjson.dumps(variables, option=orjson.OPT_SORT_KEYS)
         except TypeError:
             text = repr(variables).encode(errors="backslashreplace")
-        return hmac.digest(self._key, text, "sha256").hex()
+        return hashlib.blake2b(text, key=self._key, digest_size=32).hexdigest()
 
     def _scope_digest(self, scope: Scope) -> str:
         found = self._digests.get(scope)

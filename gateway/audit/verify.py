@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from sqlalchemy import Row, Select, and_, column, exists, func, literal_column, select, table
 from sqlalchemy import union_all
+from sqlalchemy.dialects.postgresql import distinct_on
 
 from gateway.audit.chain import ZERO, digest_of, text_of
 from gateway.audit.keys import Trusted
@@ -173,7 +174,7 @@ async def _beginnings(
         return {}
     last = (
         select(*_SIGNED.c)
-        .distinct(_SIGNED.c.holder)
+        .ext(distinct_on(_SIGNED.c.holder))
         .where(_SIGNED.c.signed_at < wanted.since)
         .order_by(_SIGNED.c.holder, _SIGNED.c.number.desc())
     )
@@ -196,7 +197,7 @@ async def _without_entry(session: OperatorSession, wanted: Wanted) -> dict[int, 
     )
     first = (
         select(*_SIGNED.c)
-        .distinct(_SIGNED.c.holder)
+        .ext(distinct_on(_SIGNED.c.holder))
         .where(~there)
         .order_by(_SIGNED.c.holder, _SIGNED.c.number)
     )
