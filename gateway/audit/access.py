@@ -23,6 +23,7 @@ from gateway.tenancy.scope import Scope
 PURPOSE_HEADER: Final = b"gateway-purpose"
 MOST_PURPOSE: Final = 200
 _MOST_NAME: Final = 128
+_MOST_SCOPES: Final = 10_000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -124,6 +125,8 @@ class Entries:
             detail["role"] = scope.principal.role.value
             digest = detail["scope"] = self._scope_digest(scope)
             if (holder, digest) not in self._met:
+                if len(self._met) >= _MOST_SCOPES:
+                    self._met.clear()
                 self._met.add((holder, digest))
                 reach = {"scope": digest, **_reach(scope)}
                 found.append(Entry(holder, text_of(at, actor, "scope", reach)))

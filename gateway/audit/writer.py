@@ -121,7 +121,7 @@ class AccessLog:
         self._taken = len(batch)
         entries: list[Entry] = []
         for i, access in enumerate(batch, 1):
-            entries += self._entries.of(access)
+            entries += self._made(access)
             if i % _SLICE == 0:
                 await asyncio.sleep(0)
         failure: Exception | None = None
@@ -136,6 +136,15 @@ class AccessLog:
                         access.done.set_result(None)
                     else:
                         access.done.set_exception(failure)
+
+    def _made(self, access: Access) -> list[Entry]:
+        """Return an access's entries; none where they can't be made, which must not end the writer."""
+        try:
+            return self._entries.of(access)
+        except Exception as error:
+            self.dropped += 1
+            _log.error("the audit log loses an entry: %s", type(error).__name__)
+            return []
 
     async def _append(self, entries: list[Entry]) -> Exception | None:
         """Append; return why it could not be done, where it is not to be tried again."""

@@ -65,6 +65,8 @@ class CompiledEndpoint:
             return
         except (Unavailable, TookTooLong) as error:
             status, answer = status_of(error), _told(scope, error)
+            if KEY in scope:
+                scope[KEY].outcome = error.code
         _COUNTED.inc()
         length = (b"content-length", b"%d" % len(answer))
         await send(
@@ -83,11 +85,13 @@ class CompiledEndpoint:
                 ready = self._operations.prepare(query, name, variables, caller, today(), link)
                 access: Access | None = scope.get(KEY)
                 pool = self._answers.by_values if ready.plan.by_values else self._answers.by_shape
+                if access is not None:
+                    access.tenant, access.variables = caller.scope, variables
+                    access.asked = ready.asked
                 found = await ask(pool, ready.plan.sealed, ready.values, caller)
                 body = ready.completed(found)
                 if access is not None:
-                    access.tenant, access.variables = caller.scope, variables
-                    access.asked, access.rows = ready.asked, ready.rows(found, body)
+                    access.rows = ready.rows(found, body)
                 return body
             except NotAdmitted:
                 self._admissions.forget(caller)

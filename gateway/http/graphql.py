@@ -48,7 +48,7 @@ class GraphQLEndpoint(GraphQL[Context, None]):
             minted = await authenticate(self._engine, request.headers.get("authorization"))
         except GatewayError as error:
             if access is not None:
-                access.outcome = error.code
+                access.tenant, access.outcome = None, error.code
             status = status_of(error)
             response = Response(
                 orjson.dumps(body_of(error, language)), status, media_type="application/json"
