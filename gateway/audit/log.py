@@ -17,16 +17,13 @@ async def record(session: ScopedSession, action: str, **detail: Any) -> None:
     holders = session.scope.ids("vendor_id")
     if principal.holder < 0:
         holders = [*holders, principal.holder]
+    text = text_of(now(), principal.name, action, detail | origin())
     for holder in holders:
-        session.log(_entry(holder, principal.name, action, detail | origin()))
+        session.log(Entry(holder, text))
 
 
 def record_operators(
     session: OperatorSession, action: str, detail: dict[str, Any], holder: int = HOUSE
 ) -> None:
     """Log an act of the operator for a vendor, a licensor (below zero) or the house."""
-    session.log(_entry(holder, session.actor, action, detail))
-
-
-def _entry(holder: int, actor: str, action: str, detail: dict[str, Any]) -> Entry:
-    return Entry(holder, text_of(now(), actor, action, detail))
+    session.log(Entry(holder, text_of(now(), session.actor, action, detail)))
