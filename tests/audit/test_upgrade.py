@@ -32,8 +32,8 @@ async def test_old_entries_are_linked_in_their_order(
     try:
         await admin.execute(
             "INSERT INTO audit_events (vendor_id, occurred_at, actor, action, detail) "
-            "SELECT vendor_id, '2026-01-01 00:00:00.1+00', 'operator:x', 'import.users', "
-            """'{"source": "名单.txt", "lines": 3, "dry_run": false, "end": null}' FROM vendors """
+            "SELECT vendor_id, '2026-01-01 00:00:00.1+00'::timestamptz, 'operator:x', 'import.users', "
+            """'{"source": "名单.txt", "lines": 3, "dry_run": false, "end": null}'::jsonb FROM vendors """
             "UNION ALL SELECT 0, '2026-01-01', 'operator', 'price.set', '{}'"
         )
         number = await admin.fetchval("SELECT count(*) FROM audit_events")
