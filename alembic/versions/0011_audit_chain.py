@@ -19,9 +19,7 @@ down_revision = "0005"
 DEFINER = "SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp"
 HOLDERS = "(SELECT nullif(current_setting('gateway.holders', true), ''))::int[]"
 BY_HOLDER = f"holder = ANY ({HOLDERS})"
-BY_VENDOR = (
-    "vendor_id = ANY ((SELECT nullif(current_setting('gateway.vendors', true), ''))::int[])"
-)
+BY_VENDOR = "vendor_id = ANY ((SELECT nullif(current_setting('gateway.vendors', true), ''))::int[])"
 TABLES = ("audit_events", "audit_checkpoints")
 # The first key of the advisory locks by which entries of one chain wait for each other.
 LOCKS = 733120411

@@ -83,9 +83,7 @@ async def open_house(config: Settings, *, durable: bool = True) -> AsyncIterator
         answers = Answers(by_values, by_shape)
         try:
             async with by_values, by_shape:
-                yield House(
-                    config, addresses, service, answers, exports, operator, links, accesses
-                )
+                yield House(config, addresses, service, answers, exports, operator, links, accesses)
         finally:
             await accesses.close(config.grace_seconds)
             await audit.dispose()

@@ -9,8 +9,18 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Row, Select, and_, column, exists, func, literal_column, select, table
-from sqlalchemy import union_all
+from sqlalchemy import (
+    Row,
+    Select,
+    and_,
+    column,
+    exists,
+    func,
+    literal_column,
+    select,
+    table,
+    union_all,
+)
 from sqlalchemy.dialects.postgresql import distinct_on
 
 from gateway.audit.chain import ZERO, digest_of, text_of
@@ -133,7 +143,7 @@ async def chain_names(session: OperatorSession) -> Mapping[int, str]:
             ),
         )
     )
-    return {HOUSE: "house"} | {number: name for number, name in found}
+    return {HOUSE: "house"} | {row[0]: row[1] for row in found}
 
 
 def _entries(wanted: Wanted) -> Select[*tuple[Any, ...]]:
@@ -223,7 +233,12 @@ def _look_at(
         state.damage = Damage("missing", state.chain, expected, None, detail)
         return
     digest = _digest(state, row)
-    if digest != row.digest or row.number < expected or row.vendor_id != max(row.holder, HOUSE):
+    if (
+        digest is None
+        or digest != row.digest
+        or row.number < expected
+        or row.vendor_id != max(row.holder, HOUSE)
+    ):
         detail = "it is not what its digest was made of"
         state.damage = Damage("altered", state.chain, row.number, at, detail)
         return

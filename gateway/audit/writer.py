@@ -70,7 +70,7 @@ class AccessLog:
             self.dropped += 1
 
     async def put(self, access: Access) -> None:
-        """Put an access into the queue, wait as is set, or raise Unavailable: nothing may be told."""
+        """Put an access into the queue and wait as is set; Unavailable where nothing may be told."""
         if not self._seconds:
             access.done = asyncio.get_running_loop().create_future()
         if not self.offer(access):
@@ -138,10 +138,10 @@ class AccessLog:
                         access.done.set_exception(failure)
 
     def _made(self, access: Access) -> list[Entry]:
-        """Return an access's entries; none where they can't be made, which must not end the writer."""
+        """Return an access's entries; none of one that can't be made, which must end nothing."""
         try:
             return self._entries.of(access)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 (the writer outlives any entry)
             self.dropped += 1
             _log.error("the audit log loses an entry: %s", type(error).__name__)
             return []
@@ -163,7 +163,7 @@ class AccessLog:
                     _log.warning("the audit log waits for the database: %d entries", self.waiting)
                     told = True
                 await asyncio.sleep(_RETRY_SECONDS)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 (the writer outlives any entry)
                 return await self._append_singly(entries, error)
             else:
                 return None

@@ -89,7 +89,7 @@ def checkpoint_command() -> None:
 
 @audit.command("rotate")
 def rotate_command(json: Json = False) -> None:
-    """Make another key the one that signs; keys of before stay trusted. Servers take it at start."""
+    """Make another key the one that signs; those of before stay trusted. Servers take it at start."""
 
     async def work(house: House) -> None:
         async with open_operator(house.operator, actor()) as session:
@@ -124,9 +124,7 @@ def _tell(one: Verified, *, json: bool) -> None:
     tell(result, text, json=json)
 
 
-async def _holder(
-    session: OperatorSession, vendor: str | None, licensor: str | None
-) -> int | None:
+async def _holder(session: OperatorSession, vendor: str | None, licensor: str | None) -> int | None:
     if vendor is not None and licensor is not None:
         raise BadInput(
             "one chain is of a vendor or of a licensor",

@@ -146,9 +146,7 @@ def issue_key(
             holder = keys.Holder(licensor_id=await registry.licensor_id(session, str(licensor)))
         granted = keys.role_for(role, holder)
         made, expires = await keys.issue(session, holder, granted, days=days)
-        await registry.log(
-            session, "key.issue", holder.number, key=made.prefix, role=granted.value
-        )
+        await registry.log(session, "key.issue", holder.number, key=made.prefix, role=granted.value)
         return {"key": made.text, "role": granted.value, "expiresAt": expires}
 
     result = _as_operator(work)

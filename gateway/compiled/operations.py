@@ -174,9 +174,7 @@ class Operations:
             variables = Variables(self._graph, operation)
         except (GraphQLError, ValueError):
             return _Document(None, reason="variables")
-        return _Document(
-            operation, variables, fragments, asked=asked_of(self._graph, query, name)
-        )
+        return _Document(operation, variables, fragments, asked=asked_of(self._graph, query, name))
 
     def _compiled(self, document: _Document, given: list[Any]) -> Prepared:
         """Compile a plan by the request's values, and keep it for all of its shape."""

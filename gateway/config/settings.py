@@ -34,8 +34,8 @@ class Settings(BaseSettings):
     )
     audit_keys: Path | None = Field(
         default=None,
-        description="Folder of the keys that sign the audit log's checkpoints: the present one, and "
-        "all that are trusted. The same on every server. "
+        description="Folder of the keys that sign the audit log's checkpoints: the present one, "
+        "and all that are trusted. The same on every server. "
         "Unset: the folder audit-keys of the data directory.",
     )
     audit_seconds: float = Field(

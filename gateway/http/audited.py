@@ -1,14 +1,14 @@
 """The log in front of everything that shows tenants' data: no answer without its access.
 
-It makes an `Access` of each request to `/graphql` and `/exports/…`, which the endpoints fill in, and
-queues it when the answer is about to begin. A download that is admitted is logged by itself, as an
+It makes an `Access` of each request to `/graphql` and `/exports/…`, which the endpoints fill in,
+and queues it when the answer is about to begin. A download that is admitted is logged by itself, as an
 act with its file's digest (`exports.requests`).
 """
 
 from typing import Final
 
 import orjson
-import strawberry
+from graphql import GraphQLSchema
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from strawberry.types import ExecutionResult
 
@@ -23,13 +23,11 @@ KEY: Final = "gateway.access"
 """Where an ASGI scope has its access."""
 
 
-def note(
-    access: Access, schema: strawberry.Schema, context: Context, result: ExecutionResult
-) -> None:
+def note(access: Access, schema: GraphQLSchema, context: Context, result: ExecutionResult) -> None:
     """Note what the executor was asked and what came of it; its errors are public ones already."""
     if context.request is not None:
         query, name, access.variables = context.request
-        access.asked = asked_of(schema._schema, query, name)  # noqa: SLF001 (no public way)
+        access.asked = asked_of(schema, query, name)
         access.rows = rows_of(result.data, access.asked.single)
     codes = {str((error.extensions or {}).get("code")) for error in result.errors or ()}
     access.outcome = " ".join(sorted(codes))

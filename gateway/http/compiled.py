@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.audit.access import Access
-from gateway.compiled.operations import Operations, Uncompiled
+from gateway.compiled.operations import Operations, Prepared, Uncompiled
 from gateway.config.clock import today
 from gateway.errors import GatewayError, TookTooLong, Unavailable
 from gateway.exports.links import Links
@@ -89,10 +89,7 @@ class CompiledEndpoint:
                     access.tenant, access.variables = caller.scope, variables
                     access.asked = ready.asked
                 found = await ask(pool, ready.plan.sealed, ready.values, caller)
-                body = ready.completed(found)
-                if access is not None:
-                    access.rows = ready.rows(found, body)
-                return body
+                return _completed(ready, found, access)
             except NotAdmitted:
                 self._admissions.forget(caller)
             except (Unavailable, TookTooLong):
@@ -107,6 +104,14 @@ class CompiledEndpoint:
                 _log.exception("not compiled: %s\n%s", type(error).__name__, frames, exc_info=False)
                 raise Uncompiled("fault") from error
         raise Uncompiled("admission")
+
+
+def _completed(ready: Prepared, found: bytes, access: Access | None) -> bytes:
+    """Return the response's body, its rows counted for the log."""
+    body = ready.completed(found)
+    if access is not None:
+        access.rows = ready.rows(found, body)
+    return body
 
 
 def _told(scope: Scope, error: GatewayError) -> bytes:

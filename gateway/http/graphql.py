@@ -38,6 +38,7 @@ class GraphQLEndpoint(GraphQL[Context, None]):
         """Take what operations need."""
         super().__init__(schema, graphql_ide=None, subscription_protocols=())
         self._engine, self._links, self._base_url = engine, links, base_url
+        self._graph = schema._schema  # noqa: SLF001 (no public way to graphql-core's)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request; the operation's session is closed before the answer is sent."""
@@ -96,7 +97,7 @@ class GraphQLEndpoint(GraphQL[Context, None]):
             result.errors = [public_error(error, context.language) for error in result.errors]
         access: Access | None = request.scope.get(KEY)
         if access is not None:
-            note(access, self.schema, context, result)
+            note(access, self._graph, context, result)
         return await super().process_result(request, result)
 
     def parse_json(self, data: str | bytes) -> Any:

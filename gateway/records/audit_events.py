@@ -48,9 +48,7 @@ def event_keys(rows: FromClause = _EVENTS) -> list[Key]:
     return [Key("NUMBER", rows.c.number, BigInteger, Direction.DESC)]
 
 
-def event_page(
-    events: EventList, paging: Page, *, total: bool, signed: bool
-) -> ScalarSelect[Any]:
+def event_page(events: EventList, paging: Page, *, total: bool, signed: bool) -> ScalarSelect[Any]:
     """Return one page as JSON: `{"total": n or null, "checkpoint": {…} or null, "rows": [{…}]}`.
 
     Rows have `place`, `number`, `occurred_at`, `actor`, `action`, `detail` and `digest`

@@ -1,4 +1,4 @@
-"""What the audit log says of a document: its digest, the operation, the personal data it selects."""
+"""What the audit log says of a document: digest, operation, the personal data it selects."""
 
 import hashlib
 from functools import lru_cache

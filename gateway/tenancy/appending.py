@@ -8,8 +8,17 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple, Protocol, cast
 
-from sqlalchemy import ARRAY, BigInteger, DateTime, Integer, LargeBinary, Text, bindparam, func
-from sqlalchemy import select
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    DateTime,
+    Integer,
+    LargeBinary,
+    Text,
+    bindparam,
+    func,
+    select,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -77,7 +86,7 @@ def signer_of(engine: AsyncEngine) -> Signer | None:
 async def append(
     connection: AsyncConnection, entries: Sequence[Entry], signer: Signer | None
 ) -> None:
-    """Write entries at the end of their chains, and sign the new ends, in a transaction that is open.
+    """Write entries at the end of their chains, and sign the new ends, in an open transaction.
 
     The chains stay locked until it ends.
     """

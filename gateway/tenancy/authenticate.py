@@ -14,7 +14,6 @@ from gateway.tenancy.reach import DATABASE_ERRORS, unreachable
 from gateway.tenancy.scope import Scope, mint
 
 
-
 def _asking(call: Any) -> Any:
     """Ask who holds a key, and a licensor's number with it."""
     found = select(call.label("found")).subquery()

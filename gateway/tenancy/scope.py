@@ -26,7 +26,7 @@ The audit log's belong to one tenant alone, of either side: their holder.
 def axes_of(rows: FromClause) -> list[str]:
     """Return the axes by which rows belong to someone."""
     table = rows.element if type(rows) is Alias else rows
-    scoped = table.info.get(SCOPED, True) if type(table) is Table else True
+    scoped: Any = table.info.get(SCOPED, True) if type(table) is Table else True
     return [axis for axis in (AXES if scoped is True else scoped) if axis in rows.c]
 
 

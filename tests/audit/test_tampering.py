@@ -192,9 +192,7 @@ async def test_a_cut_end_whose_signatures_went_too_is_found_by_those_kept_elsewh
 
 async def test_entries_without_signatures_are_told(house: House, admin: asyncpg.Connection) -> None:
     holder = (await filled(house))["LEDGER1"]
-    await admin.execute(
-        "DELETE FROM audit_checkpoints WHERE holder = $1 AND number > 4", holder
-    )
+    await admin.execute("DELETE FROM audit_checkpoints WHERE holder = $1 AND number > 4", holder)
     assert await damages(house) == [("unsigned", CHAIN, 5)]
 
 
@@ -237,9 +235,7 @@ async def test_an_altered_checkpoint_is_found(
     house: House, admin: asyncpg.Connection, change: str
 ) -> None:
     holder = (await filled(house))["LEDGER1"]
-    statement = (
-        f"UPDATE audit_checkpoints SET {change} WHERE holder = {holder} AND number = {LAST}"
-    )
+    statement = f"UPDATE audit_checkpoints SET {change} WHERE holder = {holder} AND number = {LAST}"
     async with undone(admin, statement):
         found = await damages(house)
         assert found

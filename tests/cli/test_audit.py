@@ -63,7 +63,9 @@ async def test_a_damaged_one_ends_with_1_and_names_the_first_entry(
     (line,) = [line for line in told.out.decode().splitlines() if line.startswith("WRONG")]
     assert line.startswith(f"WRONG  {CHAIN}: entry 3 of 20")
     assert ": altered: " in line
-    damage = json.loads((await run("audit", "verify", "--json", "--vendor", "LEDGER1")).out)["damage"]
+    damage = json.loads((await run("audit", "verify", "--json", "--vendor", "LEDGER1")).out)[
+        "damage"
+    ]
     assert (damage["kind"], damage["number"]) == ("altered", 3)
     refused = await run("audit", "checkpoint")
     assert refused.code == 1

@@ -33,6 +33,7 @@ from gateway.config.clock import now
 from gateway.db.embedded import EmbeddedPostgres
 from gateway.db.engine import make_engine
 from gateway.errors import Unavailable
+from gateway.http.audited import Audited
 from gateway.resolvers.query import build_schema
 from gateway.schema.asked import asked_of
 from gateway.tenancy.appending import Entry, append_alone
@@ -126,7 +127,9 @@ async def test_every_outcome_is_logged(world: World, name: str) -> None:
 
 async def test_who_has_no_key_is_logged_in_the_house(world: World) -> None:
     headers = {"Authorization": f"Bearer gw_{'z' * 8}_{'z' * 43}"}
-    assert (await world.client.post("/graphql", json={"query": "{ a }"}, headers=headers)).status_code == 401
+    assert (
+        await world.client.post("/graphql", json={"query": "{ a }"}, headers=headers)
+    ).status_code == 401
     assert (await world.client.get("/exports/forged")).status_code == 404
     for _ in range(100):
         entries = await logged(world, "query", "export.link")
@@ -157,14 +160,14 @@ async def test_a_download_says_from_where_and_what_for(world: World) -> None:
 async def test_both_ways_count_the_same_rows_and_fields(world: World) -> None:
     documents = [
         "{ users { nodes { userId history { userName } } edges { node { address } } } }",
-        "{ vendor(code: \"VENDALPHA\") { name } vendors { nodes { name } } }",
-        "{ a: vendor(code: \"NOBODY\") { name } viewer { rights vendors { code } } }",
-        "{ monthlyStats(from: \"2024-01\", to: \"2024-06\") { delimited totals { year } "
+        '{ vendor(code: "VENDALPHA") { name } vendors { nodes { name } } }',
+        '{ a: vendor(code: "NOBODY") { name } viewer { rights vendors { code } } }',
+        '{ monthlyStats(from: "2024-01", to: "2024-06") { delimited totals { year } '
         "nodes { users(first: 2) { nodes { userName } download { url } } } } }",
         "{ users { totalCount delimited } }",
         "query Q { ...F } fragment F on Query { users(first: 1) { ...G } } "
         "fragment G on UserConnection { nodes { product { name } contact } }",
-        "{ users(filter: {search: \"nobody at all\"}) { nodes { userName } } }",
+        '{ users(filter: {search: "nobody at all"}) { nodes { userName } } }',
     ]  # fmt: skip
     for document in documents:
         for app in (application(world.house), Bare(world.house)):
@@ -179,13 +182,14 @@ async def test_both_ways_count_the_same_rows_and_fields(world: World) -> None:
         one, other = (await logged(world, "query"))[-2:]
         for field in ("rows", "personal", "document", "operation", "scope"):
             assert one.get(field) == other.get(field), (document, field)
-        found = rows_of(answer.json()["data"], asked_of(build_schema()._schema, document, None).single)
+        found = rows_of(
+            answer.json()["data"], asked_of(build_schema()._schema, document, None).single
+        )
         assert one["rows"] == found, document
 
 
 def Bare(house: House) -> Any:
     """The log in front of the executor alone."""
-    from gateway.http.audited import Audited
 
     return Audited(house.accesses, routes(house, build_schema()))
 
@@ -222,7 +226,7 @@ async def test_any_detail_verifies_after_its_way_through_the_database(house: Hou
     odd: list[Any] = [
         {"z": 1, "aa": [True, None, {"b": "é", "a": "\u2028"}], "": "", "名": "龘", "A": -(2**63)},
         {"long": "x" * 100_000, "quote": '"\\/\b\f\n\r\t', "emoji": "🀄", "int": 2**63 - 1},
-        {}, {"a": {}}, {"a": []}, {"key\\": {"\"": "\x7f\x01"}},
+        {}, {"a": {}}, {"a": []}, {"key\\": {'"': "\x7f\x01"}},
     ]  # fmt: skip
     await append_alone(
         house.service, [Entry(holder, text_of(now(), "a\"'\\", "b", one)) for one in odd]
@@ -271,7 +275,9 @@ async def count(house: House) -> int:
     connection = await asyncpg.connect(house.addresses.owner.replace("+asyncpg", ""))
     try:
         await connection.execute("SET ROLE gateway_operator")
-        return int(await connection.fetchval("SELECT count(*) FROM audit_events WHERE action = 'query'"))
+        return int(
+            await connection.fetchval("SELECT count(*) FROM audit_events WHERE action = 'query'")
+        )
     finally:
         await connection.close()
 
@@ -392,7 +398,9 @@ async def test_several_writers_share_chains(house: House) -> None:
     connection = await asyncpg.connect(house.addresses.owner.replace("+asyncpg", ""))
     try:
         await connection.execute("SET ROLE gateway_operator")
-        rows = await connection.fetch("SELECT holder, count(*), max(number) FROM audit_events GROUP BY 1")
+        rows = await connection.fetch(
+            "SELECT holder, count(*), max(number) FROM audit_events GROUP BY 1"
+        )
     finally:
         await connection.close()
     assert {row[0]: (row[1], row[2]) for row in rows} == dict.fromkeys(numbers.values(), (81, 81))
@@ -401,9 +409,7 @@ async def test_several_writers_share_chains(house: House) -> None:
 # What is in no log
 
 
-async def test_no_log_holds_personal_data(
-    world: World, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_no_log_holds_personal_data(world: World, caplog: pytest.LogCaptureFixture) -> None:
     """Searches, answers, faults and refusals: neither the table nor the server's log shows any."""
     caplog.set_level(logging.DEBUG)
     personal = ["名alphaKQ甲", "址alphaKQ路", "联alphaKQ", "alphaKQ-0", "秘密的名字"]
@@ -417,8 +423,14 @@ async def test_no_log_holds_personal_data(
     ]
     for document in documents:
         await world.ask(ALPHA, document)
-        await world.ask(ALPHA, "query($n: String) { users(filter: {search: $n}) { totalCount } }", n="秘密的名字")
-    await world.file(await world.link(ALPHA, '{ users(filter: {search: "名alpha"}) { download { url } } }'))
+        await world.ask(
+            ALPHA,
+            "query($n: String) { users(filter: {search: $n}) { totalCount } }",
+            n="秘密的名字",
+        )
+    await world.file(
+        await world.link(ALPHA, '{ users(filter: {search: "名alpha"}) { download { url } } }')
+    )
     stored = json.dumps(
         [str(row) for row in (await world.contents())["audit_events"]], ensure_ascii=False
     )

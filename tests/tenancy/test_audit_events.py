@@ -143,7 +143,9 @@ async def test_filters_and_pages(world: World) -> None:
 async def test_bad_arguments_say_what_is_accepted(
     market: World, arguments: str, argument: str
 ) -> None:
-    (error,) = await market.errors(ALPHA.auditor, f"{{ auditEvents({arguments}) {{ totalCount }} }}")
+    (error,) = await market.errors(
+        ALPHA.auditor, f"{{ auditEvents({arguments}) {{ totalCount }} }}"
+    )
     assert error["extensions"]["code"] == "BAD_USER_INPUT"
     assert error["extensions"]["argument"] == argument
     assert error["extensions"]["accepted"]

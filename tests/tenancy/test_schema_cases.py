@@ -125,9 +125,9 @@ EVENT = """
     number occurredAt actor action outcome address purpose scope operation document variables rows
     personalFields file durationMicros text digest
 """
-ACTS = '''actions: [
+ACTS = """actions: [
     "vendor.add", "licence.add", "import.users", "product.add", "price.set", "licensor.add"
-]'''
+]"""
 EVENTS = f"totalCount {PAGE} nodes {{ {EVENT} }} edges {{ cursor node {{ number action }} }}"
 AUDIT = [
     f"{{ auditEvents({ACTS}) {{ {EVENTS} "
