@@ -1,7 +1,7 @@
 """What the audit log costs: `python -m benchmarks.auditing --rows 1000000`.
 
 The gateway as it is, the same without its log of accesses, and one whose answers wait for it stand
-on one database, and are asked in turn as in `benchmarks.answering`. Ratios are medians of the rounds.
+on one database, and are asked in turn as in `benchmarks.answering`. Ratios are the rounds' medians.
 """
 
 import argparse

@@ -70,7 +70,7 @@ class AccessLog:
             self.dropped += 1
 
     async def put(self, access: Access) -> None:
-        """Put an access into the queue and wait as is set; Unavailable where nothing may be told."""
+        """Put an access into the queue, wait as is set; Unavailable where nothing may be told."""
         if not self._seconds:
             access.done = asyncio.get_running_loop().create_future()
         if not self.offer(access):

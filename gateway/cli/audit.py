@@ -89,7 +89,7 @@ def checkpoint_command() -> None:
 
 @audit.command("rotate")
 def rotate_command(json: Json = False) -> None:
-    """Make another key the one that signs; those of before stay trusted. Servers take it at start."""
+    """Make another key the one that signs; the others stay trusted. Servers take it at start."""
 
     async def work(house: House) -> None:
         async with open_operator(house.operator, actor()) as session:

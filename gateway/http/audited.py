@@ -1,8 +1,8 @@
 """The log in front of everything that shows tenants' data: no answer without its access.
 
 It makes an `Access` of each request to `/graphql` and `/exports/…`, which the endpoints fill in,
-and queues it when the answer is about to begin. A download that is admitted is logged by itself, as an
-act with its file's digest (`exports.requests`).
+and queues it when the answer is about to begin. A download that is admitted is logged by itself, as
+an act with its file's digest (`exports.requests`).
 """
 
 from typing import Final
