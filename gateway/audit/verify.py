@@ -135,7 +135,7 @@ async def chain_names(session: OperatorSession) -> Mapping[int, str]:
     """Return the names of all chains that there may be, by holder."""
     vendors = table("vendors", column("vendor_id"), column("code"))
     licensors = table("licensors", column("licensor_id"), column("code"))
-    found = await session.execute(
+    found: Any = await session.execute(
         union_all(
             select(vendors.c.vendor_id, literal_column("'vendor '").op("||")(vendors.c.code)),
             select(
@@ -143,7 +143,7 @@ async def chain_names(session: OperatorSession) -> Mapping[int, str]:
             ),
         )
     )
-    return {HOUSE: "house"} | {row[0]: row[1] for row in found}
+    return {HOUSE: "house"} | {int(row[0]): str(row[1]) for row in found}
 
 
 def _entries(wanted: Wanted) -> Select[*tuple[Any, ...]]:
@@ -246,7 +246,9 @@ def _look_at(
     kept = wanted.by_chain.get(state.chain, {}).get(row.number)
     before = 0 if state.checkpoint is None else state.checkpoint.number
     rewritten = f"entries {before + 1} to {row.number} are not those that were signed"
-    if kept is not None and kept.digest != digest:
+    if kept is not None and not kept.holds(trusted):
+        state.damage = _forged(kept, trusted)
+    elif kept is not None and kept.digest != digest:
         state.damage = Damage("rewritten", state.chain, before + 1, at, rewritten)
     elif row.signature is not None:
         signed = _checkpoint(state.chain, row, row.signed_digest)

@@ -78,7 +78,7 @@ async def test_an_altered_column_is_found(
 def _altered(data: bytes) -> Iterator[tuple[int, str]]:
     """Yield a text with each of its bytes altered, where that is a text at all."""
     for place, byte in enumerate(data):
-        for other in (byte ^ 1, byte ^ 2):
+        for other in (byte ^ 1, byte ^ 2, byte ^ 4):
             with suppress(UnicodeDecodeError):
                 yield place, (data[:place] + bytes([other]) + data[place + 1 :]).decode()
 
