@@ -121,7 +121,7 @@ class AccessLog:
         self._taken = len(batch)
         entries: list[Entry] = []
         for i, access in enumerate(batch, 1):
-            entries += self._made(access)
+            entries += self._entries_of(access)
             if i % _SLICE == 0:
                 await asyncio.sleep(0)
         failure: Exception | None = None
@@ -137,7 +137,7 @@ class AccessLog:
                     else:
                         access.done.set_exception(failure)
 
-    def _made(self, access: Access) -> list[Entry]:
+    def _entries_of(self, access: Access) -> list[Entry]:
         """Return an access's entries; none of one that can't be made, which must end nothing."""
         try:
             return self._entries.of(access)
