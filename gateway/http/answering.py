@@ -14,12 +14,14 @@ from typing import Any, Final
 import orjson
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from gateway.compiled.operations import Document, Operations
+from gateway.audit.access import Access
+from gateway.compiled.operations import Document, Operations, Prepared
 from gateway.compiled.request import Uncompiled
 from gateway.config.clock import today
 from gateway.errors import BadInput, Forbidden, GatewayError, NotFound, TookTooLong, Unavailable
 from gateway.exports.links import Links
 from gateway.http.asked import Asked, NotTaken
+from gateway.http.audited import note
 from gateway.http.errors import language_of
 from gateway.http.executor import Executor
 from gateway.http.metrics import OPERATIONS
@@ -46,6 +48,8 @@ class Asking:
     allowed: Callable[[Principal], None]
     """Raises Forbidden for a caller who may not ask from where the request comes."""
     only_reads: bool = False
+    access: Access | None = None
+    """What is noted for the audit log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +83,8 @@ class Answering:
     async def answer(self, asked: Asked, asking: Asking) -> Answer:
         """Return the answer; raise GatewayError or NotTaken for what is not even tried."""
         caller = await self.admissions.admit(asking.authorization)
+        if asking.access is not None:
+            asking.access.tenant = caller.scope
         tenant = self._spending.enter(caller.tenant)
         try:
             return await self._charged(asked, asking, caller, tenant)
@@ -102,6 +108,9 @@ class Answering:
                     caller = await self._admitted_anew(caller, asking)
                     continue
                 document = self._operations.document(query, asked.name)
+                if asking.access is not None:
+                    asking.access.asked = document.asked
+                    asking.access.variables = asked.variables
                 _check(document, asking)
                 values = document.coerced(asked.variables)
                 if estimate is None:
@@ -143,7 +152,8 @@ class Answering:
         try:
             ready = self._operations.prepare(document, values, caller, today(), link)
             pool = self._answers.by_values if ready.plan.by_values else self._answers.by_shape
-            return ready.completed(await ask(pool, ready.plan.sealed, ready.values, caller))
+            found = await ask(pool, ready.plan.sealed, ready.values, caller)
+            return self._noted(ready, found, caller, asking.access)
         except (Unavailable, TookTooLong, NotAdmitted, Uncompiled):
             raise  # to ask again by the executor would take as long
         except GatewayError as error:
@@ -153,6 +163,14 @@ class Answering:
             frames = "".join(traceback.format_tb(error.__traceback__))
             _log.exception("not compiled: %s\n%s", type(error).__name__, frames, exc_info=False)
             raise Uncompiled("fault") from error
+
+    @staticmethod
+    def _noted(ready: Prepared, found: bytes, caller: Admission, access: Access | None) -> bytes:
+        """Return the response's body, its rows counted for the log."""
+        body = ready.completed(found)
+        if access is not None:
+            access.tenant, access.rows = caller.scope, ready.rows(found, body)
+        return body
 
     async def _executed(
         self,
@@ -176,6 +194,10 @@ class Answering:
             asking.base_url(),
             language_of(asking.language),
         )
+        if asking.access is not None:
+            asking.access.tenant = scope
+            seen = self._operations.document(query, asked.name).asked
+            note(asking.access, seen, asked.variables, answer)
         body = orjson.dumps(answer, default=str)
         if estimate is not None:
             data = {"data": answer.get("data")}
