@@ -32,6 +32,7 @@ from benchmarks.peers.gateway import Gateway
 from benchmarks.peers.peer import Caller, Callers, Peer
 from benchmarks.peers.plain import Plain
 from benchmarks.peers.postgraphile import PostGraphile
+from benchmarks.peers.unlogged import Synchronous, Unlogged
 from gateway.app.house import House
 from gateway.catalogue.models import Licensor
 from gateway.tenancy.admission import Admissions
@@ -40,8 +41,9 @@ from gateway.tenancy.operator import OperatorSession, open_operator
 from gateway.tenancy.principal import Role
 
 CONNECTIONS = (1, 16)
+SERVERS = (PostGraphile.name, Plain.name, Gateway.name, Floor.name)
 PEERS: Mapping[str, type[Peer]] = {
-    kind.name: kind for kind in (PostGraphile, Plain, Gateway, Floor)
+    kind.name: kind for kind in (PostGraphile, Plain, Gateway, Floor, Unlogged, Synchronous)
 }
 _COLOURS = {
     PostGraphile.name: "#5b8def",
@@ -244,7 +246,7 @@ def main() -> None:
     parser.add_argument("--only", action="append", default=[], help="a case; may be repeated")
     parser.add_argument(
         "--servers",
-        default=",".join(PEERS),
+        default=",".join(SERVERS),
         type=lambda given: [PEERS[name].name for name in given.split(",")],
         help=f"of {', '.join(PEERS)}, divided by commas",
     )

@@ -40,6 +40,7 @@ REACH = f"""
                 jsonb_object_agg(p.product_id, jsonb_build_array(l.licensor_id, l.code)), '{{}}')
             FROM products p JOIN licensors l USING (licensor_id) WHERE {REACHED})"""
 KINDS = """,
+        'holder', coalesce(k.vendor_id, -k.licensor_id),
         'kind', k.kind,
         'claim', k.claim,
         'digest', encode(k.digest, 'hex')"""

@@ -5,9 +5,12 @@ from typing import Any
 import orjson
 
 from gateway.app.house import House
+from gateway.audit.access import Access
 from gateway.errors import BadInput
+from gateway.http.audited import note
 from gateway.http.errors import public_error
 from gateway.resolvers.query import build_schema
+from gateway.schema.asked import asked_of
 from gateway.schema.context import Context
 from gateway.tenancy.authenticate import authenticate
 
@@ -30,16 +33,20 @@ async def ask(house: House, key: str, document: str, variables: str) -> dict[str
             argument="--variables",
             accepted='a JSON object, for instance {"first": 10}',
         )
-    scope = await authenticate(house.service, f"Bearer {key}")
+    access = Access({"headers": (), "client": ("command line",)}, "query")
+    access.tenant = scope = await authenticate(house.service, f"Bearer {key}")
+    schema = build_schema()
     base = house.settings.public_url or f"http://{house.settings.host}:{house.settings.port}"
     context = Context(house.service, scope, house.links, base.rstrip("/"), "en")
     try:
-        result = await build_schema().execute(
-            document, variable_values=values, context_value=context
-        )
+        result = await schema.execute(document, variable_values=values, context_value=context)
     finally:
         await context.close()
     answer: dict[str, Any] = {"data": result.data}
     if result.errors:
         answer["errors"] = [public_error(error, "en").formatted for error in result.errors]
+    graph = schema._schema  # noqa: SLF001 (no public way to graphql-core's)
+    note(access, asked_of(graph, document, None), values, answer)
+    access.end(200)
+    await house.accesses.put(access)
     return answer

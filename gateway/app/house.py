@@ -4,10 +4,13 @@ import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import httpx
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from gateway.audit.keys import signing_key
+from gateway.audit.writer import AccessLog
 from gateway.config.settings import Settings
 from gateway.db.engine import (
     OPERATOR_ROLE,
@@ -19,6 +22,7 @@ from gateway.db.engine import (
 )
 from gateway.errors import BadInput
 from gateway.exports.links import Links
+from gateway.tenancy.appending import signing
 from gateway.tenancy.oidc import Issuers
 from gateway.tenancy.sealed import Answers
 
@@ -30,7 +34,7 @@ class House:
     """What the command line and the server work with.
 
     Exports last as long as their readers take, and so have connections of their own. `answers` are
-    those of compiled operations.
+    those of compiled operations, `accesses` what becomes of them in the audit log.
     """
 
     settings: Settings
@@ -41,12 +45,15 @@ class House:
     operator: AsyncEngine
     links: Links
     issuers: Issuers | None
+    accesses: AccessLog
 
 
 @asynccontextmanager
 async def open_house(config: Settings, *, durable: bool = True) -> AsyncIterator[House]:
     """Hold the database and its engines; connections are made when first needed."""
-    links = Links(link_secret(config), config.link_seconds)
+    secret = link_secret(config)
+    links = Links(secret, config.link_seconds)
+    signer = signing_key(audit_keys(config))
     async with database(config, durable=durable) as addresses:
         service = make_engine(
             addresses.service,
@@ -61,6 +68,11 @@ async def open_house(config: Settings, *, durable: bool = True) -> AsyncIterator
             pool_size=max(1, config.pool_size // 2),
         )
         operator = make_engine(addresses.owner, role=OPERATOR_ROLE)
+        audit = make_engine(addresses.service, role=SERVICE_ROLE, pool_size=1)
+        service, exports, operator, audit = (
+            signing(engine, signer) for engine in (service, exports, operator, audit)
+        )
+        accesses = AccessLog(audit, secret, seconds=config.audit_seconds)
         by_values, by_shape = (
             make_connections(
                 addresses.service,
@@ -76,11 +88,21 @@ async def open_house(config: Settings, *, durable: bool = True) -> AsyncIterator
         issuers = Issuers(config.oidc, client) if config.oidc else None
         try:
             async with by_values, by_shape, client:
-                yield House(config, addresses, service, answers, exports, operator, links, issuers)
+                yield House(
+                    *(config, addresses, service, answers, exports, operator, links, issuers),
+                    accesses=accesses,
+                )
         finally:
+            await accesses.close(config.grace_seconds)
+            await audit.dispose()
             await service.dispose()
             await exports.dispose()
             await operator.dispose()
+
+
+def audit_keys(config: Settings) -> Path:
+    """Return the folder of the keys that sign the audit log."""
+    return config.audit_keys or config.data_dir.expanduser() / "audit-keys"
 
 
 def link_secret(config: Settings) -> str:

@@ -18,18 +18,20 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.app.house import House
+from gateway.audit.writer import AccessLog
 from gateway.compiled.operations import Operations
 from gateway.config.settings import Settings
 from gateway.config.signals import STOPPING
 from gateway.errors import BadInput, Unavailable
 from gateway.http.answering import Answering
+from gateway.http.audited import Audited
 from gateway.http.embed import EmbedTokens
 from gateway.http.executor import Executor
 from gateway.http.exports import ExportEndpoint
 from gateway.http.graphql import GraphQLEndpoint
 from gateway.http.headers import SecurityHeaders, security
 from gateway.http.health import healthz, readyz
-from gateway.http.metrics import EXCEEDED, metrics
+from gateway.http.metrics import EXCEEDED, metrics, watch
 from gateway.http.origins import Origins
 from gateway.http.sockets import Sockets
 from gateway.http.trailers import TrailersProtocol
@@ -41,8 +43,8 @@ from gateway.tenancy.sealed import Answers
 
 
 def application(house: House) -> ASGIApp:
-    """Wire an open house: compiled operations in front, the routes behind."""
-    graphql = _graphql(house, build_schema(), house.answers)
+    """Wire an open house: the audit log, compiled operations behind it, and the other routes."""
+    graphql = _graphql(house, build_schema(), house.answers, house.accesses)
     behind = _routes(house, graphql)
 
     async def entrance(scope: Scope, receive: Receive, send: Send) -> None:
@@ -50,16 +52,20 @@ def application(house: House) -> ASGIApp:
         front = scope["type"] == "http" and scope["path"] == "/graphql"
         await (graphql[0] if front else behind)(scope, receive, send)
 
-    return entrance
+    watch(house.accesses)
+    return Audited(house.accesses, entrance)
 
 
 def routes(house: House, schema: strawberry.Schema) -> Starlette:
     """Wire the routes of an open house; every operation is the executor's."""
-    return _routes(house, _graphql(house, schema, None))
+    return _routes(house, _graphql(house, schema, None, None))
 
 
 def _graphql(
-    house: House, schema: strawberry.Schema, answers: Answers | None
+    house: House,
+    schema: strawberry.Schema,
+    answers: Answers | None,
+    accesses: AccessLog | None,
 ) -> tuple[GraphQLEndpoint, Sockets]:
     config, base_url = house.settings, partial(_base_url, house)
     allowance = Allowance(
@@ -82,7 +88,7 @@ def _graphql(
     endpoint = GraphQLEndpoint(
         answering, Origins(house.service), base_url, headers, config.body_bytes
     )
-    return endpoint, Sockets(answering, base_url)
+    return endpoint, Sockets(answering, base_url, accesses)
 
 
 def _routes(house: House, graphql: tuple[GraphQLEndpoint, Sockets]) -> Starlette:

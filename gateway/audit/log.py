@@ -1,39 +1,40 @@
-"""Writing the log: one line per act, in the transaction of the act where there is one."""
+"""Logging acts: entries in the transaction of the act, one for each tenant that it concerns."""
 
 from typing import Any
 
-from sqlalchemy import insert
-
-from gateway.audit.models import AuditEvent
+from gateway.audit.access import origin
+from gateway.audit.chain import text_of
+from gateway.audit.models import HOUSE
+from gateway.config.clock import now
+from gateway.tenancy.appending import Entry
+from gateway.tenancy.operator import OperatorSession
 from gateway.tenancy.scope import NO_LICENSOR
 from gateway.tenancy.session import ScopedSession
 
 
 async def record(
-    session: ScopedSession, action: str, *, licensor_id: int | None = None, **detail: Any
+    session: ScopedSession, action: str, *, licensor_id: int = NO_LICENSOR, **detail: Any
 ) -> None:
-    """Log an act for every vendor in the session's scope.
+    """Log an act for every vendor in the session's scope, and for the licensor that did it.
 
-    It is the given licensor's to read, or else the acting licensor's, if one acts. All others are
-    for no licensor to read: whether they are of its products alone would tell of others'.
+    With `licensor_id` it is that licensor's to read too, of whose products alone the act is.
+    Whether others are would tell that there are other licensors.
     """
-    vendors = session.scope.ids("vendor_id")
-    if licensor_id is None:
-        acting = session.scope.principal.licensor is not None
-        licensor_id = session.scope.ids("licensor_id")[-1] if acting and vendors else NO_LICENSOR
-    if not vendors:
-        return
-    await session.execute(
-        insert(AuditEvent.table()).values(
-            [
-                {
-                    "vendor_id": vendor,
-                    "licensor_id": licensor_id,
-                    "actor": session.scope.principal.name,
-                    "action": action,
-                    "detail": detail,
-                }
-                for vendor in vendors
-            ]
-        )
-    )
+    principal = session.scope.principal
+    holders = session.scope.ids("vendor_id")
+    if principal.holder < 0:
+        holders = [*holders, principal.holder]
+    at = now()
+    text = text_of(at, principal.name, action, detail | origin())
+    for holder in holders:
+        session.log(Entry(holder, text))
+    if licensor_id and -licensor_id not in holders:
+        detail = {"vendor": session.scope.only_code} | detail
+        session.log(Entry(-licensor_id, text_of(at, principal.name, action, detail)))
+
+
+def record_operators(
+    session: OperatorSession, action: str, detail: dict[str, Any], holder: int = HOUSE
+) -> None:
+    """Log an act of the operator for a vendor, a licensor (below zero) or the house."""
+    session.log(Entry(holder, text_of(now(), session.actor, action, detail)))

@@ -96,7 +96,7 @@ async def use_pack(
             .on_conflict_do_update(index_elements=list(key), set_=wanted)
         )
     detail: dict[str, Any] = {"licensor": licensor, "product": product, "since": str(since)}
-    await registry.log(session, "pack.use", pack=str(found), **detail)
+    await registry.log(session, "pack.use", -owner, pack=str(found), **detail)
     return found
 
 

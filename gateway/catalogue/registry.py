@@ -11,7 +11,8 @@ from typing import Any
 from sqlalchemy import Table, and_, delete, insert, select, update
 from sqlalchemy.dialects import postgresql
 
-from gateway.audit.models import HOUSE, AuditEvent
+from gateway.audit.log import record_operators
+from gateway.audit.models import HOUSE
 from gateway.catalogue.models import (
     Licence,
     Licensor,
@@ -27,7 +28,6 @@ from gateway.regulation.codes import UsageMode
 from gateway.regulation.layouts import PRODUCT
 from gateway.regulation.text import fault
 from gateway.tenancy.operator import OperatorSession
-from gateway.tenancy.scope import NO_LICENSOR
 
 _CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}")
 _NAME_BELOW = 128
@@ -38,23 +38,9 @@ _MAX_PRICE = Decimal("999999999999.99")
 _HIGHEST_TIER = 2**31 - 1
 
 
-async def log(
-    session: OperatorSession,
-    action: str,
-    vendor_id: int = HOUSE,
-    licensor_id: int = NO_LICENSOR,
-    **detail: Any,
-) -> None:
-    """Log an act of the operator, in its transaction."""
-    await session.execute(
-        insert(AuditEvent.table()).values(
-            vendor_id=vendor_id,
-            licensor_id=licensor_id,
-            actor=session.actor,
-            action=action,
-            detail=detail,
-        )
-    )
+async def log(session: OperatorSession, action: str, holder: int = HOUSE, **detail: Any) -> None:
+    """Log an act of the operator for a vendor, or a licensor by its number below zero."""
+    record_operators(session, action, detail, holder)
 
 
 async def vendor_id(session: OperatorSession, code: str) -> int:
@@ -88,7 +74,8 @@ async def add_licensor(
     once = {"record_base": (secrets.randbelow(_BASES) + 1) << _RECORD_BITS}
     changed = await _put(session, Licensor.table(), {"code": code}, {"name": name} | chosen, once)
     if changed:
-        await log(session, "licensor.add", code=code, name=name, **chosen)
+        number = await licensor_id(session, code)
+        await log(session, "licensor.add", -number, code=code, name=name, **chosen)
     return changed
 
 
@@ -122,7 +109,7 @@ async def add_product(session: OperatorSession, name: str, licensor: str) -> boo
     changed = await _put(session, table, {"name": name}, {"licensor_id": owner})
     if changed:
         await _count_as_its_licensors_others(session, name, owner)
-        await log(session, "product.add", name=name, licensor=licensor)
+        await log(session, "product.add", -owner, name=name, licensor=licensor)
     return changed
 
 
@@ -190,7 +177,8 @@ async def add_licence(
             "end": str(end),
             "modes": [mode.name for mode in modes],
         }
-        await log(session, "licence.add", holder, owner, **detail)
+        await log(session, "licence.add", holder, **detail)
+        await log(session, "licence.add", -owner, vendor=vendor, **detail)
     return changed
 
 
@@ -235,7 +223,10 @@ async def set_price(
             detail["tiers"] = {str(at): str(tiers[at]) for at in sorted(tiers)}
         if minimum is not None:
             detail["minimum"] = str(minimum)
-        await log(session, "price.set", HOUSE, product=product, **detail)
+        table = Product.table()
+        owner = select(table.c.licensor_id).where(table.c.product_id == number)
+        holder = -int((await session.execute(owner)).scalar_one())
+        await log(session, "price.set", holder, product=product, **detail)
     return changed
 
 

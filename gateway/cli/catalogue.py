@@ -223,9 +223,7 @@ def issue_key(
         made, expires = await keys.issue(
             session, holder, granted, days=days, trusted_only=trusted_only
         )
-        await registry.log(
-            session, "key.issue", holder.vendor_id or 0, key=made.prefix, role=granted.value
-        )
+        await registry.log(session, "key.issue", holder.number, key=made.prefix, role=granted.value)
         return {"key": made.text, "role": granted.value, "expiresAt": expires}
 
     result = as_operator(work)
@@ -256,7 +254,7 @@ def revoke_key(
 
     async def work(session: OperatorSession) -> bool:
         holder = await keys.revoke(session, prefix)
-        await registry.log(session, "key.revoke", holder.vendor_id or 0, key=prefix)
+        await registry.log(session, "key.revoke", holder.number, key=prefix)
         return True
 
     told(as_operator(work), f"key {prefix} revoked", json)
@@ -281,7 +279,7 @@ def grant_claim(
             await registry.log(
                 session,
                 "oidc.grant",
-                holder.vendor_id or 0,
+                holder.number,
                 key=prefix,
                 role=granted.value,
                 issuer=issuer,

@@ -8,7 +8,17 @@ from typing import Annotated
 import typer
 
 from gateway import __version__
-from gateway.cli import catalogue, files, findings, formats, house, listing, packs, perimeter
+from gateway.cli import (
+    audit,
+    catalogue,
+    files,
+    findings,
+    formats,
+    house,
+    listing,
+    packs,
+    perimeter,
+)
 
 program = typer.Typer(
     help="The compliance gateway: vendors' users, monthly figures and fees.",
@@ -38,6 +48,7 @@ program.add_typer(listing.catalogue, name="catalogue")
 program.add_typer(perimeter.origin, name="origin")
 program.add_typer(perimeter.document, name="document")
 program.add_typer(catalogue.oidc, name="oidc")
+program.add_typer(audit.audit, name="audit")
 
 
 def _version(wanted: bool) -> None:

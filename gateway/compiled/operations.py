@@ -17,15 +17,17 @@ from graphql import (
 )
 from sqlalchemy import ColumnElement, Text, case, func, literal, or_, select
 
+from gateway.audit.access import Asked, rows_of
 from gateway.catalogue.formats import Formats
 from gateway.compiled.request import DECLINED, HOLE, Link, Request, Uncompiled
 from gateway.compiled.roots import ROOTS
-from gateway.compiled.text import Json, constant, mapping, unmarked
+from gateway.compiled.text import Json, constant, mapping, marked, unmarked
 from gateway.compiled.uncompiled import selects_uncompiled
 from gateway.compiled.variables import Variables
 from gateway.errors import CostLimit, GatewayError, ScopeViolation
 from gateway.limits.cost import Cost
 from gateway.recording import Memory
+from gateway.schema.asked import asked_of
 from gateway.schema.documents import checked, fragments_of, hold_to_length, operations_of
 from gateway.schema.selection import Selected, Selection
 from gateway.tenancy.admission import Admission
@@ -37,6 +39,8 @@ MOST_CHARACTERS: Final = 2_000_000
 """Of all kept documents together: read, each takes a hundred bytes of memory."""
 PLAN_CHARACTERS: Final = 20_000
 """Of a statement that counts as one plan; a longer one counts as several."""
+_FIRST: Final = marked('[{"').encode()
+_NEXT: Final = marked('},{"').encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +56,11 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A plan with a request's values: ready to be asked."""
+    """A plan with a request's values: ready to be asked. `asked` is for the audit log."""
 
     plan: Plan
     values: list[Any]
+    asked: Asked
 
     def completed(self, answer: bytes) -> bytes:
         """Return the response's body; raise Uncompiled where the statement declined."""
@@ -72,6 +77,15 @@ class Prepared:
             answer = b"".join(parts)
         return b"".join((plan.before, answer, plan.behind))
 
+    def rows(self, answer: bytes, body: bytes) -> int:
+        """Return how many objects an answer has in lists, and alone at the roots.
+
+        Quotation marks of JSON are marked in it, so that no text can look like an object's begin.
+        """
+        if self.asked.single:
+            return rows_of(orjson.loads(body)["data"], self.asked.single)
+        return answer.count(_NEXT) + answer.count(_FIRST)
+
 
 @dataclass(slots=True, eq=False)
 class Document:
@@ -84,6 +98,7 @@ class Document:
     variables: Variables | None = None
     fragments: Mapping[str, FragmentDefinitionNode] = field(default_factory=dict)
     reason: str = ""
+    asked: Asked = field(default_factory=lambda: Asked(""))
     plans: Memory[Plan] = field(default_factory=Memory)
     cost: Cost | None = None
     refusal: CostLimit | None = None
@@ -139,7 +154,7 @@ class Operations:
         except RecursionError:
             raise Uncompiled("input") from None
         if plan is not None:
-            return Prepared(plan, values)
+            return Prepared(plan, values, document.asked)
         return self._compiled(document, given)
 
     def document(self, query: str, name: str | None) -> Document:
@@ -155,6 +170,7 @@ class Operations:
         hold_to_length(query)
         hold_to_length(name or "")
         found = self._known[key] = self._read(query, name)
+        found.asked = asked_of(self._graph, query, name)
         self._characters += len(query)
         while len(self._known) > MOST_DOCUMENTS or self._characters > MOST_CHARACTERS:
             self._forget_oldest()
@@ -233,7 +249,7 @@ class Operations:
             self._forget_oldest()
         if self._plans > MOST_PLANS:
             self._plans, document.plans = 0, Memory()
-        return Prepared(plan, recording.values)
+        return Prepared(plan, recording.values, document.asked)
 
 
 def _root(request: Request, one: Selected) -> Json:

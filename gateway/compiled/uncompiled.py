@@ -7,7 +7,7 @@ from graphql import FieldNode, GraphQLSchema, Node, TypeInfo, TypeInfoVisitor, V
 
 FIELDS: Final = frozenset({
     "Query.exchanges", "Query.interfaceSpecs", "Query.licences", "Vendor.licences",
-    "Product.exchange", "Product.interfaceSpecs",
+    "Product.exchange", "Product.interfaceSpecs", "Query.auditEvents",
 })  # fmt: skip
 """Fields without a compiler: a document that selects one is the executor's as a whole."""
 

@@ -43,6 +43,19 @@ class Settings(BaseSettings):
         description="At least 32 characters; seals download links. The same on every server. "
         "Unset: made once and kept in the data directory.",
     )
+    audit_keys: Path | None = Field(
+        default=None,
+        description="Folder of the keys that sign the audit log's checkpoints: the present one, "
+        "and all that are trusted. The same on every server. "
+        "Unset: the folder audit-keys of the data directory.",
+    )
+    audit_seconds: float = Field(
+        default=0.5,
+        ge=0,
+        le=60,
+        description="How long an access may wait to be written into the audit log, seconds; "
+        "what a killed server loses. 0: each answer waits until its entry is committed.",
+    )
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0 picks one.")
     public_url: str | None = Field(

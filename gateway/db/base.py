@@ -19,8 +19,9 @@ NAMING = {
 SCOPED = "scoped"
 """Key in a table's `info`: it is under the three walls on each axis that it has.
 
-The axes are `vendor_id` (rows belong to vendors), `product_id` (products to licensors) and
-`licensor_id`. A tuple names the axes of a table that is under fewer than it has columns of.
+The axes are `vendor_id` (rows belong to vendors), `product_id` (products to licensors),
+`licensor_id`, and `holder` (one tenant's alone). A tuple names the axes of a table that is under
+fewer than it has columns of.
 """
 
 

@@ -114,7 +114,9 @@ async def _issue_keys(operator: AsyncEngine) -> dict[str, str]:
         for name, licensor in zip(("licensor", "other"), LICENSORS, strict=False):
             holder = Holder(licensor_id=await registry.licensor_id(session, licensor.code))
             key, _ = await issue(session, holder, Role.LICENSOR_ANALYST, days=30)
-            await registry.log(session, "key.issue", key=key.prefix, role="LICENSOR_ANALYST")
+            await registry.log(
+                session, "key.issue", holder.number, key=key.prefix, role="LICENSOR_ANALYST"
+            )
             keys[name] = key.text
         number = await registry.vendor_id(session, code)
         key, _ = await issue(session, Holder(vendor_id=number), Role.VENDOR_OPERATOR, days=30)

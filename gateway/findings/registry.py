@@ -53,6 +53,7 @@ async def set_threshold(
     await registry.log(
         session,
         "threshold.set",
+        -await registry.licensor_id(session, licensor),
         licensor=licensor,
         product=product,
         threshold=f"{rule}.{name}",

@@ -15,13 +15,15 @@ from weakref import WeakKeyDictionary
 import orjson
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from gateway.audit.access import Access
 from gateway.catalogue.formats import Formats, formats_of
-from gateway.compiled.operations import Document, Operations
+from gateway.compiled.operations import Document, Operations, Prepared
 from gateway.compiled.request import Uncompiled
 from gateway.config.clock import today
 from gateway.errors import BadInput, Forbidden, GatewayError, NotFound, TookTooLong, Unavailable
 from gateway.exports.links import Links
 from gateway.http.asked import Asked, NotTaken
+from gateway.http.audited import note
 from gateway.http.errors import language_of
 from gateway.http.executor import Executor
 from gateway.http.metrics import OPERATIONS
@@ -48,6 +50,8 @@ class Asking:
     allowed: Callable[[Principal], None]
     """Raises Forbidden for a caller who may not ask from where the request comes."""
     only_reads: bool = False
+    access: Access | None = None
+    """What is noted for the audit log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,8 @@ class Answering:
     async def answer(self, asked: Asked, asking: Asking) -> Answer:
         """Return the answer; raise GatewayError or NotTaken for what is not even tried."""
         caller = await self.admissions.admit(asking.authorization)
+        if asking.access is not None:
+            asking.access.tenant = caller.scope
         tenant = self._spending.enter(caller.tenant)
         try:
             return await self._charged(asked, asking, caller, tenant)
@@ -105,6 +111,9 @@ class Answering:
                     caller = await self._admitted_anew(caller, asking)
                     continue
                 document = self._operations.document(query, asked.name)
+                if asking.access is not None:
+                    asking.access.asked = document.asked
+                    asking.access.variables = asked.variables
                 _check(document, asking)
                 values = document.coerced(asked.variables)
                 if estimate is None:
@@ -147,7 +156,8 @@ class Answering:
             formats = await self._formats_of(caller)
             ready = self._operations.prepare(document, values, caller, today(), link, formats)
             pool = self._answers.by_values if ready.plan.by_values else self._answers.by_shape
-            return ready.completed(await ask(pool, ready.plan.sealed, ready.values, caller))
+            found = await ask(pool, ready.plan.sealed, ready.values, caller)
+            return self._noted(ready, found, caller, asking.access)
         except (Unavailable, TookTooLong, NotAdmitted, Uncompiled):
             raise  # to ask again by the executor would take as long
         except GatewayError as error:
@@ -167,6 +177,14 @@ class Answering:
         if found is None:
             found = self._formats[caller] = await formats_of(self._engine, caller.scope)
         return found
+
+    @staticmethod
+    def _noted(ready: Prepared, found: bytes, caller: Admission, access: Access | None) -> bytes:
+        """Return the response's body, its rows counted for the log."""
+        body = ready.completed(found)
+        if access is not None:
+            access.tenant, access.rows = caller.scope, ready.rows(found, body)
+        return body
 
     async def _executed(
         self,
@@ -190,6 +208,10 @@ class Answering:
             asking.base_url(),
             language_of(asking.language),
         )
+        if asking.access is not None:
+            asking.access.tenant = scope
+            seen = self._operations.document(query, asked.name).asked
+            note(asking.access, seen, asked.variables, answer)
         body = orjson.dumps(answer, default=str)
         if estimate is not None:
             data = {"data": answer.get("data")}

@@ -7,9 +7,11 @@ import orjson
 from starlette.requests import HTTPConnection
 from starlette.types import Receive, Scope, Send
 
+from gateway.audit.access import Access
 from gateway.errors import BadInput, Forbidden, GatewayError, RateLimited, Unauthenticated
 from gateway.http.answering import Answer, Answering, Asking
 from gateway.http.asked import Asked, NotTaken, of_body, of_query_string, read_body, too_long
+from gateway.http.audited import KEY
 from gateway.http.errors import body_of, language_of, masked, status_of
 from gateway.http.gone import Gone, while_there
 from gateway.http.headers import Head, Pairs, read_head
@@ -47,18 +49,22 @@ class GraphQLEndpoint:
                 await self._allow(head, send)
                 return
             asking = self._asking(scope, head)
-            asked = await self._asked(scope, receive, head)
+            asked = await self._asked(scope, receive, head, asking.access)
             answer = await while_there(receive, self._answering.answer(asked, asking))
         except Gone:
             return
         except NotTaken as refusal:
+            _note_refusal(scope, refusal.error)
             await self._refuse(refusal.error, refusal.status, refusal.headers, head, form, send)
             return
         except GatewayError as error:
+            _note_refusal(scope, error)
             await self._refuse(error, status_of(error), _more(error), head, form, send)
             return
         except Exception as error:  # noqa: BLE001 (the client hears of it, masked)
-            await self._refuse(masked(error), 500, (), head, form, send)
+            fault = masked(error)
+            _note_refusal(scope, fault)
+            await self._refuse(fault, 500, (), head, form, send)
             return
         await self._tell(answer, head, form, send)
 
@@ -72,6 +78,7 @@ class GraphQLEndpoint:
             head.language,
             allowed_from(head.origin, base_url),
             only_reads=scope["method"] == "GET",
+            access=scope.get(KEY),
         )
 
     @staticmethod
@@ -87,7 +94,9 @@ class GraphQLEndpoint:
             raise NotTaken(406, error)
         return form
 
-    async def _asked(self, scope: Scope, receive: Receive, head: Head) -> Asked:
+    async def _asked(
+        self, scope: Scope, receive: Receive, head: Head, access: Access | None
+    ) -> Asked:
         """Read what is asked, of a caller whose credential is good."""
         method = scope["method"]
         if method not in {"GET", "POST"}:
@@ -101,7 +110,9 @@ class GraphQLEndpoint:
         json = method == "POST" and is_json(head.content_type)
         if head.ambient and not head.preflighted and not json:
             raise _forgeable()
-        await self._answering.admissions.admit(head.authorization)
+        caller = await self._answering.admissions.admit(head.authorization)
+        if access is not None:
+            access.tenant = caller.scope
         if method == "GET":
             return of_query_string(scope["query_string"])
         if not json:
@@ -151,6 +162,14 @@ class GraphQLEndpoint:
         headers = [*self._security, _METHODS, *await self._origins.preflight(head.origin)]
         await send({"type": "http.response.start", "status": 204, "headers": headers})
         await send({"type": "http.response.body", "body": b""})
+
+
+def _note_refusal(scope: Scope, error: GatewayError) -> None:
+    access: Access | None = scope.get(KEY)
+    if access is not None:
+        access.outcome = error.code
+        if isinstance(error, Unauthenticated):
+            access.tenant = None
 
 
 def _events(body: bytes) -> bytes:

@@ -2,9 +2,17 @@
 
 from typing import Final
 
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, generate_latest
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    generate_latest,
+)
 from starlette.requests import Request
 from starlette.responses import Response
+
+from gateway.audit.writer import AccessLog
 
 REGISTRY: Final = CollectorRegistry()
 OPERATIONS: Final = Counter(
@@ -25,6 +33,18 @@ EXCEEDED: Final = Counter(
     ("limit",),
     registry=REGISTRY,
 )
+AUDIT_WAITING: Final = Gauge(
+    "gateway_audit_waiting", "Accesses that are not written yet.", registry=REGISTRY
+)
+AUDIT_DROPPED: Final = Gauge(
+    "gateway_audit_dropped", "Accesses that could not be written.", registry=REGISTRY
+)
+
+
+def watch(accesses: AccessLog) -> None:
+    """Tell of a log of accesses."""
+    AUDIT_WAITING.set_function(lambda: accesses.waiting)
+    AUDIT_DROPPED.set_function(lambda: accesses.dropped)
 
 
 async def metrics(_: Request) -> Response:

@@ -8,6 +8,7 @@ credential ends, so does the connection.
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -15,11 +16,13 @@ import orjson
 from starlette.requests import HTTPConnection
 from starlette.types import Message, Receive, Scope, Send
 
+from gateway.audit.access import Access
+from gateway.audit.writer import AccessLog
 from gateway.config.clock import now
 from gateway.errors import GatewayError, Unauthenticated
 from gateway.http.answering import Answering, Asking
 from gateway.http.asked import NotTaken, of_object
-from gateway.http.errors import body_of, language_of, masked
+from gateway.http.errors import body_of, language_of, masked, status_of
 from gateway.http.headers import read_head
 from gateway.http.origins import allowed_from
 
@@ -39,9 +42,14 @@ class _Close(Exception):
 class Sockets:
     """Takes connections."""
 
-    def __init__(self, answering: Answering, base_url: Callable[[HTTPConnection], str]) -> None:
-        """Take what answers."""
-        self._answering, self._base_url = answering, base_url
+    def __init__(
+        self,
+        answering: Answering,
+        base_url: Callable[[HTTPConnection], str],
+        accesses: AccessLog | None,
+    ) -> None:
+        """Take what answers, and the log of what was answered."""
+        self._answering, self._base_url, self._accesses = answering, base_url, accesses
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Speak with a client until it leaves, breaks the protocol, or may not stay."""
@@ -64,7 +72,7 @@ class Sockets:
         asking = Asking(
             head.authorization, base_url, head.language, allowed_from(head.origin, base_url)
         )
-        connection = _Connection(self._answering, asking, receive, send)
+        connection = _Connection(self._answering, asking, receive, send, scope, self._accesses)
         try:
             await connection.talk()
         except _Close as close:
@@ -78,8 +86,17 @@ class Sockets:
 class _Connection:
     """One client's connection: who it is, and what runs for it."""
 
-    def __init__(self, answering: Answering, asking: Asking, receive: Receive, send: Send) -> None:
+    def __init__(
+        self,
+        answering: Answering,
+        asking: Asking,
+        receive: Receive,
+        send: Send,
+        scope: Scope,
+        accesses: AccessLog | None,
+    ) -> None:
         self._answering, self._asking = answering, asking
+        self._scope, self._accesses = scope, accesses
         self._receive, self._send = receive, send
         self._running: dict[str, asyncio.Task[None]] = {}
         self._closing: asyncio.Future[_Close] = asyncio.get_running_loop().create_future()
@@ -177,27 +194,48 @@ class _Connection:
 
     async def _run(self, identifier: str, payload: dict[str, Any]) -> None:
         told = orjson.dumps(identifier)
+        access = Access(self._scope, "query")
+        asking = replace(self._asking, access=access)
         try:
-            answer = await self._answering.answer(of_object(payload), self._asking)
+            answer = await self._answering.answer(of_object(payload), asking)
+            await self._log(access)
             if answer.refused:
                 await self._error(told, orjson.loads(answer.body)["errors"])
                 return
             await self._raw(b'{"id":%b,"type":"next","payload":%b}' % (told, answer.body))
             await self._raw(b'{"id":%b,"type":"complete"}' % told)
-        except Unauthenticated:
+        except Unauthenticated as error:
+            access.tenant = None
+            self._log_refusal(access, error)
             if not self._closing.done():
                 self._closing.set_result(_Close(*_ENDED))
         except NotTaken as refusal:
+            self._log_refusal(access, refusal.error)
             await self._refuse(told, refusal.error)
         except GatewayError as error:
+            self._log_refusal(access, error)
             await self._refuse(told, error)
         except (OSError, RuntimeError):
             pass  # the client left while it was told
         except Exception as error:  # noqa: BLE001 (the client hears of it, masked)
-            await self._refuse(told, masked(error))
+            fault = masked(error)
+            self._log_refusal(access, fault)
+            await self._refuse(told, fault)
         finally:
             if self._running.get(identifier) is asyncio.current_task():
                 del self._running[identifier]
+
+    async def _log(self, access: Access) -> None:
+        """Log an answer before it is told; Unavailable where it can't be."""
+        if self._accesses is not None:
+            access.end(200)
+            await self._accesses.put(access)
+
+    def _log_refusal(self, access: Access, error: GatewayError) -> None:
+        if self._accesses is not None and not access.spent:
+            access.outcome = error.code
+            access.end(status_of(error))
+            self._accesses.offer_refusal(access)
 
     async def _refuse(self, identifier: bytes, error: GatewayError) -> None:
         errors = body_of(error, language_of(self._asking.language))["errors"]

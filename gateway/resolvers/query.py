@@ -11,6 +11,7 @@ from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext
 
 from gateway.regulation.months import Month
+from gateway.resolvers.audit_events import audit_events
 from gateway.resolvers.catalogue import products, vendor, vendors
 from gateway.resolvers.changes import changes
 from gateway.resolvers.findings import finding_rules, findings
@@ -20,6 +21,7 @@ from gateway.resolvers.monthly_stats import monthly_stats
 from gateway.resolvers.node import node
 from gateway.resolvers.users import users
 from gateway.resolvers.viewer import viewer
+from gateway.schema.audit_event import AuditEventConnection
 from gateway.schema.change import ChangeConnection
 from gateway.schema.documents import MAX_TOKENS, DocumentLimits
 from gateway.schema.exchange import Exchange, ExchangeConnection
@@ -81,6 +83,11 @@ class Query:
         resolver=interface_specs,
         description="Interface specifications, by key; public. All editions; with `current`, only "
         "the current ones (true) or only the earlier ones (false).",
+    )
+    audit_events: AuditEventConnection = strawberry.field(
+        resolver=audit_events,
+        description="The audit log of the caller's own side, for its auditors: entries from `from` "
+        "on and before `to`, the newest first.",
     )
     node: Node | None = strawberry.field(resolver=node, description="Any object by its id.")
 

@@ -145,6 +145,7 @@ def _principal(
         role=Role(found["role"]),
         vendor=found["vendor"],
         licensor=found["licensor"],
+        holder=int(found["holder"]),
         expires=datetime.fromtimestamp(min(ends), UTC) if ends else None,
         origins=pages or frozenset(terms.get("origins") or ()),
         pages_only=bool(pages),

@@ -24,6 +24,11 @@ class Holder:
     licensor_id: int | None = None
 
     @property
+    def number(self) -> int:
+        """The number of the holder's audit log: a licensor's is below zero."""
+        return self.vendor_id if self.vendor_id is not None else -(self.licensor_id or 0)
+
+    @property
     def side(self) -> str:
         """VENDOR or LICENSOR, as in the names of roles; BadInput for both or neither."""
         if (self.vendor_id is None) == (self.licensor_id is None):

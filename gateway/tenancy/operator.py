@@ -4,14 +4,15 @@ The operator's role may read and write catalogue tables and keys of all tenants,
 at all to service records, figures and batches: those are reached through a scoped session.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from sqlalchemy import CursorResult, Executable
+from sqlalchemy import CursorResult, Executable, Row
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from gateway.tenancy.appending import Entry, Head, Signer, append, checkpoint, signer_of
 from gateway.tenancy.authenticate import operator_scope
 from gateway.tenancy.reach import DATABASE_ERRORS, translated, unreachable
 from gateway.tenancy.scope import Scope
@@ -23,6 +24,11 @@ class OperatorSession:
     def __init__(self, connection: AsyncConnection, actor: str) -> None:
         """Wrap a connection of the operator's role."""
         self._connection, self.actor = connection, actor
+        self.entries: list[Entry] = []
+
+    def log(self, entry: Entry) -> None:
+        """Have an entry written into the audit log right before the transaction is committed."""
+        self.entries.append(entry)
 
     async def execute(self, statement: Executable) -> CursorResult[Any]:
         """Run a statement on the catalogue."""
@@ -30,6 +36,18 @@ class OperatorSession:
             return await self._connection.execute(statement)
         except DBAPIError as error:
             raise translated(error) from error
+
+    async def stream(self, statement: Executable) -> AsyncIterator[Row[Any]]:
+        """Yield a statement's rows as they come, some at a time."""
+        try:
+            async for row in await self._connection.stream(statement):
+                yield row
+        except DATABASE_ERRORS as error:
+            raise unreachable() from error
+
+    async def sign(self, heads: Sequence[Head], signer: Signer) -> None:
+        """Sign ends of the audit log's chains."""
+        await checkpoint(self._connection, heads, signer)
 
     async def scope(self) -> Scope:
         """Return the operator's scope: all vendors and products as they are now."""
@@ -45,6 +63,9 @@ async def open_operator(engine: AsyncEngine, actor: str) -> AsyncIterator[Operat
         raise unreachable() from error
     try:
         async with connection.begin():
-            yield OperatorSession(connection, actor)
+            session = OperatorSession(connection, actor)
+            yield session
+            if session.entries:
+                await append(connection, session.entries, signer_of(engine))
     finally:
         await connection.close()

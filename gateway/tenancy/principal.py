@@ -14,6 +14,7 @@ class Right(Enum):
     IMPORT = "IMPORT"
     ADMINISTER = "ADMINISTER"
     ISSUE_TOKENS = "ISSUE_TOKENS"
+    READ_AUDIT = "READ_AUDIT"
 
 
 _READ = frozenset({Right.READ_USERS, Right.READ_STATISTICS})
@@ -24,9 +25,11 @@ class Role(Enum):
 
     LICENSOR_ANALYST = "LICENSOR_ANALYST"
     LICENSOR_ADMINISTRATOR = "LICENSOR_ADMINISTRATOR"
+    LICENSOR_AUDITOR = "LICENSOR_AUDITOR"
     VENDOR_ADMINISTRATOR = "VENDOR_ADMINISTRATOR"
     VENDOR_OPERATOR = "VENDOR_OPERATOR"
     VENDOR_PORTAL = "VENDOR_PORTAL"
+    VENDOR_AUDITOR = "VENDOR_AUDITOR"
     PLATFORM_OPERATOR = "PLATFORM_OPERATOR"
 
     @property
@@ -38,23 +41,30 @@ class Role(Enum):
 _RIGHTS: dict[Role, frozenset[Right]] = {
     Role.LICENSOR_ANALYST: _READ | {Right.EXPORT},
     Role.LICENSOR_ADMINISTRATOR: _READ | {Right.EXPORT, Right.ADMINISTER},
+    Role.LICENSOR_AUDITOR: frozenset({Right.READ_AUDIT}),
     Role.VENDOR_ADMINISTRATOR: _READ
     | {Right.EXPORT, Right.IMPORT, Right.ADMINISTER, Right.ISSUE_TOKENS},
     Role.VENDOR_OPERATOR: _READ | {Right.EXPORT, Right.IMPORT},
     Role.VENDOR_PORTAL: _READ | {Right.ISSUE_TOKENS},
+    Role.VENDOR_AUDITOR: frozenset({Right.READ_AUDIT}),
     Role.PLATFORM_OPERATOR: frozenset(Right),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """An authenticated caller. `name` is what the audit log calls it; it holds no secret."""
+    """An authenticated caller. `name` is what the audit log calls it; it holds no secret.
+
+    `holder` is whose audit log its acts stand in: a vendor's number, a licensor's below zero, 0 the
+    house's.
+    """
 
     name: str
     role: Role
     key: str | None = None
     vendor: str | None = None
     licensor: str | None = None
+    holder: int = 0
     expires: datetime | None = None
     """When the credential ends, and with it what was opened by it."""
     origins: frozenset[str] = frozenset()

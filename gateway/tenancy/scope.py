@@ -16,8 +16,11 @@ from gateway.errors import NotFound, ScopeViolation
 from gateway.recording import Given, Known, decide, derive, param, present
 from gateway.tenancy.principal import Principal, Right
 
-AXES: Final = ("vendor_id", "product_id", "licensor_id")
-"""The columns by which rows belong to a vendor and, by the product or directly, to a licensor."""
+AXES: Final = ("vendor_id", "product_id", "licensor_id", "holder")
+"""The columns by which rows belong to a vendor and, by the product or directly, to a licensor.
+
+The audit log's belong to one tenant alone, of either side: their holder.
+"""
 NO_LICENSOR: Final = 0
 """The licensor number of a vendor's rows that concern no single licensor: none of them reads it."""
 
@@ -111,6 +114,8 @@ class Scope:
         A licensor reaches what is its own; all others what is the licensors' of the products, and
         what is no licensor's.
         """
+        if axis == "holder":
+            return [self.principal.holder]
         if axis == "licensor_id":
             if (code := self.principal.licensor) is not None:
                 return sorted(

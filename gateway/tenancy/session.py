@@ -17,6 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from gateway.errors import ScopeViolation
+from gateway.tenancy.appending import Entry, append, signer_of
 from gateway.tenancy.guard import check
 from gateway.tenancy.reach import DATABASE_ERRORS, translated, unreachable
 from gateway.tenancy.scope import AXES, Scope, genuine
@@ -28,6 +29,7 @@ _SETTINGS = {
     "vendor_id": "gateway.vendors",
     "product_id": "gateway.products",
     "licensor_id": "gateway.licensors",
+    "holder": "gateway.holders",
 }
 
 _SETTING, _VALUE = re.compile(r"[a-z_]+"), re.compile(r"[A-Za-z0-9_.]*")
@@ -48,6 +50,7 @@ class ScopedSession:
         """Wrap a connection whose transaction already carries the scope's settings."""
         self._connection, self._scope = connection, scope
         self.discarded = False
+        self.entries: list[Entry] = []
 
     @property
     def scope(self) -> Scope:
@@ -57,6 +60,13 @@ class ScopedSession:
     def discard(self) -> None:
         """Have the transaction rolled back at the end of the session: nothing of it stays."""
         self.discarded = True
+
+    def log(self, entry: Entry) -> None:
+        """Have an entry written into the audit log right before the transaction is committed.
+
+        So entries of one chain wait for each other as shortly as can be, and never in a circle.
+        """
+        self.entries.append(entry)
 
     async def scalar(self, statement: Statement) -> Any:
         """Run a statement; return the first column of its first row, or None."""
@@ -167,6 +177,8 @@ async def open_session(
     session = ScopedSession(connection, scope)
     try:
         yield session
+        if session.entries and not session.discarded:
+            await append(connection, session.entries, signer_of(engine))
         await driver.execute("ROLLBACK" if session.discarded else "COMMIT")
     except BaseException as error:
         good = False

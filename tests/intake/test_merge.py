@@ -61,11 +61,11 @@ async def admin(server: EmbeddedPostgres, database: str) -> AsyncIterator[asyncp
 
 
 async def contents(admin: asyncpg.Connection, *without: str) -> dict[str, list[str]]:
-    """All rows of all tables, as text."""
+    """All rows of all tables, as text; not the signatures of the log's lines."""
     tables = await admin.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
     found_rows = {}
     for (table,) in tables:
-        if table not in without:
+        if table not in {*without, "audit_checkpoints"}:
             rows = await admin.fetch(f'SELECT t::text FROM "{table}" t ORDER BY 1')
             found_rows[table] = [text for (text,) in rows]
     return found_rows

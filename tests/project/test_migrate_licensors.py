@@ -108,9 +108,10 @@ ROSTERS = """
     FROM rosters r JOIN vendors v USING (vendor_id) LEFT JOIN licensors l USING (licensor_id)
     ORDER BY 1, 2"""
 LOGGED = """
-    SELECT v.code, detail ->> 'batch', coalesce(l.code, '')
-    FROM audit_events e JOIN vendors v USING (vendor_id) LEFT JOIN licensors l USING (licensor_id)
-    WHERE action = 'import.users' ORDER BY 1, 2"""
+    SELECT coalesce(v.code, detail ->> 'vendor'), detail ->> 'batch', coalesce(l.code, '')
+    FROM audit_events e LEFT JOIN vendors v USING (vendor_id)
+    LEFT JOIN licensors l ON l.licensor_id = -e.holder
+    WHERE action = 'import.users' ORDER BY 1, 2, 3"""
 
 
 async def test_what_several_licensors_shared_is_divided(
@@ -151,8 +152,9 @@ async def test_what_several_licensors_shared_is_divided(
         *(("C", "", 2, 0), ("C", "SZSEINFO", 2, 7)),
     ]
     assert [tuple(row) for row in await admin.fetch(LOGGED)] == [
-        *(("A", "1", ""), ("A", "2", "SZSEINFO"), ("A", "3", "")),
-        *(("B", "1", "HKEX"), ("B", "2", "HKEX"), ("C", "1", "SZSEINFO"), ("C", "2", "SZSEINFO")),
+        *(("A", "1", ""), ("A", "2", ""), ("A", "2", "SZSEINFO"), ("A", "3", "")),
+        *(("B", "1", ""), ("B", "1", "HKEX"), ("B", "2", ""), ("B", "2", "HKEX")),
+        *(("C", "1", ""), ("C", "1", "SZSEINFO"), ("C", "2", ""), ("C", "2", "SZSEINFO")),
     ]
     # and it goes on from there
     for product, number, records in ((FOREIGN, 3, 3), (ENHANCED, 4, 3)):

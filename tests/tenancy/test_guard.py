@@ -126,7 +126,7 @@ here = SCOPE.covers(RECORDS)
 user = RECORDS.c.user_id
 unscoped = select(func.max(user)).scalar_subquery()
 other = RECORDS.alias("other")
-event = {"vendor_id": 1, "licensor_id": 0, "actor": "a", "action": "b", "detail": {}}
+event = {"holder": 0, "number": 1, "actor": "a", "action": "b", "detail": {}}
 delta = dict.fromkeys(DELTAS.c.keys(), 0) | {"vendor_id": 1, "product_id": 10}
 grown = select(literal(1).label("n")).cte("grown", recursive=True)
 grown = grown.union_all(select(RECORDS.c.record_id))
@@ -357,8 +357,13 @@ def holes(scope: Scope, vendor: int, product: int) -> dict[str, Any]:
     constant = values(column("vendor_id", Integer), name="constant").data([(vendor,)])
     own = select(HELD.c.vendor_id, HELD.c.product_id).where(held).subquery("r")
     same_name = RECORDS.alias("r")
-    event = {"vendor_id": mine["vendor_id"], "licensor_id": 0, "actor": "a", "action": "b"}
-    event |= {"detail": {}}
+    event = {
+        "holder": scope.principal.holder,
+        "number": 1,
+        "actor": "a",
+        "action": "b",
+        "detail": {},
+    }
     delta = dict.fromkeys(DELTAS.c.keys(), 0) | mine | {"month": date(2030, 1, 1)}
     return {
         # `Join` puts a join on its right side into a FromGrouping

@@ -19,7 +19,8 @@ from gateway.tenancy.principal import Role
 
 ASKED = "{ viewer { name role vendor licensor vendors { code } } }"
 VENDOR_ROLES = {Role.VENDOR_ADMINISTRATOR, Role.VENDOR_OPERATOR, Role.VENDOR_PORTAL}
-LICENSOR_ROLES = {Role.LICENSOR_ANALYST, Role.LICENSOR_ADMINISTRATOR}
+VENDOR_ROLES |= {Role.VENDOR_AUDITOR}
+LICENSOR_ROLES = {Role.LICENSOR_ANALYST, Role.LICENSOR_ADMINISTRATOR, Role.LICENSOR_AUDITOR}
 
 
 @pytest.fixture

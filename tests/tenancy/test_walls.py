@@ -42,9 +42,9 @@ NAMES = [table.name for table in WALLED]
 TABLES = pytest.mark.parametrize("table", WALLED, ids=NAMES)
 TENANTS = pytest.mark.parametrize("who", PRINCIPALS, ids=[who.code for who in PRINCIPALS])
 INSERTED = {"service_records", "service_record_versions", "monthly_deltas", "vendor_products"}
-INSERTED |= {"rosters", "import_batches", "audit_events"}
+INSERTED |= {"rosters", "import_batches"}
 CHANGED = {"service_records", "monthly_deltas", "rosters"}
-SETTINGS = ("gateway.vendors", "gateway.products", "gateway.licensors")
+SETTINGS = ("gateway.vendors", "gateway.products", "gateway.licensors", "gateway.holders")
 
 
 @pytest.fixture
@@ -70,9 +70,11 @@ def _texts(rows: list[Any]) -> list[str]:
 def test_every_table_with_an_axis_is_walled() -> None:
     with_axis = {t.name for t in metadata.sorted_tables if any(axis in t.c for axis in AXES)}
     assert with_axis - set(NAMES) == {
-        *("api_keys", "licensors", "vendor_origins", "trusted_documents"),
+        *("api_keys", "licensors", "vendor_origins", "trusted_documents", "reach_clock"),
     }
-    assert {t.name for t in WALLED if axes_of(t) != [a for a in AXES if a in t.c]} == {"products"}
+    assert {t.name for t in WALLED if axes_of(t) != [a for a in AXES if a in t.c]} == {
+        *("products", "audit_events"),
+    }
 
 
 async def test_the_model_knows_every_table(admin: asyncpg.Connection) -> None:
@@ -145,8 +147,9 @@ async def test_what_the_roles_may_do_with_tables(admin: asyncpg.Connection) -> N
     registered = {"vendor_origins", "trusted_documents"}
     catalogue |= registered
     links = {"vendor_products", "product_interfaces", "rule_packs", "price_tiers", "report_formats"}
+    links |= {"audit_events", "audit_checkpoints"}
     assert may["gateway_operator", "SELECT"] == catalogue | links | {"reach_clock"}
-    assert may["gateway_operator", "INSERT"] == catalogue | links | {"audit_events", "reach_clock"}
+    assert may["gateway_operator", "INSERT"] == catalogue | links | {"reach_clock"}
     changed = catalogue - {"exchange_pages"}
     assert may["gateway_operator", "UPDATE"] == changed | {"reach_clock"}
     removed = registered | {"api_keys", "exchange_pages", "product_interfaces", "price_tiers"}
@@ -164,6 +167,10 @@ async def test_what_the_roles_may_do_with_tables(admin: asyncpg.Connection) -> N
         "SELECT * FROM trusted_documents",
         "INSERT INTO vendor_origins (vendor_id, origin) VALUES (1, 'https://x')",
         "INSERT INTO api_keys (prefix, digest, role, vendor_id) VALUES ('x', 'x', 'x', 1)",
+        "INSERT INTO audit_events (holder, number, digest, occurred_at, vendor_id, actor, action, "
+        "detail) VALUES (0, 1, '', now(), 0, 'x', 'x', '{}')",
+        "INSERT INTO audit_checkpoints VALUES (0, 1, '', now(), 'x', '')",
+        "DELETE FROM audit_checkpoints",
         "UPDATE audit_events SET actor = 'x'",
         "DELETE FROM audit_events",
         "TRUNCATE audit_events",
@@ -250,12 +257,15 @@ async def test_functions_are_for_their_callers_only(admin: asyncpg.Connection) -
         "gateway_knows_origin",
         "gateway_issue_embed",
         "gateway_revoke_embed",
+        "gateway_append",
+        "gateway_checkpoint",
+        "gateway_refuse",
     }
     for row in rows:
         assert not any(grant.startswith("=") for grant in row["acl"].split())  # = is PUBLIC
         if row["proname"] == "gateway_find":
             assert row["owner"] == "gateway_finder"
-        elif row["proname"] != "gateway_analyze":
+        elif row["proname"] not in {"gateway_analyze", "gateway_refuse"}:
             assert row["owner"] == "gateway_operator"
 
 
@@ -358,7 +368,8 @@ async def test_no_row_is_inserted_elsewhere(
 ) -> None:
     table = metadata.tables[name]
     if axis not in table.c:
-        assert (axis == "product_id") == (name in {"rosters", "import_batches", "audit_events"})
+        whole = {"rosters", "import_batches"}
+        assert axis == "holder" or (axis == "product_id") == (name in whole)
         return
     row = await _foreign_row(market, admin, table, axis)
     insert = f"INSERT INTO {name} SELECT * FROM json_populate_record(NULL::{name}, $1)"
@@ -372,7 +383,7 @@ async def test_no_row_is_inserted_elsewhere(
 @pytest.mark.parametrize("name", sorted(CHANGED))
 async def test_no_row_is_moved_elsewhere(market: World, name: str, axis: str) -> None:
     if axis not in metadata.tables[name].c:
-        assert (axis == "product_id") == (name == "rosters")
+        assert axis == "holder" or (axis == "product_id") == (name == "rosters")
         return
     who = _confined(axis)
     own, beta = await ids(market, who), await ids(market, BETA)

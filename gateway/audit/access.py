@@ -1,0 +1,164 @@
+"""Accesses: what is noted of a request while it is answered, and the entry that becomes of it.
+
+An entry holds no personal data in clear: of the variables a keyed digest, of the document its
+SHA-256, of what was returned the number of rows and the names of the fields.
+"""
+
+import hashlib
+import time
+from collections.abc import Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+from weakref import WeakKeyDictionary
+
+import orjson
+
+from gateway.audit.chain import text_of
+from gateway.audit.models import HOUSE
+from gateway.tenancy.appending import Entry
+from gateway.tenancy.scope import Scope
+
+PURPOSE_HEADER: Final = b"gateway-purpose"
+MOST_PURPOSE: Final = 200
+_MOST_NAME: Final = 128
+_MOST_SCOPES: Final = 10_000
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What can be said of a document and one of its operations without its variables."""
+
+    document: str
+    """SHA-256 of the document's UTF-8, hexadecimal."""
+    operation: str | None = None
+    personal: tuple[str, ...] = ()
+    """The personal-data fields that it selects, `userName` and the like."""
+    single: frozenset[str] = frozenset()
+    """The response keys of roots that are one object, not a list."""
+
+
+class Access:
+    """One request to the perimeter, filled in on its way."""
+
+    __slots__ = (
+        "action", "asked", "begun", "done", "outcome", "request", "rows", "spent", "tenant",
+        "variables", "wall",
+    )  # fmt: skip
+
+    def __init__(self, request: Mapping[str, Any], action: str) -> None:
+        """Begin with the request's ASGI scope."""
+        self.request, self.action = request, action
+        self.begun, self.wall = time.perf_counter_ns(), time.time_ns()
+        self.tenant: Scope | None = None
+        self.asked: Asked | None = None
+        self.variables: Mapping[str, Any] | None = None
+        self.rows: int | None = None
+        self.outcome = ""
+        self.spent = 0
+        self.done: Any = None
+
+    def end(self, status: int) -> None:
+        """Note that the answer is about to be sent."""
+        self.spent = time.perf_counter_ns() - self.begun
+        if not self.outcome:
+            self.outcome = "OK" if status < 400 else f"HTTP_{status}"
+
+
+CURRENT: ContextVar[Access | None] = ContextVar("gateway_access", default=None)
+"""The request that an act is part of."""
+
+
+def origin() -> dict[str, str]:
+    """Return from where the present request comes and for what purpose; nothing without one."""
+    access = CURRENT.get()
+    return {} if access is None else _origin(access.request)
+
+
+def rows_of(answer: Any, single: frozenset[str]) -> int:
+    """Return how many objects an answer's data have in lists, and alone at the roots."""
+    if not isinstance(answer, dict):
+        return 0
+    found = sum(answer.get(key) is not None for key in single)
+    waiting: list[Any] = [answer]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            waiting.extend(value.values())
+        elif isinstance(value, list):
+            found += sum(isinstance(one, dict) for one in value)
+            waiting.extend(value)
+    return found
+
+
+class Entries:
+    """Makes entries of accesses, and an entry of each scope that is met for the first time."""
+
+    def __init__(self, secret: str) -> None:
+        """Take the gateway's secret, of which the variables' digests are keyed."""
+        self._key = hashlib.blake2b(secret.encode(), person=b"gateway-audit").digest()
+        self._digests: WeakKeyDictionary[Scope, str] = WeakKeyDictionary()
+        self._met: set[tuple[int, str]] = set()
+
+    def of(self, access: Access) -> list[Entry]:
+        """Return the entries of an access."""
+        found: list[Entry] = []
+        detail: dict[str, Any] = _origin(access.request)
+        detail["outcome"] = access.outcome
+        detail["micros"] = access.spent // 1000
+        if access.rows is not None:
+            detail["rows"] = access.rows
+        if (asked := access.asked) is not None:
+            detail["document"] = asked.document
+            if asked.operation is not None:
+                detail["operation"] = asked.operation[:_MOST_NAME]
+            if asked.personal and access.rows:
+                detail["personal"] = asked.personal
+        if access.variables:
+            detail["variables"] = self._digest(access.variables)
+        at = _EPOCH + timedelta(microseconds=access.wall // 1000)
+        holder, actor = HOUSE, "anonymous"
+        if (scope := access.tenant) is not None:
+            holder, actor = scope.principal.holder, scope.principal.name
+            detail["role"] = scope.principal.role.value
+            digest = detail["scope"] = self._scope_digest(scope)
+            if (holder, digest) not in self._met:
+                if len(self._met) >= _MOST_SCOPES:
+                    self._met.clear()
+                self._met.add((holder, digest))
+                reach = {"scope": digest, **_reach(scope)}
+                found.append(Entry(holder, text_of(at, actor, "scope", reach)))
+        found.append(Entry(holder, text_of(at, actor, access.action, detail)))
+        return found
+
+    def _digest(self, variables: Mapping[str, Any]) -> str:
+        try:
+            text = orjson.dumps(variables, option=orjson.OPT_SORT_KEYS)
+        except TypeError:
+            text = repr(variables).encode(errors="backslashreplace")
+        return hashlib.blake2b(text, key=self._key, digest_size=32).hexdigest()
+
+    def _scope_digest(self, scope: Scope) -> str:
+        found = self._digests.get(scope)
+        if found is None:
+            text = orjson.dumps(_reach(scope), option=orjson.OPT_SORT_KEYS)
+            found = self._digests[scope] = hashlib.sha256(text).hexdigest()
+        return found
+
+
+def _reach(scope: Scope) -> dict[str, list[str]]:
+    return {"vendors": sorted(scope.vendors.values()), "products": sorted(scope.products.values())}
+
+
+def _origin(request: Mapping[str, Any]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    client = request.get("client")
+    if client:
+        found["from"] = str(client[0])
+    for name, value in request["headers"]:
+        if name == PURPOSE_HEADER:
+            text = value.decode("utf-8", "replace")[:MOST_PURPOSE]
+            found["purpose"] = "".join(one if one.isprintable() else " " for one in text)
+    return found

@@ -1,0 +1,97 @@
+"""The log in front of everything that shows tenants' data: no answer without its access.
+
+It makes an `Access` of each request to `/graphql` and `/exports/…`, which the endpoints fill in,
+and queues it when the answer is about to begin. Of a WebSocket each operation is one
+(`http.sockets`). A download that is admitted is logged by itself, as an act with its file's digest
+(`exports.requests`).
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import orjson
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gateway.audit.access import CURRENT, Access, Asked, rows_of
+from gateway.audit.writer import AccessLog
+from gateway.errors import Unavailable
+from gateway.http.errors import body_of, language_of, status_of
+from gateway.http.headers import SECURITY
+
+KEY: Final = "gateway.access"
+"""Where an ASGI scope has its access."""
+
+
+def note(
+    access: Access, asked: Asked, variables: Mapping[str, Any], answer: Mapping[str, Any]
+) -> None:
+    """Note what was asked and what came of it, of a response as it is told."""
+    access.asked, access.variables = asked, variables
+    access.rows = rows_of(answer.get("data"), asked.single)
+    codes = {str((one.get("extensions") or {}).get("code")) for one in answer.get("errors", ())}
+    access.outcome = " ".join(sorted(codes))
+
+
+class Audited:
+    """An ASGI application around another."""
+
+    def __init__(self, accesses: AccessLog, app: ASGIApp) -> None:
+        """Take the log, and the application that answers."""
+        self._accesses, self._app = accesses, app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request and log it."""
+        path = scope["path"] if scope["type"] == "http" else ""
+        if path == "/graphql" and scope["method"] != "OPTIONS":
+            access = Access(scope, "query")
+        elif path.startswith("/exports/"):
+            access = Access(scope, "export.link")
+            CURRENT.set(access)
+        else:
+            if path.startswith("/embed/"):
+                CURRENT.set(Access(scope, "embed"))  # its acts say from where they came
+            await self._app(scope, receive, send)
+            return
+        scope[KEY] = access
+        await self._app(scope, receive, _Logging(self._accesses, access, send).send)
+
+
+class _Logging:
+    """A way to send that logs before anything is told."""
+
+    __slots__ = ("_access", "_accesses", "_refused", "_send")
+
+    def __init__(self, accesses: AccessLog, access: Access, send: Send) -> None:
+        self._accesses, self._access, self._send = accesses, access, send
+        self._refused = False
+
+    async def send(self, message: Message) -> None:
+        """Send a message, or refuse in the place of an answer that can't be logged."""
+        if message["type"] == "http.response.start":
+            access = self._access
+            status = message["status"]
+            access.end(status)
+            if status >= 400:
+                self._accesses.offer_refusal(access)
+            elif access.action == "query":
+                try:
+                    await self._accesses.put(access)
+                except Unavailable as error:
+                    self._refused = True
+                    await self._refuse(error)
+        if not self._refused:
+            await self._send(message)
+
+    async def _refuse(self, error: Unavailable) -> None:
+        headers = self._access.request["headers"]
+        languages = [value for name, value in headers if name == b"accept-language"]
+        language = language_of(languages[0].decode("latin-1") if languages else None)
+        body = orjson.dumps(body_of(error, language))
+        told = [
+            (b"content-type", b"application/json"),
+            (b"content-length", b"%d" % len(body)),
+            *SECURITY,
+        ]
+        start = {"type": "http.response.start", "status": status_of(error), "headers": told}
+        await self._send(start)
+        await self._send({"type": "http.response.body", "body": body})

@@ -1,0 +1,118 @@
+"""What the audit log says of a document: digest, operation, the personal data it selects."""
+
+import hashlib
+from functools import lru_cache
+from typing import Any, Final
+
+from graphql import (
+    DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    GraphQLError,
+    GraphQLObjectType,
+    GraphQLSchema,
+    OperationDefinitionNode,
+    TypeInfo,
+    TypeInfoVisitor,
+    Visitor,
+    get_nullable_type,
+    is_list_type,
+    parse,
+    visit,
+)
+
+from gateway.audit.access import Asked
+from gateway.schema.documents import MAX_TOKENS, operations_of
+
+PERSONAL: Final = ("address", "contact", "phone", "userName")
+"""Fields of a person; `userName` may be a company's, which a document does not tell."""
+_OWN: Final = frozenset({"User", "UserState", "UserVersion"})
+_WHOLE: Final = frozenset(
+    {("UserConnection", "delimited"), ("FieldChange", "before"), ("FieldChange", "after")}
+)
+"""Fields in which any of them may stand."""
+_MOST: Final = 1000
+
+
+@lru_cache(maxsize=_MOST)
+def asked_of(schema: GraphQLSchema, text: str, name: str | None) -> Asked:
+    """Return what is to be said of a document's text, readable or not.
+
+    `@skip` and `@include` are not looked at: what may be selected counts as selected.
+    """
+    digest = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
+    try:
+        document = parse(text, max_tokens=MAX_TOKENS, no_location=True)
+        return _of(schema, document, digest, name)
+    except (GraphQLError, RecursionError):
+        return Asked(digest)
+
+
+def _of(schema: GraphQLSchema, document: DocumentNode, digest: str, name: str | None) -> Asked:
+    operations = operations_of(document)
+    named = [one for one in operations if one.name is not None and one.name.value == name]
+    if name is None and len(operations) == 1:
+        named = operations
+    if len(named) != 1:
+        return Asked(digest)
+    (operation,) = named
+    fragments = {
+        one.name.value: one
+        for one in document.definitions
+        if isinstance(one, FragmentDefinitionNode)
+    }
+    collector = _Collector(schema)
+    met: set[str] = set()
+    waiting: list[Any] = [operation]
+    while waiting:
+        collector.look(waiting.pop())
+        for spread in collector.spreads - met:
+            met.add(spread)
+            if spread in fragments:
+                waiting.append(fragments[spread])
+    return Asked(
+        digest,
+        None if operation.name is None else operation.name.value,
+        tuple(sorted(collector.personal)),
+        frozenset(collector.single),
+    )
+
+
+class _Collector(Visitor):
+    """Gathers personal fields, single roots and the names of fragments."""
+
+    def __init__(self, schema: GraphQLSchema) -> None:
+        super().__init__()
+        self._schema, self._info = schema, TypeInfo(schema)
+        self.personal: set[str] = set()
+        self.single: set[str] = set()
+        self.spreads: set[str] = set()
+
+    def look(self, node: OperationDefinitionNode | FragmentDefinitionNode) -> None:
+        """Look at an operation or a fragment."""
+        self._info = TypeInfo(self._schema)
+        visit(node, TypeInfoVisitor(self._info, self))
+
+    def enter_field(self, node: FieldNode, *_: object) -> None:
+        """Note what a field may bring."""
+        parent = self._info.get_parent_type()
+        kind, name = getattr(parent, "name", ""), node.name.value
+        if kind in _OWN and name in PERSONAL:
+            self.personal.add(name)
+        elif (kind, name) in _WHOLE:
+            self.personal.update(PERSONAL)
+        elif parent is self._schema.query_type and self._is_single():
+            self.single.add((node.alias or node.name).value)
+
+    def enter_fragment_spread(self, node: FragmentSpreadNode, *_: object) -> None:
+        """Note a fragment."""
+        self.spreads.add(node.name.value)
+
+    def _is_single(self) -> bool:
+        """Say whether a root is one object: a vendor or a node, no list and no connection."""
+        kind: Any = self._info.get_type()
+        kind = None if kind is None else get_nullable_type(kind)
+        if kind is None or is_list_type(kind) or not hasattr(kind, "fields"):
+            return False
+        return not (isinstance(kind, GraphQLObjectType) and kind.name.endswith("Connection"))

@@ -1,0 +1,507 @@
+"""Accesses: what is logged of a request, and what becomes of it when things go wrong."""
+
+import asyncio
+import hashlib
+import json
+import logging
+import os
+import signal
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from ledger import damages, filled
+from processes import Place, ended, kill, until
+from worlds import ALPHA, SZSE, World, settle
+from worlds import opened as opened_world
+
+from gateway.app.house import House
+from gateway.app.server import application, routes
+from gateway.audit.access import Access, Asked, Entries, rows_of
+from gateway.audit.chain import text_of
+from gateway.audit.writer import AccessLog
+from gateway.compiled.operations import Plan, Prepared
+from gateway.compiled.text import marked
+from gateway.config.clock import now
+from gateway.db.embedded import EmbeddedPostgres
+from gateway.db.engine import make_engine
+from gateway.errors import Unavailable
+from gateway.http.audited import Audited
+from gateway.resolvers.query import build_schema
+from gateway.schema.asked import asked_of
+from gateway.tenancy.appending import Entry, append_alone
+from gateway.tenancy.sealed import Sealed
+
+QUERY = """
+query Of($vendors: [String!]) {
+  users(vendors: $vendors, first: 3) { nodes { userName phone otherServices { userId } } }
+}
+"""
+SECRET = "a secret of thirty-two characters"
+
+
+@pytest.fixture
+async def world(server: EmbeddedPostgres, tmp_path: Path) -> AsyncIterator[World]:
+    async with opened_world(server, tmp_path, audit_seconds=0) as made:
+        yield await settle(made)
+
+
+async def logged(world: World, *actions: str) -> list[dict[str, Any]]:
+    """Return the entries of some actions, with their details spread out, in order."""
+    admin = await asyncpg.connect(world.admin)
+    try:
+        rows = await admin.fetch(
+            "SELECT * FROM audit_events WHERE action = ANY ($1) ORDER BY occurred_at, number",
+            list(actions),
+        )
+    finally:
+        await admin.close()
+    return [{**dict(row), **json.loads(row["detail"])} for row in rows]
+
+
+async def test_an_access_says_who_asked_for_what(world: World) -> None:
+    variables = {"vendors": ["VENDALPHA"]}
+    response = await world.client.post(
+        "/graphql",
+        json={"query": QUERY, "variables": variables},
+        headers={
+            "Authorization": f"Bearer {ALPHA.key.text}",
+            "Gateway-Purpose": "季度检查".encode(),
+        },
+    )
+    assert response.headers["gateway-execution"] == "compiled"
+    nodes = response.json()["data"]["users"]["nodes"]
+    (entry,) = await logged(world, "query")
+    assert entry["actor"] == f"key:{ALPHA.key.prefix}"
+    assert entry["holder"] == entry["vendor_id"] == (await world.scope(ALPHA)).principal.holder
+    assert entry["operation"] == "Of"
+    assert entry["document"] == hashlib.sha256(QUERY.encode()).hexdigest()
+    assert entry["rows"] == 3 + sum(len(node["otherServices"]) for node in nodes)
+    assert entry["personal"] == ["phone", "userName"]
+    assert entry["purpose"] == "季度检查"
+    assert entry["from"] == "127.0.0.1"
+    assert (entry["outcome"], entry["role"]) == ("OK", "VENDOR_OPERATOR")
+    assert 0 < entry["micros"] < 60_000_000
+    assert abs((now() - entry["occurred_at"]).total_seconds()) < 60
+    (scope,) = await logged(world, "scope")
+    assert scope["scope"] == entry["scope"]
+    assert (scope["vendors"], scope["products"]) == (["VENDALPHA"], ["增强行情KQ", "港股二级XJ"])
+    digests = set[str]()
+    for other in (variables, {"vendors": None}, {"vendors": ["VENDALPHA"]}):
+        await world.ask(ALPHA, QUERY, **other)
+    for one in await logged(world, "query"):
+        digests.add(one["variables"])
+        assert len(one["variables"]) == 64
+    assert len(digests) == 2
+    assert await damages(world.house) == []
+
+
+REQUESTS: dict[str, tuple[dict[str, Any], str, int]] = {
+    "compiled": ({"query": "{ users { nodes { contact } } }"}, "OK", 0),
+    "executor": ({"query": "{ auditEvents { nodes { action } } }"}, "NOT_FOUND", 0),
+    "introspection": ({"query": "{ __schema { queryType { name } } }"}, "OK", 0),
+    "invalid": ({"query": "{ nothing }"}, "GRAPHQL_VALIDATION_FAILED", 0),
+    "unreadable": ({"query": "{"}, "GRAPHQL_PARSE_FAILED", 0),
+    "values": ({"query": "{ users(first: -1) { totalCount } }"}, "BAD_USER_INPUT", 0),
+    "foreign": ({"query": '{ users(vendors: ["VENDBETA"]) { totalCount } }'}, "NOT_FOUND", 0),
+}
+
+
+@pytest.mark.parametrize("name", REQUESTS)
+async def test_every_outcome_is_logged(world: World, name: str) -> None:
+    body, outcome, _ = REQUESTS[name]
+    await world.client.post(
+        "/graphql", json=body, headers={"Authorization": f"Bearer {ALPHA.key.text}"}
+    )
+    (entry,) = await logged(world, "query")
+    assert (entry["outcome"], entry["actor"]) == (outcome, f"key:{ALPHA.key.prefix}")
+    assert entry["document"] == hashlib.sha256(body["query"].encode()).hexdigest()
+
+
+async def test_who_has_no_key_is_logged_in_the_house(world: World) -> None:
+    headers = {"Authorization": f"Bearer gw_{'z' * 8}_{'z' * 43}"}
+    assert (
+        await world.client.post("/graphql", json={"query": "{ a }"}, headers=headers)
+    ).status_code == 401
+    assert (await world.client.get("/exports/forged")).status_code == 404
+    for _ in range(100):
+        entries = await logged(world, "query", "export.link")
+        if len(entries) == 2:
+            break
+        await asyncio.sleep(0.05)
+    assert [(e["holder"], e["actor"], e["action"], e["outcome"]) for e in entries] == [
+        (0, "anonymous", "query", "UNAUTHENTICATED"),
+        (0, "anonymous", "export.link", "HTTP_404"),
+    ]
+
+
+async def test_a_download_says_from_where_and_what_for(world: World) -> None:
+    url = await world.link(SZSE)
+    response = await world.client.get(url, headers={"Gateway-Purpose": "audit"})
+    entries = await logged(world, "export.users.complete")
+    holders = {entry["holder"] for entry in entries}
+    own = (await world.scope(SZSE)).principal.holder
+    assert own < 0
+    assert holders == {own, *(await world.scope(SZSE)).vendors}
+    digest = hashlib.sha256(response.content).hexdigest()
+    for entry in entries:
+        assert (entry["from"], entry["purpose"]) == ("127.0.0.1", "audit")
+        assert entry["sha256"] == digest
+    assert await damages(world.house) == []
+
+
+async def test_both_ways_count_the_same_rows_and_fields(world: World) -> None:
+    documents = [
+        "{ users { nodes { userId history { userName } } edges { node { address } } } }",
+        '{ vendor(code: "VENDALPHA") { name } vendors { nodes { name } } }',
+        '{ a: vendor(code: "NOBODY") { name } viewer { rights vendors { code } } }',
+        '{ monthlyStats(from: "2024-01", to: "2024-06") { delimited totals { year } '
+        "nodes { users(first: 2) { nodes { userName } download { url } } } } }",
+        "{ users { totalCount delimited } }",
+        "query Q { ...F } fragment F on Query { users(first: 1) { ...G } } "
+        "fragment G on UserConnection { nodes { product { name } contact } }",
+        '{ users(filter: {search: "nobody at all"}) { nodes { userName } } }',
+    ]  # fmt: skip
+    for document in documents:
+        for app in (application(world.house), Bare(world.house)):
+            transport = httpx.ASGITransport(app=app)
+            async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+                answer = await client.post(
+                    "/graphql",
+                    json={"query": document},
+                    headers={"Authorization": f"Bearer {ALPHA.key.text}"},
+                )
+                assert "errors" not in answer.json(), answer.text
+        one, other = (await logged(world, "query"))[-2:]
+        for field in ("rows", "personal", "document", "operation", "scope"):
+            assert one.get(field) == other.get(field), (document, field)
+        found = rows_of(
+            answer.json()["data"], asked_of(build_schema()._schema, document, None).single
+        )
+        assert one["rows"] == found, document
+
+
+def Bare(house: House) -> Any:
+    """The log in front of the executor alone."""
+
+    return Audited(house.accesses, routes(house, build_schema()))
+
+
+@given(st.lists(st.text(alphabet='ab{}[],":\\', max_size=12), max_size=6))
+def test_no_text_looks_like_a_row(texts: list[str]) -> None:
+    """Records' texts go into an answer as they are, between marks."""
+    rows = ",".join(f"{{\x02a\x02:\x02{text}\x02}}" for text in texts)
+    answer = f"{{\x02users\x02:{{\x02nodes\x02:[{rows}]}}}}".encode()
+    plan = Plan(Sealed("", ()), False, (), b"", b"")
+    assert Prepared(plan, [], Asked("")).rows(answer, b"") == len(texts)
+    assert marked('"') == "\x02"
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1)
+        | st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])),
+        lambda inner: st.lists(inner, max_size=3)
+        | st.dictionaries(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])), inner, max_size=3),
+        max_leaves=8,
+    )
+)  # fmt: skip
+def test_what_is_stored_reads_as_it_was_hashed(value: Any) -> None:
+    detail = {"x": value}
+    text = text_of(now(), "a", "b", detail)
+    assert orjson.loads(text)["detail"] == detail
+    assert text_of(now(), "a", "b", orjson.loads(text)["detail"])[:20] == text[:20]
+
+
+async def test_any_detail_verifies_after_its_way_through_the_database(house: House) -> None:
+    holder = (await filled(house, 1))["LEDGER1"]
+    odd: list[Any] = [
+        {"z": 1, "aa": [True, None, {"b": "é", "a": "\u2028"}], "": "", "名": "龘", "A": -(2**63)},
+        {"long": "x" * 100_000, "quote": '"\\/\b\f\n\r\t', "emoji": "🀄", "int": 2**63 - 1},
+        {}, {"a": {}}, {"a": []}, {"key\\": {'"': "\x7f\x01"}},
+    ]  # fmt: skip
+    await append_alone(
+        house.service, [Entry(holder, text_of(now(), "a\"'\\", "b", one)) for one in odd]
+    )
+    assert await damages(house) == []
+
+
+def test_personal_data_are_told_by_name() -> None:
+    schema = build_schema()._schema
+    told = {
+        "{ users { nodes { userId userType } } }": (),
+        "{ users { nodes { userName } edges { node { phone } } } }": ("phone", "userName"),
+        "{ users { delimited } }": ("address", "contact", "phone", "userName"),
+        '{ node(id: "x") { ... on User { address } } }': ("address",),
+        '{ changes(vendor: "V", from: "2024-01-01T00:00:00Z") { nodes { fields { after } } } }': (
+            *("address", "contact", "phone", "userName"),
+        ),
+        '{ changes(vendor: "V", from: "2024-01-01T00:00:00Z") { nodes { before { contact } } } }': (
+            "contact",
+        ),
+        "{ users { nodes { ...A } } } fragment A on User { history { ...B } } "
+        "fragment B on UserVersion { phone }": ("phone",),
+    }
+    for document, fields in told.items():
+        assert asked_of(schema, document, None).personal == fields, document
+
+
+# The queue
+
+
+class Gate:
+    """A database that can be taken away, in the place of an engine's address."""
+
+    def __init__(self, house: House) -> None:
+        self.there = house.service
+        self.gone = make_engine("postgresql://nobody:x@127.0.0.1:1/none", role=None)
+
+
+def access(house: House) -> Access:
+    found = Access({"headers": (), "client": ("10.0.0.1", 1)}, "query")
+    found.end(200)
+    return found
+
+
+async def count(house: House) -> int:
+    connection = await asyncpg.connect(house.addresses.owner.replace("+asyncpg", ""))
+    try:
+        await connection.execute("SET ROLE gateway_operator")
+        return int(
+            await connection.fetchval("SELECT count(*) FROM audit_events WHERE action = 'query'")
+        )
+    finally:
+        await connection.close()
+
+
+async def test_many_accesses_are_written_in_few_batches(house: House) -> None:
+    log = AccessLog(house.service, SECRET, seconds=0.2)
+    for _ in range(2500):
+        await log.put(access(house))
+    assert log.waiting == 2500
+    await log.close(5)
+    assert (await count(house), log.waiting, log.dropped) == (2500, 0, 0)
+    assert await damages(house) == []
+
+
+async def test_what_waits_is_written_in_time_without_being_told(house: House) -> None:
+    log = AccessLog(house.service, SECRET, seconds=0.1)
+    await log.put(access(house))
+    assert await count(house) == 0
+    await asyncio.sleep(1)
+    assert await count(house) == 1
+    await log.close(5)
+
+
+async def test_a_full_queue_makes_answers_wait_and_then_refuses_them(house: House) -> None:
+    gate = Gate(house)
+    log = AccessLog(gate.gone, SECRET, seconds=0.05, most=3, patience=0.3)
+    for _ in range(3):
+        await log.put(access(house))
+    with pytest.raises(Unavailable, match="audit log"):
+        await log.put(access(house))
+    log.offer_refusal(access(house))
+    assert (log.waiting, log.dropped) == (3, 1)
+    waiting = asyncio.create_task(log.put(access(house)))
+    await asyncio.sleep(0.05)
+    assert not waiting.done()
+    log._engine = gate.there
+    log._patience = 10
+    late = asyncio.create_task(log.put(access(house)))
+    await late
+    with pytest.raises(Unavailable):
+        await waiting
+    await log.close(5)
+    assert await count(house) == 4
+    assert await damages(house) == []
+    await gate.gone.dispose()
+
+
+async def test_a_database_that_stays_away_costs_what_is_left_at_the_end(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    gate = Gate(house)
+    log = AccessLog(gate.gone, SECRET, seconds=0.05)
+    await log.put(access(house))
+    await log.close(0.1)
+    assert (log.dropped, await count(house)) == (1, 0)
+    assert "loses 1 entries" in caplog.text
+    await gate.gone.dispose()
+
+
+async def test_synchronous_answers_are_committed_or_refused(house: House) -> None:
+    gate = Gate(house)
+    log = AccessLog(house.service, SECRET, seconds=0)
+    await asyncio.gather(*(log.put(access(house)) for _ in range(50)))
+    assert await count(house) == 50
+    log._engine = gate.gone
+    with pytest.raises(Unavailable):
+        await log.put(access(house))
+    log._engine = gate.there
+    await log.put(access(house))
+    assert await count(house) == 51
+    await log.close(5)
+    await gate.gone.dispose()
+
+
+async def test_an_entry_that_can_not_be_stored_does_not_stop_the_others(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    log = AccessLog(house.service, SECRET, seconds=0.05)
+    bad = access(house)
+    bad.outcome = "a NUL: \0"
+    for one in (access(house), bad, access(house)):
+        await log.put(one)
+    await log.close(5)
+    assert (await count(house), log.dropped) == (2, 1)
+    assert "a NUL" not in caplog.text
+    assert await damages(house) == []
+
+
+async def test_an_answer_that_can_not_be_logged_is_not_given(world: World) -> None:
+    gate = Gate(world.house)
+    log = AccessLog(gate.gone, SECRET, seconds=0)
+    app = application(replace(world.house, accesses=log))
+    transport = httpx.ASGITransport(app=app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        for accept, told in (("en", "audit log"), ("zh", "数据库没有应答")):
+            answer = await client.post(
+                "/graphql",
+                json={"query": "{ users { nodes { userName } } }"},
+                headers={"Authorization": f"Bearer {ALPHA.key.text}", "Accept-Language": accept},
+            )
+            assert answer.status_code == 503
+            assert answer.json()["errors"][0]["extensions"]["code"] == "UNAVAILABLE"
+            assert "nodes" not in answer.text
+            assert told in answer.text or "database" in answer.text
+    await log.close(1)
+    await gate.gone.dispose()
+
+
+async def test_several_writers_share_chains(house: House) -> None:
+    numbers = await filled(house, 1)
+    entries = [
+        Entry(number, text_of(now(), "key:x", "query", {"n": i}))
+        for i in range(20)
+        for number in numbers.values()
+    ]
+    await asyncio.gather(*(append_alone(house.service, entries) for _ in range(4)))
+    assert await damages(house) == []
+    connection = await asyncpg.connect(house.addresses.owner.replace("+asyncpg", ""))
+    try:
+        await connection.execute("SET ROLE gateway_operator")
+        rows = await connection.fetch(
+            "SELECT holder, count(*), max(number) FROM audit_events GROUP BY 1"
+        )
+    finally:
+        await connection.close()
+    assert {row[0]: (row[1], row[2]) for row in rows} == dict.fromkeys(numbers.values(), (81, 81))
+
+
+# What is in no log
+
+
+async def test_no_log_holds_personal_data(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """Searches, answers, faults and refusals: neither the table nor the server's log shows any."""
+    caplog.set_level(logging.DEBUG)
+    personal = ["名alphaKQ甲", "址alphaKQ路", "联alphaKQ", "alphaKQ-0", "秘密的名字"]
+    documents = [
+        '{ users(filter: {userName: {equals: "名alphaKQ甲"}}) { nodes { userName contact } } }',
+        '{ users(filter: {search: "秘密的名字"}) { nodes { phone } } }',
+        '{ users(filter: {userName: {equals: "秘密的名字"}}, first: -1) { nodes { phone } } }',
+        '{ users(vendors: ["秘密的名字"]) { delimited } }',
+        '{ node(id: "秘密的名字") { id } broken: nothing(a: "秘密的名字") }',
+        "{ users { delimited nodes { history { address } } } }",
+    ]
+    for document in documents:
+        await world.ask(ALPHA, document)
+        await world.ask(
+            ALPHA,
+            "query($n: String) { users(filter: {search: $n}) { totalCount } }",
+            n="秘密的名字",
+        )
+    await world.file(
+        await world.link(ALPHA, '{ users(filter: {search: "名alpha"}) { download { url } } }')
+    )
+    stored = json.dumps(
+        [str(row) for row in (await world.contents())["audit_events"]], ensure_ascii=False
+    )
+    assert "export.users.complete" in stored
+    said = caplog.text
+    for word in personal:
+        assert word not in stored
+        assert word not in said
+
+
+# Killed and stopped
+
+
+async def _entries(place: Place) -> int:
+    async with place.house() as house:
+        assert await damages(house) == []
+        return await count(house)
+
+
+async def _ask(port_line: str, key: str, times: int) -> None:
+    address = port_line.split("serving on ")[1].strip()
+    async with httpx.AsyncClient() as client:
+        for _ in range(times):
+            answer = await client.post(
+                address,
+                json={"query": "{ viewer { name } }"},
+                headers={"Authorization": f"Bearer {key}"},
+            )
+            assert answer.status_code == 200
+
+
+async def _served(place: Place, end: int, **more: str) -> int:
+    """Serve, ask three times, end the server by a signal at once, and count what is logged."""
+    made = await place.run("key", "issue", "--licensor", "SZSEINFO", "--role", "analyst")
+    process = await place.start("serve", **more)
+    assert process.stderr is not None
+    line = ""
+    while "serving on" not in line:
+        line = (await process.stderr.readline()).decode()
+        assert line
+    await _ask(line, made.out.decode().strip(), 3)
+    os.kill(process.pid, end)
+    if end == signal.SIGKILL:
+        await until(lambda: process.returncode is not None, process)
+        await kill(process)
+        place.kill_postgres()
+    else:
+        assert (await ended(process)).code == 0
+    return await _entries(place)
+
+
+async def test_a_server_that_is_stopped_writes_what_waits() -> None:
+    place = Place()
+    try:
+        assert await _served(place, signal.SIGTERM, GATEWAY_AUDIT_SECONDS="60") == 3
+    finally:
+        place.remove()
+
+
+async def test_a_server_that_is_killed_loses_what_waits_and_nothing_else() -> None:
+    place = Place()
+    try:
+        assert await _served(place, signal.SIGKILL, GATEWAY_AUDIT_SECONDS="60") == 0
+        assert await _served(place, signal.SIGKILL, GATEWAY_AUDIT_SECONDS="0") == 3
+    finally:
+        place.remove()
+
+
+def test_entries_are_keyed_by_the_secret() -> None:
+    one = Access({"headers": ()}, "query")
+    one.variables = {"search": "甲"}
+    one.end(200)
+    texts = {Entries(secret).of(one)[0].text for secret in (SECRET, SECRET[::-1])}
+    assert len(texts) == 2
