@@ -27,7 +27,7 @@ async def test_old_entries_are_linked_in_their_order(
     house: House, server: EmbeddedPostgres, database: str
 ) -> None:
     await found(house, "A", "B")
-    await _move(house, "0005", up=False)
+    await _move(house, "0010", up=False)
     admin = await asyncpg.connect(server.url("postgres", database))
     try:
         await admin.execute(

@@ -30,7 +30,7 @@ FINDINGS = f"""
         findings(vendors: $vendors, products: $products, rules: $rules, severities: $severities,
                  from: $from, to: $to, first: $first, after: $after, asOf: $asOf) {{
             totalCount pageInfo {{ hasNextPage endCursor }}
-            nodes {{ {FINDING} evidence(first: 1000) {{ totalCount nodes {{ {EVIDENCE} }} }} }}
+            nodes {{ {FINDING} evidence(first: 100) {{ totalCount nodes {{ {EVIDENCE} }} }} }}
         }}
     }}
 """
