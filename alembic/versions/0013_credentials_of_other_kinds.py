@@ -56,6 +56,7 @@ EXPIRES_BEFORE = "'expires', extract(epoch FROM k.expires_at)"
 EXPIRES = """
         'own_origins', k.origins,
         'own_documents', k.documents,
+        'own_purpose', k.purpose,
         'expires', extract(epoch FROM least(
             k.expires_at, (SELECT p.expires_at FROM api_keys p WHERE p.prefix = k.parent)))"""
 KNOWN_BEFORE = "EXISTS (SELECT FROM vendor_origins o WHERE o.origin = asked)"
@@ -63,7 +64,8 @@ KNOWN_BEFORE = "EXISTS (SELECT FROM vendor_origins o WHERE o.origin = asked)"
 KNOWN = f"{KNOWN_BEFORE} OR EXISTS (SELECT FROM api_keys k WHERE k.origins @> ARRAY[asked])"
 ISSUE = f"""
 CREATE FUNCTION gateway_issue_embed(
-    presented bytea, named text, made bytea, seconds integer, pages text[], texts text[]
+    presented bytea, named text, made bytea, seconds integer, pages text[], texts text[],
+    wanted_for text
 ) RETURNS timestamptz LANGUAGE plpgsql VOLATILE {DEFINER} AS $$
 DECLARE
     holder api_keys;
@@ -78,10 +80,10 @@ BEGIN
     WHERE k.parent = holder.prefix AND k.expires_at < clock_timestamp() - interval '1 day';
     INSERT INTO api_keys
         (prefix, kind, digest, vendor_id, role, expires_at, parent, origins, documents,
-        trusted_only)
+        trusted_only, purpose)
     VALUES
         (named, 'EMBED', made, holder.vendor_id, 'VENDOR_PORTAL', ends, holder.prefix,
-        pages, texts, holder.trusted_only);
+        pages, texts, holder.trusted_only, wanted_for);
     RETURN ends;
 END $$
 """
@@ -110,7 +112,7 @@ def upgrade() -> None:
     op.add_column("api_keys", sa.Column("parent", sa.Text(collation="C"), nullable=True))
     for name in ("origins", "documents"):
         op.add_column("api_keys", sa.Column(name, sa.ARRAY(sa.Text()), nullable=True))
-    for name in ("issuer", "claim"):
+    for name in ("issuer", "claim", "purpose"):
         op.add_column("api_keys", sa.Column(name, sa.Text(), nullable=True))
     op.create_foreign_key(
         op.f("fk_api_keys_parent_api_keys"),
@@ -183,5 +185,5 @@ def downgrade() -> None:
     _perimeter(EXPIRES_BEFORE, KNOWN_BEFORE, VALID_BEFORE)
     op.execute("REVOKE CREATE ON SCHEMA public FROM gateway_operator")
     op.execute("REVOKE DELETE ON api_keys FROM gateway_operator")
-    for name in ("claim", "issuer", "documents", "origins", "parent", "kind"):
+    for name in ("purpose", "claim", "issuer", "documents", "origins", "parent", "kind"):
         op.drop_column("api_keys", name)

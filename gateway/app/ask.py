@@ -13,9 +13,12 @@ from gateway.resolvers.query import build_schema
 from gateway.schema.asked import asked_of
 from gateway.schema.context import Context
 from gateway.tenancy.authenticate import authenticate
+from gateway.tenancy.terms import read_purpose
 
 
-async def ask(house: House, key: str, document: str, variables: str) -> dict[str, Any]:
+async def ask(
+    house: House, key: str, document: str, variables: str, purpose: str | None = None
+) -> dict[str, Any]:
     """Run a document within a key's scope; return the response as GraphQL over HTTP has it."""
     try:
         values = orjson.loads(variables)
@@ -34,10 +37,14 @@ async def ask(house: House, key: str, document: str, variables: str) -> dict[str
             accepted='a JSON object, for instance {"first": 10}',
         )
     access = Access({"headers": (), "client": ("command line",)}, "query")
-    access.tenant = scope = await authenticate(house.service, f"Bearer {key}")
+    scope = await authenticate(house.service, f"Bearer {key}")
+    if purpose is not None:
+        access.purpose = read_purpose(purpose, "--purpose")
+        scope = scope.stating()
+    access.tenant = scope
     schema = build_schema()
     base = house.settings.public_url or f"http://{house.settings.host}:{house.settings.port}"
-    context = Context(house.service, scope, house.links, base.rstrip("/"), "en")
+    context = Context(house.service, scope, house.links, base.rstrip("/"), "en", access.purpose)
     try:
         result = await schema.execute(document, variable_values=values, context_value=context)
     finally:

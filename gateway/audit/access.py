@@ -44,8 +44,8 @@ class Access:
     """One request to the perimeter, filled in on its way."""
 
     __slots__ = (
-        "action", "asked", "begun", "done", "outcome", "request", "rows", "spent", "tenant",
-        "variables", "wall",
+        "action", "asked", "begun", "done", "outcome", "purpose", "request", "rows", "spent",
+        "tenant", "variables", "wall",
     )  # fmt: skip
 
     def __init__(self, request: Mapping[str, Any], action: str) -> None:
@@ -57,6 +57,8 @@ class Access:
         self.variables: Mapping[str, Any] | None = None
         self.rows: int | None = None
         self.outcome = ""
+        self.purpose: str | None = None
+        """What was said elsewhere than in the header."""
         self.spent = 0
         self.done: Any = None
 
@@ -74,7 +76,7 @@ CURRENT: ContextVar[Access | None] = ContextVar("gateway_access", default=None)
 def origin() -> dict[str, str]:
     """Return from where the present request comes and for what purpose; nothing without one."""
     access = CURRENT.get()
-    return {} if access is None else _origin(access.request)
+    return {} if access is None else _origin(access)
 
 
 def rows_of(answer: Any, single: frozenset[str]) -> int:
@@ -105,7 +107,7 @@ class Entries:
     def of(self, access: Access) -> list[Entry]:
         """Return the entries of an access."""
         found: list[Entry] = []
-        detail: dict[str, Any] = _origin(access.request)
+        detail: dict[str, Any] = _origin(access)
         detail["outcome"] = access.outcome
         detail["micros"] = access.spent // 1000
         if access.rows is not None:
@@ -114,7 +116,7 @@ class Entries:
             detail["document"] = asked.document
             if asked.operation is not None:
                 detail["operation"] = asked.operation[:_MOST_NAME]
-            if asked.personal and access.rows:
+            if asked.personal and access.rows and access.tenant and access.tenant.reveals:
                 detail["personal"] = asked.personal
         if access.variables:
             detail["variables"] = self._digest(access.variables)
@@ -152,12 +154,15 @@ def _reach(scope: Scope) -> dict[str, list[str]]:
     return {"vendors": sorted(scope.vendors.values()), "products": sorted(scope.products.values())}
 
 
-def _origin(request: Mapping[str, Any]) -> dict[str, str]:
+def _origin(access: Access) -> dict[str, str]:
     found: dict[str, str] = {}
-    client = request.get("client")
+    client = access.request.get("client")
     if client:
         found["from"] = str(client[0])
-    for name, value in request["headers"]:
+    own = None if access.tenant is None else access.tenant.principal.purpose
+    if (said := own or access.purpose) is not None:
+        return found | {"purpose": said}
+    for name, value in access.request["headers"]:
         if name == PURPOSE_HEADER:
             text = value.decode("utf-8", "replace")[:MOST_PURPOSE]
             found["purpose"] = "".join(one if one.isprintable() else " " for one in text)

@@ -129,6 +129,9 @@ def query_command(
     file: Annotated[Path, typer.Argument(help="A GraphQL document; - for standard input.")],
     key: Annotated[str, typer.Option(envvar="GATEWAY_KEY", help="The API key to ask with.")],
     variables: Annotated[str, typer.Option(help="Variables as JSON.")] = "{}",
+    purpose: Annotated[
+        str | None, typer.Option(help="For what personal data is to be in clear; it is logged.")
+    ] = None,
 ) -> None:
     """Run a GraphQL document on the database directly, within an API key's scope."""
     from gateway.app.ask import ask  # noqa: PLC0415 (only this command needs the schema)
@@ -137,7 +140,7 @@ def query_command(
         text = _read(file)
     except BadInput as error:
         fail(error)
-    answer = in_house(lambda house: ask(house, key, text, variables))
+    answer = in_house(lambda house: ask(house, key, text, variables, purpose))
     say(orjson.dumps(answer, option=orjson.OPT_INDENT_2).decode())
     if answer.get("errors"):
         raise typer.Exit(1)

@@ -9,11 +9,12 @@ from gateway.compiled.lists import Connection, Listed, connection, paged
 from gateway.compiled.objects import Row, written
 from gateway.compiled.request import Request
 from gateway.compiled.text import Json, constant, name, number, optional, plain_nullable, raw
-from gateway.records.changes import ChangeKind, change_rows, numbers_of, state
+from gateway.records.changes import ChangeKind, change_rows, differences, numbers_of, state
 from gateway.records.models import CONTENT
 from gateway.resolvers.changes import read_changes
 from gateway.schema.change import CODES, HEADING, camel
 from gateway.schema.selection import Selected
+from gateway.tenancy.scope import AnyScope
 
 
 def changes(request: Request, selected: Selected) -> Json:
@@ -35,7 +36,7 @@ def changes(request: Request, selected: Selected) -> Json:
     what = Connection(
         "ChangeConnection",
         "Change",
-        lambda row: _row(rows.values(row), row),
+        lambda row: _row(rows.values(row), row, request.scope),
         {"totalCount": total, "counts": counts},
     )
     return raw(connection(what, selected, rows))
@@ -45,27 +46,28 @@ def _number(value: ColumnElement[int], _: Selected) -> Json:
     return number(value)
 
 
-def _row(values: Any, row: FromClause) -> Row:
+def _row(values: Any, row: FromClause, scope: AnyScope) -> Row:
     return Row(
         values,
         {
             "kind": lambda _: name(row.c.kind, [kind.name for kind in ChangeKind]),
-            "before": partial(_state, row, "before"),
-            "after": partial(_state, row, "after"),
-            "fields": partial(_fields, row),
+            "before": partial(_state, row, "before", scope),
+            "after": partial(_state, row, "after", scope),
+            "fields": partial(_fields, row, scope),
         },
     )
 
 
-def _state(row: FromClause, when: str, selected: Selected) -> Json:
-    there, values = state(row, when)
+def _state(row: FromClause, when: str, scope: AnyScope, selected: Selected) -> Json:
+    there, values = state(row, when, scope)
     return optional(there, written("UserState", selected.below, Row(values)))
 
 
-def _fields(row: FromClause, selected: Selected) -> Json:
+def _fields(row: FromClause, scope: AnyScope, selected: Selected) -> Json:
     """Return the fields that a change made different; none of a line that came or went."""
-    was, before = state(row, "before")
-    still, after = state(row, "after")
+    was, before = state(row, "before", scope)
+    still, after = state(row, "after", scope)
+    changed = differences(row)
     parts: list[ColumnElement[str]] = []
     for column in CONTENT:
         values: dict[str, Json] = {
@@ -79,9 +81,10 @@ def _fields(row: FromClause, selected: Selected) -> Json:
             selected.below,
             Row({}, {key: partial(_known, value) for key, value in values.items()}),
         )
-        differs = before[column].is_distinct_from(after[column])
         parts.append(
-            case((and_(was, still, differs), (raw(",") + item).text), else_=literal("", Text))
+            case(
+                (and_(was, still, changed[column]), (raw(",") + item).text), else_=literal("", Text)
+            )
         )
     listed = func.ltrim(func.concat(*parts, type_=Text), literal(",", Text), type_=Text)
     return raw("[", listed, "]")

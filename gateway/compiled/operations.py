@@ -30,7 +30,7 @@ from gateway.recording import Memory
 from gateway.schema.asked import asked_of
 from gateway.schema.documents import checked, fragments_of, hold_to_length, operations_of
 from gateway.schema.selection import Selected, Selection
-from gateway.tenancy.admission import Admission
+from gateway.tenancy.scope import Scope
 from gateway.tenancy.sealed import Sealed, seal
 
 MOST_DOCUMENTS: Final = 1000
@@ -137,7 +137,7 @@ class Operations:
         self,
         document: Document,
         coerced: Mapping[str, Any],
-        caller: Admission,
+        scope: Scope,
         today: date,
         link: Link,
         formats: Formats,
@@ -146,7 +146,7 @@ class Operations:
         if document.reason:
             raise Uncompiled(document.reason)
         try:
-            given = [caller.scope, coerced, today, link, formats]
+            given = [scope, coerced, today, link, formats]
             values = list(given)
             plan = document.plans.find(values)
         except (GatewayError, GraphQLError, ValueError, TypeError, ArithmeticError) as error:

@@ -14,6 +14,7 @@ from gateway.exports.columns import cells
 from gateway.records.filters import status_of
 from gateway.records.keyset import Page
 from gateway.records.order import UserOrderField
+from gateway.records.personal import as_seen
 from gateway.records.users import (
     VENDOR,
     CountedBy,
@@ -74,6 +75,7 @@ def listed_users(
 
     def delimited(listed: Listed, one: Selected) -> Json:
         columns: dict[str, ColumnElement[Any]] = {c.name: c for c in listed.rows.c}
+        columns |= as_seen(users.scope, columns)
         columns["product"] = columns["product_name"]
         columns["service_status"] = status_of(listed.rows, users.today)
         found = format_of(one)

@@ -30,6 +30,8 @@ class Ticket:
     form: Form
     format: str = DEFAULT
     """Code and version."""
+    purpose: str | None = None
+    """For what personal data is in clear."""
 
 
 _TICKETS: TypeAdapter[Ticket] = TypeAdapter(Ticket)
@@ -50,10 +52,11 @@ class Links:
         export: UserExport | MonthlyExport,
         form: Form,
         report_format: ReportFormat = SZSE_2010,
+        purpose: str | None = None,
     ) -> tuple[str, datetime]:
         """Return a token and the instant at which it expires."""
         made = datetime.now(UTC).replace(microsecond=0)
-        ticket = Ticket(key, export, form, str(report_format))
+        ticket = Ticket(key, export, form, str(report_format), purpose)
         token = self._fernet.encrypt_at_time(
             _TICKETS.dump_json(ticket, exclude_none=True), int(made.timestamp())
         )

@@ -18,6 +18,7 @@ from gateway.exports.stream import Form, Receipt, Sink, stream
 from gateway.records.filters import UserFilter
 from gateway.records.movements import Movement
 from gateway.records.order import BY_USER_ID, UserOrder
+from gateway.records.personal import PERSONAL
 from gateway.records.users import UserList
 from gateway.regulation.codes import FeeCategory
 from gateway.regulation.fields import Layout
@@ -73,6 +74,11 @@ class UserExport:
         """Return the columns."""
         return report_format.users
 
+    def personal(self, report_format: ReportFormat) -> list[str]:
+        """Return the personal data among the columns, as the log names it."""
+        names = (one.name for one in report_format.users.fields)
+        return sorted(PERSONAL[name] for name in names if name in PERSONAL)
+
     @property
     def by_packs(self) -> bool:
         """Whether rule packs take part, which may look at other products than are listed."""
@@ -104,6 +110,10 @@ class MonthlyExport:
     def layout(self, report_format: ReportFormat) -> Layout:
         """Return the columns."""
         return report_format.monthly
+
+    def personal(self, _: ReportFormat) -> list[str]:
+        """Return the personal data among the columns: none."""
+        return []
 
     @property
     def by_packs(self) -> bool:
@@ -174,6 +184,8 @@ async def run_export(
             await _all_writable(session, unwritable(lines, layout, report_format.separator))
         receipt = await stream(session, lines, report_format, layout, form, sink)
     detail: dict[str, Any] = {"sha256": receipt.sha256}
+    if shown := wanted.personal(report_format) if scope.reveals else []:
+        detail["personal"] = shown
     if len(scope.vendors) == 1:
         # of a file over several vendors, its size would tell each of them about the others
         detail |= {"rows": receipt.rows, "size": receipt.size}

@@ -29,6 +29,7 @@ from gateway.findings.counts import month_counts
 from gateway.findings.rule import COLUMNS, Asked, Rule, same
 from gateway.findings.thresholds import overrides
 from gateway.records.keyset import Direction, Key, Page, beyond, bounds, ordering, places
+from gateway.records.personal import masked
 from gateway.records.rows import json_array
 from gateway.records.users import Fields, UserList
 from gateway.records.users import page as user_page
@@ -58,6 +59,11 @@ class FindingList:
     months: tuple[Month, ...]
     rules: tuple[Rule, ...]
     as_of: datetime | None = None
+
+    def __post_init__(self) -> None:
+        about = [rule.code.value for rule in self.rules if rule.personal]
+        if about and not self.scope.reveals:
+            raise masked(" and ".join(about), "rules")
 
     def asked(self) -> Asked:
         """Return what the rules look at: one for all of a statement."""

@@ -113,6 +113,8 @@ class Rule:
     listed: Callable[[Mapping[str, Any]], UserFilter]
     """Returns the same conditions for a list of its own, given a finding's values by name."""
     thresholds: Sequence[Threshold] = ()
+    personal: bool = False
+    """Whether a finding is about personal data: a phone number, a name."""
 
     @property
     def number(self) -> int:

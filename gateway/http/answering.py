@@ -33,6 +33,7 @@ from gateway.limits.spending import Spending, Tenant
 from gateway.schema.context import sealed_link
 from gateway.tenancy.admission import Admission, Admissions
 from gateway.tenancy.principal import Principal
+from gateway.tenancy.scope import Scope
 from gateway.tenancy.sealed import Answers, NotAdmitted, ask
 
 _log = logging.getLogger(__name__)
@@ -49,6 +50,8 @@ class Asking:
     language: str | None
     allowed: Callable[[Principal], None]
     """Raises Forbidden for a caller who may not ask from where the request comes."""
+    purpose: str | None = None
+    """For what personal data is to be in clear."""
     only_reads: bool = False
     access: Access | None = None
     """What is noted for the audit log."""
@@ -87,7 +90,7 @@ class Answering:
         """Return the answer; raise GatewayError or NotTaken for what is not even tried."""
         caller = await self.admissions.admit(asking.authorization)
         if asking.access is not None:
-            asking.access.tenant = caller.scope
+            asking.access.tenant = caller.scope_for(asking.purpose)
         tenant = self._spending.enter(caller.tenant)
         try:
             return await self._charged(asked, asking, caller, tenant)
@@ -151,13 +154,14 @@ class Answering:
         """Return a compiled operation's body; raise Uncompiled if the executor is to answer."""
         if self._answers is None:
             raise Uncompiled("not asked for")
-        link = partial(sealed_link, caller.scope, self._links, asking.base_url)
+        scope = caller.scope_for(asking.purpose)
+        link = partial(sealed_link, scope, self._links, asking.base_url, asking.purpose)
         try:
             formats = await self._formats_of(caller)
-            ready = self._operations.prepare(document, values, caller, today(), link, formats)
+            ready = self._operations.prepare(document, values, scope, today(), link, formats)
             pool = self._answers.by_values if ready.plan.by_values else self._answers.by_shape
             found = await ask(pool, ready.plan.sealed, ready.values, caller)
-            return self._noted(ready, found, caller, asking.access)
+            return self._noted(ready, found, scope, asking.access)
         except (Unavailable, TookTooLong, NotAdmitted, Uncompiled):
             raise  # to ask again by the executor would take as long
         except GatewayError as error:
@@ -179,11 +183,11 @@ class Answering:
         return found
 
     @staticmethod
-    def _noted(ready: Prepared, found: bytes, caller: Admission, access: Access | None) -> bytes:
+    def _noted(ready: Prepared, found: bytes, scope: Scope, access: Access | None) -> bytes:
         """Return the response's body, its rows counted for the log."""
         body = ready.completed(found)
         if access is not None:
-            access.tenant, access.rows = caller.scope, ready.rows(found, body)
+            access.tenant, access.rows = scope, ready.rows(found, body)
         return body
 
     async def _executed(
@@ -200,6 +204,8 @@ class Answering:
         asking.allowed(principal)
         caller = await self.admissions.admit(asking.authorization)
         query = await self._trusted.text(asked, principal, caller.digest)
+        if asking.purpose is not None:
+            scope = scope.stating()
         answer, refused = await self._executor.answer(
             query,
             asked.name,
@@ -207,6 +213,7 @@ class Answering:
             scope,
             asking.base_url(),
             language_of(asking.language),
+            asking.purpose,
         )
         if asking.access is not None:
             asking.access.tenant = scope

@@ -28,6 +28,7 @@ class _Wanted(BaseModel):
     seconds: int = Field(default=300, ge=1, le=MOST_SECONDS)
     origins: list[str] = []
     documents: list[str] = []
+    purpose: str | None = None
 
 
 class EmbedTokens:
@@ -60,7 +61,7 @@ class EmbedTokens:
                 await record(session, "embed.revoke", token=prefix)
             return Response(status_code=204)
         wanted = await _wanted(request)
-        terms = Terms.read(wanted.origins, wanted.documents)
+        terms = Terms.read(wanted.origins, wanted.documents, wanted.purpose)
         async with open_session(self._engine, minted, write=True) as session:
             token, expires = await issue(session, presented, terms, wanted.seconds)
             await record(
@@ -70,6 +71,7 @@ class EmbedTokens:
                 seconds=wanted.seconds,
                 origins=sorted(terms.origins),
                 documents=sorted(terms.documents),
+                shows_personal_for=terms.purpose,
             )
         told = {"token": token.text, "prefix": token.prefix, "expiresAt": expires}
         return Response(orjson.dumps(told), 201, media_type="application/json")
@@ -92,5 +94,6 @@ async def _wanted(request: Request) -> _Wanted:
             f"{place}: {first['msg']}",
             f"{place}不符合要求",
             argument=place,
-            accepted='{"seconds": 1 to 900, "origins": ["https://…"], "documents": ["SHA-256"]}',
+            accepted='{"seconds": 1 to 900, "origins": ["https://…"], "documents": ["SHA-256"], '
+            '"purpose": "why"}',
         ) from error

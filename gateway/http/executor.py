@@ -31,12 +31,13 @@ class Executor:
         scope: Scope,
         base_url: str,
         language: Language,
+        purpose: str | None,
     ) -> tuple[dict[str, Any], bool]:
         """Return a response, and whether the operation was refused before it ran.
 
         The operation's session is closed by then.
         """
-        context = Context(self._engine, scope, self._links, base_url, language)
+        context = Context(self._engine, scope, self._links, base_url, language, purpose)
         try:
             result = await self._schema.execute(
                 query,

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
+from gateway.audit.access import CURRENT
 from gateway.catalogue.formats import formats_of
 from gateway.errors import GatewayError, Language
 from gateway.exports.links import Links, Ticket
@@ -41,6 +42,10 @@ class ExportEndpoint:
         try:
             ticket = self._links.open(request.path_params["token"])
             tenant = await reauthenticate(self._engine, ticket.key)
+            if ticket.purpose is not None:
+                tenant = tenant.stating()
+            if (access := CURRENT.get()) is not None:
+                access.purpose = ticket.purpose
             await admitted(self._engine, tenant, ticket.export)
             report_format = (await formats_of(self._engine, tenant)).named(ticket.format)
         except GatewayError as error:

@@ -77,6 +77,7 @@ class GraphQLEndpoint:
             base_url,
             head.language,
             allowed_from(head.origin, base_url),
+            head.purpose,
             only_reads=scope["method"] == "GET",
             access=scope.get(KEY),
         )

@@ -8,6 +8,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.errors import BadInput
 from gateway.http.asked import NotTaken
+from gateway.tenancy.terms import read_purpose
 
 Pairs = tuple[tuple[bytes, bytes], ...]
 
@@ -19,6 +20,7 @@ SECURITY: Final[Pairs] = (
     (b"x-content-type-options", b"nosniff"),
 )
 """No page may frame, guess or keep an answer. Pages of the gateway's own bring other policies."""
+PURPOSE: Final = b"gateway-purpose"
 _OWN_SITE: Final = frozenset({b"same-origin", b"none"})
 _TRANSPORT: Final = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
 
@@ -63,6 +65,8 @@ class Head:
     length: int = 0
     origin: str | None = None
     language: str | None = None
+    purpose: str | None = None
+    """For what personal data is to be in clear."""
     preflighted: bool = False
     """Whether it has a header that a browser sends to another origin only when told that it may."""
     ambient: bool = False
@@ -73,10 +77,14 @@ _READ: Final = frozenset(
     {
         *(b"authorization", b"content-type", b"content-length", b"content-encoding", b"accept"),
         *(b"accept-language", b"origin", b"cookie", b"sec-fetch-site"),
-        b"graphql-require-preflight",
+        *(b"graphql-require-preflight", PURPOSE),
     }
 )
-_ONCE: Final = {b"authorization": "Authorization", b"content-type": "Content-Type"}
+_ONCE: Final = {
+    b"authorization": "Authorization",
+    b"content-type": "Content-Type",
+    PURPOSE: "Gateway-Purpose",
+}
 
 
 def read_head(scope: Scope) -> Head:
@@ -104,11 +112,22 @@ def read_head(scope: Scope) -> Head:
         length=int(length) if length.isdigit() else 0,
         origin=None if origin is None else origin.decode("latin-1"),
         language=None if language is None else language.decode("latin-1"),
+        purpose=purpose_in(given(PURPOSE)),
         preflighted=authorization is not None or b"graphql-require-preflight" in found,
         ambient=origin is not None
         or b"cookie" in found
         or given(b"sec-fetch-site", b"none") not in _OWN_SITE,
     )
+
+
+def purpose_in(header: bytes | None) -> str | None:
+    """Return what a `Gateway-Purpose` header says; NotTaken for one that says nothing."""
+    if header is None:
+        return None
+    try:
+        return read_purpose(header.decode("utf-8", "replace"))
+    except BadInput as error:
+        raise NotTaken(400, error) from None
 
 
 def _compressed() -> NotTaken:

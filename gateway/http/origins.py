@@ -26,7 +26,7 @@ _PREFLIGHT: Final[Pairs] = (
     (b"access-control-allow-methods", b"GET, POST"),
     (
         b"access-control-allow-headers",
-        b"authorization, content-type, accept-language, graphql-require-preflight",
+        b"authorization, content-type, accept-language, graphql-require-preflight, gateway-purpose",
     ),
     (b"access-control-max-age", b"600"),
 )

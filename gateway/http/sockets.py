@@ -25,6 +25,7 @@ from gateway.http.asked import NotTaken, of_object
 from gateway.http.errors import body_of, language_of, masked, status_of
 from gateway.http.headers import read_head
 from gateway.http.origins import allowed_from
+from gateway.tenancy.terms import read_purpose
 
 PROTOCOL: Final = "graphql-transport-ws"
 _INIT_SECONDS: Final = 10
@@ -70,7 +71,11 @@ class Sockets:
             return self._base_url(HTTPConnection(scope))
 
         asking = Asking(
-            head.authorization, base_url, head.language, allowed_from(head.origin, base_url)
+            head.authorization,
+            base_url,
+            head.language,
+            allowed_from(head.origin, base_url),
+            head.purpose,
         )
         connection = _Connection(self._answering, asking, receive, send, scope, self._accesses)
         try:
@@ -170,9 +175,15 @@ class _Connection:
         authorization = given.get("authorization", self._asking.authorization)
         if authorization is not None and not isinstance(authorization, str):
             raise _Close(4400, "Invalid message: Authorization is not a text")
-        asking = self._asking
-        self._asking = Asking(authorization, asking.base_url, asking.language, asking.allowed)
+        purpose = given.get("gateway-purpose", self._asking.purpose)
+        if purpose is not None and not isinstance(purpose, str):
+            raise _Close(4400, "Invalid message: Gateway-Purpose is not a text")
         try:
+            purpose = None if purpose is None else read_purpose(purpose)
+        except GatewayError as error:
+            raise _Close(4400, f"Invalid message: {error.en}"[:120]) from None
+        try:
+            self._asking = replace(self._asking, authorization=authorization, purpose=purpose)
             caller = await self._answering.admissions.admit(authorization)
             self._asking.allowed(caller.principal)
         except GatewayError as error:
@@ -196,6 +207,7 @@ class _Connection:
         told = orjson.dumps(identifier)
         access = Access(self._scope, "query")
         asking = replace(self._asking, access=access)
+        access.purpose = asking.purpose
         try:
             answer = await self._answering.answer(of_object(payload), asking)
             await self._log(access)

@@ -30,6 +30,7 @@ from gateway.catalogue.models import Product, Vendor
 from gateway.records.keyset import Direction, Key, Page, beyond, bounds, ordering
 from gateway.records.known import BATCHES, CURRENT, OPEN_END, VERSIONS, instant
 from gateway.records.models import CONTENT, KEY
+from gateway.records.personal import as_seen
 from gateway.records.rows import Rows, json_array
 from gateway.tenancy.scope import AnyScope
 
@@ -123,7 +124,8 @@ def change_rows(changes: ChangeList, paging: Page) -> Rows:
 def change_page(changes: ChangeList, paging: Page, *, counted: bool) -> ScalarSelect[Any]:
     """Return one page as JSON: `{"numbers": {kind: n} or null, "rows": [{"place": [...], ...}]}`.
 
-    Each row has `kind`, the key, `before` and `after` (null where there is none) and its batch.
+    Each row has `kind`, the key, `before` and `after` (null where there is none), its batch, and
+    in `changed` of each column whether the two differ.
     Rows are one more than the page has, where the list goes on.
     """
     rows = change_rows(changes, paging)
@@ -131,8 +133,10 @@ def change_page(changes: ChangeList, paging: Page, *, counted: bool) -> ScalarSe
     document = func.json_build_object(
         *("place", rows.place(row)),
         *(part for pair in rows.values(row).items() for part in pair),
-        *("before", _document(row, "before")),
-        *("after", _document(row, "after")),
+        *("before", _document(row, "before", changes.scope)),
+        *("after", _document(row, "after", changes.scope)),
+        "changed",
+        func.json_build_object(*(part for pair in differences(row).items() for part in pair)),
     )
     listed = rows.select(row, json_array(document, *ordering(rows.keys(row))))
     numbers: Any = null()
@@ -148,16 +152,26 @@ def change_page(changes: ChangeList, paging: Page, *, counted: bool) -> ScalarSe
     ).scalar_subquery()
 
 
-def state(rows: FromClause, when: str) -> tuple[ColumnElement[bool], dict[str, ColumnElement[Any]]]:
+def state(
+    rows: FromClause, when: str, scope: AnyScope
+) -> tuple[ColumnElement[bool], dict[str, ColumnElement[Any]]]:
     """Return whether a change's line was there `before` or `after`, and what it said, by name."""
     values: dict[str, Any] = {name: rows.c[f"{when}_{name}"] for name in CONTENT}
+    values |= as_seen(scope, values)
     end = values["end_date"]
     values["end_date"] = func.nullif(end, OPEN_END)
     return end.is_not(None), values
 
 
-def _document(rows: FromClause, when: str) -> ColumnElement[Any]:
-    there, values = state(rows, when)
+def differences(rows: FromClause) -> dict[str, ColumnElement[bool]]:
+    """Return of each column whether a change made it different, also where masks are alike."""
+    return {
+        name: rows.c[f"before_{name}"].is_distinct_from(rows.c[f"after_{name}"]) for name in CONTENT
+    }
+
+
+def _document(rows: FromClause, when: str, scope: AnyScope) -> ColumnElement[Any]:
+    there, values = state(rows, when, scope)
     document = func.json_build_object(*(part for pair in values.items() for part in pair))
     return case((there, document))
 

@@ -47,6 +47,11 @@ class TextMatch:
     starts_with: str | None = None
     contains: str | None = None
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether every text passes."""
+        return all(getattr(self, name) is None for name in _MATCHES)
+
 
 Exact = Literal["user_id", "user_name", "phone"]
 

@@ -31,8 +31,9 @@ from gateway.records.keyset import Key, Page, beyond, bounds, ordering, places
 from gateway.records.known import BATCHES, CURRENT, OPEN_END, VERSIONS, instant, known
 from gateway.records.models import COLUMNS
 from gateway.records.movements import Movement, moved
-from gateway.records.order import BY_USER_ID, UserOrder, name_of, user_keys
+from gateway.records.order import BY_USER_ID, UserOrder, UserOrderField, name_of, user_keys
 from gateway.records.parts import Parts, listed_columns
+from gateway.records.personal import as_seen, check_revealed
 from gateway.records.rows import Rows, json_array
 from gateway.records.searches import Search, searches
 from gateway.regulation.codes import FeeCategory
@@ -57,6 +58,10 @@ class UserList:
     filter: UserFilter = field(default_factory=UserFilter)
     order: Sequence[UserOrder] = BY_USER_ID
     as_of: datetime | None = None
+
+    def __post_init__(self) -> None:
+        by_name = any(one.field is UserOrderField.USER_NAME for one in self.order)
+        check_revealed(self.scope, self.filter, by_name=by_name)
 
 
 class Figure(Protocol):
@@ -250,18 +255,15 @@ def user_values(
         "vendor_code": vendor.c.code,
         "vendor_name": vendor.c.name,
         "user_id": row.c.user_id,
-        "user_name": row.c.user_name,
         "user_type": row.c.user_type,
         "start_date": row.c.start_date,
         "end_date": func.nullif(row.c.end_date, OPEN_END),
         "product_name": row.c.product_name,
         "product_id": row.c.product_id,
         "usage_mode": row.c.usage_mode,
-        "contact": row.c.contact,
-        "address": row.c.address,
-        "phone": row.c.phone,
         "fee_category": row.c.fee_category,
         "service_status": status_of(row, users.today),
+        **as_seen(users.scope, row.c),
         "licensor_code": licensor_text(row, "code"),
         "licensor_name": licensor_text(row, "name"),
     }
@@ -385,6 +387,7 @@ def history_of(users: UserList, row: FromClause) -> History:
     if users.as_of is not None:
         until = case((until <= instant(users.as_of), until))
     values: dict[str, Any] = {name: said.c[name] for name in _VERSIONED}
+    values |= as_seen(users.scope, said.c)
     values["end_date"] = func.nullif(said.c.end_date, OPEN_END)
     values |= {
         "batch_no": opened.c.number,
@@ -434,6 +437,7 @@ def whole(
         where.append(among(rows))
     keys = user_keys(users.order, rows, _PRODUCT.c.name, users.today)
     columns: dict[str, ColumnElement[Any]] = {name: rows.c[name] for name in COLUMNS}
+    columns |= as_seen(users.scope, columns)
     columns["product"] = _PRODUCT.c.name
     columns["service_status"] = status_of(rows, users.today)
     named = (users.scope.covers(_PRODUCT), _PRODUCT.c.product_id == rows.c.product_id)

@@ -23,13 +23,15 @@ from graphql import (
 )
 
 from gateway.audit.access import Asked
+from gateway.records.personal import PERSONAL
 from gateway.schema.documents import MAX_TOKENS, operations_of
 
-PERSONAL: Final = ("address", "contact", "phone", "userName")
+_PERSONAL: Final = frozenset(PERSONAL.values())
 """Fields of a person; `userName` may be a company's, which a document does not tell."""
+_ABOUT: Final = (("Finding", "subject"), ("Finding", "message"))
 _OWN: Final = frozenset({"User", "UserState", "UserVersion"})
 _WHOLE: Final = frozenset(
-    {("UserConnection", "delimited"), ("FieldChange", "before"), ("FieldChange", "after")}
+    {("UserConnection", "delimited"), ("FieldChange", "before"), ("FieldChange", "after"), *_ABOUT}
 )
 """Fields in which any of them may stand."""
 _MOST: Final = 1000
@@ -98,10 +100,10 @@ class _Collector(Visitor):
         """Note what a field may bring."""
         parent = self._info.get_parent_type()
         kind, name = getattr(parent, "name", ""), node.name.value
-        if kind in _OWN and name in PERSONAL:
+        if kind in _OWN and name in _PERSONAL:
             self.personal.add(name)
         elif (kind, name) in _WHOLE:
-            self.personal.update(PERSONAL)
+            self.personal.update(_PERSONAL)
         elif parent is self._schema.query_type and self._is_single():
             self.single.add((node.alias or node.name).value)
 

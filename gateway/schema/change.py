@@ -126,7 +126,7 @@ class Change:
                 after=_text(name, after[name]),
             )
             for name in CONTENT
-            if before[name] != after[name]
+            if self.row["changed"][name]
         ]
 
 

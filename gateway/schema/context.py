@@ -25,11 +25,18 @@ class Context:
     """One operation's context. All its statements see one snapshot of the database."""
 
     def __init__(
-        self, engine: AsyncEngine, scope: Scope, links: Links, base_url: str, language: Language
+        self,
+        engine: AsyncEngine,
+        scope: Scope,
+        links: Links,
+        base_url: str,
+        language: Language,
+        purpose: str | None = None,
     ) -> None:
         """Take what the request brought."""
         self.scope, self.language = scope, language
         self._engine, self._links, self._base_url = engine, links, base_url
+        self._purpose = purpose
         self._stack = AsyncExitStack()
         self._session: ScopedSession | None = None
         self._turn = asyncio.Lock()
@@ -68,7 +75,8 @@ class Context:
     ) -> tuple[str, datetime]:
         """Return the address of a download and when it expires."""
         return sealed_link(
-            self.scope, self._links, lambda: self._base_url, export, form, report_format
+            *(self.scope, self._links, lambda: self._base_url, self._purpose),
+            *(export, form, report_format),
         )
 
     async def close(self) -> None:
@@ -81,16 +89,20 @@ def sealed_link(
     scope: Scope,
     links: Links,
     base_url: Callable[[], str],
+    purpose: str | None,
     export: UserExport | MonthlyExport,
     form: Form,
     report_format: ReportFormat,
 ) -> tuple[str, datetime]:
-    """Return the address of a download within a scope, and when it expires."""
+    """Return the address of a download within a scope, and when it expires.
+
+    What is stated as the purpose now holds when the link is followed.
+    """
     within(scope, export)
     key = scope.principal.key
     if key is None:
         raise NotFound.of("right", "权限", "EXPORT")
-    token, expires = links.seal(key, export, form, report_format)
+    token, expires = links.seal(key, export, form, report_format, purpose)
     return f"{base_url()}/exports/{token}", expires
 
 

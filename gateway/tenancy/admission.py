@@ -27,6 +27,8 @@ class Admission:
     """A scope, and what it was read by: the key's digest, and the state of the catalogue then."""
 
     scope: Scope
+    stated: Scope
+    """The same scope, for requests that say for what purpose they see personal data."""
     digest: bytes
     ticks: int
     vendors: str
@@ -37,6 +39,10 @@ class Admission:
     presented: bytes
     """The digest of what was presented: of an issuer's token, it is none that is stored."""
     fresh_until: float | None
+
+    def scope_for(self, purpose: str | None) -> Scope:
+        """Return the scope of a request with a purpose, or without one."""
+        return self.scope if purpose is None else self.stated
 
 
 class Admissions:
@@ -59,6 +65,7 @@ class Admissions:
         found = await ask_for_scope(self._engine, identity)
         admission = Admission(
             found.scope,
+            found.scope.stating(),
             found.digest,
             found.ticks,
             setting_of("vendor_id", found.scope),

@@ -95,7 +95,7 @@ async def operator_scope(operator: AsyncConnection, actor: str) -> Scope:
     """
     found = (await operator.execute(select(func.gateway_market(type_=JSONB)))).scalar_one()
     return mint(
-        Principal(name=actor, role=Role.PLATFORM_OPERATOR),
+        Principal(name=actor, role=Role.PLATFORM_OPERATOR, purpose="command line"),
         _numbered(found["vendors"]),
         _numbered(found["products"]),
         _numbered(found["owners"]),
@@ -151,6 +151,7 @@ def _principal(
         pages_only=bool(pages),
         documents=documents,
         runs=runs,
+        purpose=terms.get("own_purpose"),
         is_token=found["kind"] == "EMBED",
     )
 

@@ -39,6 +39,7 @@ async def issue(
                 bindparam(None, seconds, Integer, unique=True),
                 bindparam(None, sorted(terms.origins), ARRAY(Text), unique=True),
                 bindparam(None, sorted(terms.documents), ARRAY(Text), unique=True),
+                bindparam(None, terms.purpose, Text, unique=True),
                 type_=DateTime(timezone=True),
             )
         )

@@ -15,9 +15,10 @@ class Right(Enum):
     ADMINISTER = "ADMINISTER"
     ISSUE_TOKENS = "ISSUE_TOKENS"
     READ_AUDIT = "READ_AUDIT"
+    READ_PERSONAL = "READ_PERSONAL"
 
 
-_READ = frozenset({Right.READ_USERS, Right.READ_STATISTICS})
+_READ = frozenset({Right.READ_USERS, Right.READ_STATISTICS, Right.READ_PERSONAL})
 
 
 class Role(Enum):
@@ -75,13 +76,18 @@ class Principal:
     """The digests of the registered documents that the caller may run by them."""
     runs: frozenset[str] | None = None
     """The digests of the only documents that the caller may run; None: any."""
+    purpose: str | None = None
+    """For what it sees personal data, whatever its requests say; None: as each of them says."""
     is_token: bool = False
     """Whether it is an embed token, which a key issued."""
 
     @property
     def rights(self) -> frozenset[Right]:
-        """The rights of the role; a token issues no tokens."""
-        return self.role.rights - {Right.ISSUE_TOKENS} if self.is_token else self.role.rights
+        """The rights of the role; a token issues none, and reveals by its own purpose only."""
+        if not self.is_token:
+            return self.role.rights
+        kept = self.role.rights - {Right.ISSUE_TOKENS}
+        return kept if self.purpose else kept - {Right.READ_PERSONAL}
 
     @property
     def tenant(self) -> str:

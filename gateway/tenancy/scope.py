@@ -100,6 +100,11 @@ class Scope:
         return self.principal.rights
 
     @property
+    def reveals(self) -> bool:
+        """Whether personal data is in clear: the role may see it, and for a stated purpose."""
+        return self._reach.stated and Right.READ_PERSONAL in self.rights
+
+    @property
     def own(self) -> "Scope":
         """The scope as a value for `read`."""
         return self
@@ -144,7 +149,13 @@ class Scope:
             _pick(self.vendors, vendors, "vendor", "信息商", f"{argument}vendors"),
             _pick(self.products, products, "product", "信息产品", f"{argument}products"),
             self._reach.owners,
+            stated=self._reach.stated,
         )
+
+    def stating(self) -> "Scope":
+        """Return the scope for a request that says for what purpose it sees personal data."""
+        reach = self._reach
+        return _made(reach.principal, reach.vendors, reach.products, reach.owners, stated=True)
 
     def licensed(self, licensor: str) -> "Scope":
         """Return the part of one licensor's products; NotFound where there are none of it."""
@@ -200,6 +211,11 @@ class GivenScope:
     def rights(self) -> frozenset[Right]:
         """The rights of the principal's role: part of what the statement is built by."""
         return decide(_rights, self._given)
+
+    @property
+    def reveals(self) -> bool:
+        """Whether personal data is in clear: part of what the statement is built by."""
+        return decide(_reveals, self._given)
 
     @property
     def own(self) -> Given[Scope]:
@@ -279,6 +295,10 @@ def _rights(scope: Scope) -> frozenset[Right]:
     return scope.rights
 
 
+def _reveals(scope: Scope) -> bool:
+    return scope.reveals
+
+
 def _principal(scope: Scope) -> Principal:
     return scope.principal
 
@@ -289,6 +309,8 @@ class _Reach:
     vendors: Mapping[int, str]
     products: Mapping[int, str]
     owners: Mapping[int, Owner]
+    stated: bool
+    """Whether the request says for what purpose it sees personal data."""
 
 
 _REACHES: Final[WeakKeyDictionary[Scope, _Reach]] = WeakKeyDictionary()
@@ -304,7 +326,7 @@ def mint(
 
     `owners` are the products' licensors, by the products' numbers.
     """
-    return _made(principal, vendors, products, owners)
+    return _made(principal, vendors, products, owners, stated=principal.purpose is not None)
 
 
 def _made(
@@ -312,6 +334,8 @@ def _made(
     vendors: Mapping[int, str],
     products: Mapping[int, str],
     owners: Mapping[int, Owner],
+    *,
+    stated: bool,
 ) -> Scope:
     scope = object.__new__(Scope)
     _REACHES[scope] = _Reach(
@@ -319,6 +343,7 @@ def _made(
         MappingProxyType(dict(vendors)),
         MappingProxyType(dict(products)),
         MappingProxyType(dict(owners)),
+        stated,
     )
     return scope
 

@@ -78,9 +78,9 @@ FUNCTIONS: Final = frozenset({
     "gateway_analyze", "gateway_issue_embed", "gateway_revoke_embed", "greatest", "json_agg",
     "json_build_array", "json_build_object",
     "jsonb_agg", "jsonb_build_array", "jsonb_build_object", "lag", "last_value", "lead",
-    "least", "length", "lower", "ltrim", "max", "min", "nullif", "rank", "replace", "round",
-    "row_number", "starts_with", "string_agg", "strpos", "sum", "textsend", "to_char", "to_date",
-    "to_json", "translate", "unnest", "upper",
+    "least", "left", "length", "lower", "ltrim", "max", "min", "nullif", "rank", "replace", "right",
+    "round", "row_number", "starts_with", "string_agg", "strpos", "sum", "textsend", "to_char",
+    "to_date", "to_json", "translate", "unnest", "upper",
 })  # fmt: skip
 """What may be called: functions of their arguments alone, and the gateway's own."""
 

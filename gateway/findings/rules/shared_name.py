@@ -19,4 +19,5 @@ RULE = Rule(
     shared.evidence("user_name"),
     shared.listed("user_name"),
     shared.THRESHOLDS,
+    personal=True,
 )

@@ -19,4 +19,5 @@ RULE = Rule(
     shared.evidence("phone"),
     shared.listed("phone"),
     shared.THRESHOLDS,
+    personal=True,
 )

@@ -1,0 +1,100 @@
+"""Personal data of users: names of natural persons, contacts, addresses and phone numbers.
+
+They are shown to a scope that `reveals`: the role may see them, and the request said what for. To
+any other they are masked, by the database, wherever users leave it; and since a condition or an
+order would tell what a mask hides, such a scope can't search or sort by them.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Text, and_, case, func, literal
+from sqlalchemy.sql.base import ReadOnlyColumnCollection
+
+from gateway.errors import Forbidden
+from gateway.recording import decide
+from gateway.records.filters import UserFilter
+from gateway.regulation.codes import UserType
+from gateway.regulation.layouts import MISSING
+from gateway.tenancy.scope import AnyScope
+
+PERSONAL: Final[Mapping[str, str]] = {
+    "user_name": "userName",
+    "contact": "contact",
+    "address": "address",
+    "phone": "phone",
+}
+"""The columns that hold personal data, a `user_name` only where it is an individual's; and their
+names in the graph and in the log."""
+STARS: Final = "**"
+_LEAST_DIGITS: Final = 8
+"""A phone number shorter than this keeps no digit."""
+
+Columns = Mapping[str, ColumnElement[Any]] | ReadOnlyColumnCollection[str, Any]
+
+
+def as_seen(scope: AnyScope, columns: Columns) -> dict[str, ColumnElement[Any]]:
+    """Return the personal columns as the scope may see them.
+
+    `columns` are one row's by name: the personal ones and `user_type`.
+    """
+    if scope.reveals:
+        return {name: columns[name] for name in PERSONAL}
+    return {name: _masked(name, columns) for name in PERSONAL}
+
+
+def _masked(name: str, columns: Columns) -> ColumnElement[Any]:
+    value = columns[name]
+    mask = _MASKS[name](value)
+    if name == "user_name":
+        return case((columns["user_type"] == int(UserType.INDIVIDUAL), mask), else_=value)
+    known = and_(value.is_not(None), value != MISSING)
+    return case((known, mask), else_=value)
+
+
+def _first_character(value: ColumnElement[Any]) -> ColumnElement[Any]:
+    return func.left(value, 1, type_=Text).concat(literal(STARS, Text))
+
+
+def _last_digits(value: ColumnElement[Any]) -> ColumnElement[Any]:
+    enough = func.char_length(value) >= _LEAST_DIGITS
+    last = literal(STARS * 2, Text).concat(func.right(value, 4, type_=Text))
+    return case((enough, last), else_=literal(STARS * 2, Text))
+
+
+def _nothing(_: ColumnElement[Any]) -> ColumnElement[Any]:
+    return literal(STARS, Text)
+
+
+_MASKS: Final[Mapping[str, Callable[[ColumnElement[Any]], ColumnElement[Any]]]] = {
+    "user_name": _first_character,
+    "contact": _first_character,
+    "address": _nothing,
+    "phone": _last_digits,
+}
+
+
+def check_revealed(scope: AnyScope, wanted: UserFilter, *, by_name: bool) -> None:
+    """Raise Forbidden if masked data would be searched, or with `by_name` sorted by."""
+    if scope.reveals:
+        return
+    match = wanted.user_name
+    if wanted.search is not None and decide(bool, wanted.search):
+        raise masked("search", "filter.search")
+    if match is not None and not match.is_empty:
+        raise masked("userName", "filter.userName")
+    if any(name in PERSONAL for name, _ in wanted.exactly or ()):
+        raise masked("this list", "id")
+    if by_name:
+        raise masked("USER_NAME", "orderBy")
+
+
+def masked(what: str, argument: str) -> Forbidden:
+    """Return the refusal of what would tell personal data that the scope doesn't see."""
+    return Forbidden(
+        f"{what} needs personal data, which is masked",
+        f"{what}涉及已脱敏的个人信息",
+        argument=argument,
+        accepted="a request that states its purpose in the header Gateway-Purpose, "
+        "by a role with the right READ_PERSONAL",
+    )
