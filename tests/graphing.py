@@ -3,7 +3,7 @@
 import random
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -35,12 +35,19 @@ class Caller:
 
     client: httpx.AsyncClient
     key: str
+    purpose: str | None = "test"
+    """For what it sees personal data; None: it sees masks."""
+
+    @property
+    def headers(self) -> dict[str, str]:
+        stated = {} if self.purpose is None else {"Gateway-Purpose": self.purpose}
+        return {"Authorization": f"Bearer {self.key}", **stated}
 
     async def post(self, query: str, language: str = "", **variables: Any) -> httpx.Response:
         return await self.client.post(
             "/graphql",
             json={"query": query, "variables": variables},
-            headers={"Authorization": f"Bearer {self.key}", "Accept-Language": language},
+            headers={**self.headers, "Accept-Language": language},
         )
 
     async def ask(self, query: str, **variables: Any) -> Any:
@@ -65,11 +72,12 @@ class Caller:
 
 @asynccontextmanager
 async def calling(
-    house: House, *, vendor: str | None = None, role: Role | None = None
+    house: House, *, vendor: str | None = None, role: Role | None = None, limits: str = "enforce"
 ) -> AsyncIterator[Caller]:
     """Call as a vendor's operator, or without a vendor as the licensor's analyst."""
+    settings = house.settings.model_copy(update={"limits": limits})
     granted = role or (Role.VENDOR_OPERATOR if vendor else Role.LICENSOR_ANALYST)
-    transport = httpx.ASGITransport(app=application(house))
+    transport = httpx.ASGITransport(app=application(replace(house, settings=settings)))
     async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
         yield Caller(client, await key(house, vendor=vendor, role=granted))
 

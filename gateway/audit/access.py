@@ -6,7 +6,8 @@ SHA-256, of what was returned the number of rows and the names of the fields.
 
 import hashlib
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -71,6 +72,16 @@ class Access:
 
 CURRENT: ContextVar[Access | None] = ContextVar("gateway_access", default=None)
 """The request that an act is part of."""
+
+
+@contextmanager
+def acting(access: Access) -> Iterator[None]:
+    """Have acts say that they are part of a request."""
+    token = CURRENT.set(access)
+    try:
+        yield
+    finally:
+        CURRENT.reset(token)
 
 
 def origin() -> dict[str, str]:

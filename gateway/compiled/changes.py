@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, FromClause, Text, and_, case, func, litera
 from gateway.compiled.lists import Connection, Listed, connection, paged
 from gateway.compiled.objects import Row, written
 from gateway.compiled.request import Request
-from gateway.compiled.text import Json, constant, name, number, optional, plain_nullable, raw
+from gateway.compiled.text import ROW, Json, constant, name, number, optional, plain_nullable, raw
 from gateway.records.changes import ChangeKind, change_rows, differences, numbers_of, state
 from gateway.records.models import CONTENT
 from gateway.resolvers.changes import read_changes
@@ -83,7 +83,8 @@ def _fields(row: FromClause, scope: AnyScope, selected: Selected) -> Json:
         )
         parts.append(
             case(
-                (and_(was, still, changed[column]), (raw(",") + item).text), else_=literal("", Text)
+                (and_(was, still, changed[column]), (raw(",", ROW) + item).text),
+                else_=literal("", Text),
             )
         )
     listed = func.ltrim(func.concat(*parts, type_=Text), literal(",", Text), type_=Text)

@@ -21,7 +21,7 @@ from gateway.audit.access import Asked, rows_of
 from gateway.catalogue.formats import Formats
 from gateway.compiled.request import DECLINED, HOLE, Link, Request, Uncompiled
 from gateway.compiled.roots import ROOTS
-from gateway.compiled.text import Json, constant, mapping, marked, unmarked
+from gateway.compiled.text import ROW, Json, constant, mapping, unmarked
 from gateway.compiled.uncompiled import selects_uncompiled
 from gateway.compiled.variables import Variables
 from gateway.errors import CostLimit, GatewayError, ScopeViolation
@@ -39,8 +39,7 @@ MOST_CHARACTERS: Final = 2_000_000
 """Of all kept documents together: read, each takes a hundred bytes of memory."""
 PLAN_CHARACTERS: Final = 20_000
 """Of a statement that counts as one plan; a longer one counts as several."""
-_FIRST: Final = marked('[{"').encode()
-_NEXT: Final = marked('},{"').encode()
+_ROW: Final = ROW.encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +77,10 @@ class Prepared:
         return b"".join((plan.before, answer, plan.behind))
 
     def rows(self, answer: bytes, body: bytes) -> int:
-        """Return how many objects an answer has in lists, and alone at the roots.
-
-        Quotation marks of JSON are marked in it, so that no text can look like an object's begin.
-        """
+        """Return how many objects an answer has in lists, and alone at the roots."""
         if self.asked.single:
             return rows_of(orjson.loads(body)["data"], self.asked.single)
-        return answer.count(_NEXT) + answer.count(_FIRST)
+        return answer.count(_ROW)
 
 
 @dataclass(slots=True, eq=False)

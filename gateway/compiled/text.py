@@ -20,6 +20,8 @@ from sqlalchemy import ColumnElement, Text, case, cast, func, literal
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 _QUOTE, _BACKSLASH = "\x02", "\x04"
+ROW: Final = "\x03"
+"""Where an object of a list begins; in no text, so that objects can be counted."""
 _MARKS: Final = str.maketrans({'"': _QUOTE, "\\": _BACKSLASH})
 LABEL: Final = 'YYYY"年"MM"月"'
 """A month as pages show it, for `to_char`."""
@@ -38,7 +40,7 @@ def unmarked(answer: bytes) -> bytes:
         answer = answer.replace(b"\\", b"\\\\")
     if b'"' in answer:
         answer = answer.replace(b'"', b'\\"')
-    answer = answer.replace(_QUOTE.encode(), b'"')
+    answer = answer.replace(ROW.encode(), b"").replace(_QUOTE.encode(), b'"')
     return answer.replace(_BACKSLASH.encode(), b"\\")
 
 
@@ -196,8 +198,8 @@ def optional(there: ColumnElement[bool], value: Json) -> Json:
 def gathered(
     item: Json, *order: ColumnElement[Any], where: ColumnElement[bool] | None = None
 ) -> Json:
-    """Return an array of rows' values, in order: an aggregate."""
-    return raw("[", joined(item.text, ",", *order, where=where), "]")
+    """Return an array of rows' objects, in order: an aggregate."""
+    return raw("[", joined((raw(ROW) + item).text, ",", *order, where=where), "]")
 
 
 def joined(

@@ -12,7 +12,7 @@ from typing import Any, Final
 import orjson
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway.audit.access import CURRENT, Access, Asked, rows_of
+from gateway.audit.access import Access, Asked, acting, rows_of
 from gateway.audit.writer import AccessLog
 from gateway.errors import Unavailable
 from gateway.http.errors import body_of, language_of, status_of
@@ -46,14 +46,20 @@ class Audited:
             access = Access(scope, "query")
         elif path.startswith("/exports/"):
             access = Access(scope, "export.link")
-            CURRENT.set(access)
+        elif path.startswith("/embed/"):
+            with acting(Access(scope, "embed")):
+                await self._app(scope, receive, send)
+            return
         else:
-            if path.startswith("/embed/"):
-                CURRENT.set(Access(scope, "embed"))  # its acts say from where they came
             await self._app(scope, receive, send)
             return
         scope[KEY] = access
-        await self._app(scope, receive, _Logging(self._accesses, access, send).send)
+        logging = _Logging(self._accesses, access, send).send
+        if access.action == "query":  # nothing that it does is an act
+            await self._app(scope, receive, logging)
+            return
+        with acting(access):
+            await self._app(scope, receive, logging)
 
 
 class _Logging:

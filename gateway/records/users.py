@@ -37,6 +37,7 @@ from gateway.records.personal import as_seen, check_revealed
 from gateway.records.rows import Rows, json_array
 from gateway.records.searches import Search, searches
 from gateway.regulation.codes import FeeCategory
+from gateway.tenancy.principal import Right
 from gateway.tenancy.scope import AnyScope
 
 
@@ -60,6 +61,7 @@ class UserList:
     as_of: datetime | None = None
 
     def __post_init__(self) -> None:
+        self.scope.require(Right.READ_USERS)
         by_name = any(one.field is UserOrderField.USER_NAME for one in self.order)
         check_revealed(self.scope, self.filter, by_name=by_name)
 

@@ -6,10 +6,15 @@ from typing import Any
 import strawberry
 
 from gateway.audit.chain import text_of
+from gateway.schema.needs import needs
 from gateway.schema.pages import PageInfo, Slice
+from gateway.tenancy.principal import Right
 
 
-@strawberry.type(description="One act or access, as it stands in the audit log.")
+@strawberry.type(
+    description="One act or access, as it stands in the audit log.",
+    directives=needs(Right.READ_AUDIT),
+)
 class AuditEvent:
     """An entry; `row` is its JSON."""
 
@@ -116,7 +121,9 @@ class AuditEvent:
         return value if isinstance(value, int) and value < 2**31 else None
 
 
-@strawberry.type(description="The signed end of the caller's chain.")
+@strawberry.type(
+    description="The signed end of the caller's chain.", directives=needs(Right.READ_AUDIT)
+)
 class AuditCheckpoint:
     """A checkpoint; `row` is its JSON."""
 
@@ -149,7 +156,7 @@ class AuditCheckpoint:
         return str(self.row["signature"])
 
 
-@strawberry.type
+@strawberry.type(directives=needs(Right.READ_AUDIT))
 class AuditEventEdge:
     """Relay's edge."""
 
@@ -157,7 +164,7 @@ class AuditEventEdge:
     node: AuditEvent
 
 
-@strawberry.type(description="A page of the audit log.")
+@strawberry.type(description="A page of the audit log.", directives=needs(Right.READ_AUDIT))
 class AuditEventConnection:
     """Relay's connection."""
 

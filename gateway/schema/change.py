@@ -10,16 +10,21 @@ from gateway.records.models import CONTENT
 from gateway.regulation.codes import FeeCategory, ServiceStatus, UserType
 from gateway.regulation.layouts import QUERY
 from gateway.schema.enums import ChangeKind, UsageMode
+from gateway.schema.needs import needs
 from gateway.schema.pages import PageInfo, Slice
 from gateway.schema.product import Product
 from gateway.schema.user_state import HEADINGS, UserState
 from gateway.schema.vendor import Vendor
+from gateway.tenancy.principal import Right
 
 HEADING = {field.name: field.heading for field in QUERY.fields}
 CODES = {"user_type": UserType, "fee_category": FeeCategory, "service_status": ServiceStatus}
 
 
-@strawberry.type(description="An import that changed something: who brought what, and when.")
+@strawberry.type(
+    description="An import that changed something: who brought what, and when.",
+    directives=needs(Right.READ_USERS),
+)
 class ImportBatch:
     """A batch; `row` is the change's JSON."""
 
@@ -51,7 +56,10 @@ class ImportBatch:
         return str(self.row["mode"])
 
 
-@strawberry.type(description="One field of a line, before and after; codes by their names here.")
+@strawberry.type(
+    description="One field of a line, before and after; codes by their names here.",
+    directives=needs(Right.READ_USERS),
+)
 class FieldChange:
     """A field that changed."""
 
@@ -61,7 +69,7 @@ class FieldChange:
     after: str | None
 
 
-@strawberry.type(description="What one import did to one line.")
+@strawberry.type(description="What one import did to one line.", directives=needs(Right.READ_USERS))
 class Change:
     """A change; `row` is its JSON."""
 
@@ -145,7 +153,9 @@ def _text(name: str, value: Any) -> str | None:
     return value if codes is None or value is None else codes(value).name
 
 
-@strawberry.type(description="How many changes there are of each kind.")
+@strawberry.type(
+    description="How many changes there are of each kind.", directives=needs(Right.READ_USERS)
+)
 class ChangeCounts:
     """Numbers by kind."""
 
@@ -154,7 +164,7 @@ class ChangeCounts:
     superseded: int
 
 
-@strawberry.type
+@strawberry.type(directives=needs(Right.READ_USERS))
 class ChangeEdge:
     """Relay's edge."""
 
@@ -162,7 +172,10 @@ class ChangeEdge:
     node: Change
 
 
-@strawberry.type(description="A page of changes, in the order in which they were recorded.")
+@strawberry.type(
+    description="A page of changes, in the order in which they were recorded.",
+    directives=needs(Right.READ_USERS),
+)
 class ChangeConnection:
     """Relay's connection."""
 

@@ -7,12 +7,17 @@ from typing import Any
 import strawberry
 
 from gateway.regulation.months import Month
+from gateway.schema.needs import needs
+from gateway.tenancy.principal import Right
 
 _HUNDREDTH = Decimal("0.01")
 _PERCENT = "change / before × 100, rounded half up to two decimals; null where before is 0"
 
 
-@strawberry.type(description="How a count differs from that of an earlier month.")
+@strawberry.type(
+    description="How a count differs from that of an earlier month.",
+    directives=needs(Right.READ_STATISTICS),
+)
 class FigureChange:
     """A count's change."""
 
@@ -27,7 +32,10 @@ class FigureChange:
         return cls(before=before, change=change, percent=percent(Decimal(change), Decimal(before)))
 
 
-@strawberry.type(description="How the fee differs from that of an earlier month, in yuan.")
+@strawberry.type(
+    description="How the fee differs from that of an earlier month, in yuan.",
+    directives=needs(Right.READ_STATISTICS),
+)
 class FeeChange:
     """A fee's change."""
 
@@ -59,7 +67,10 @@ def percent(change: Decimal, before: Decimal) -> Decimal | None:
         return (change * 100 / before).quantize(_HUNDREDTH, ROUND_HALF_UP) + 0
 
 
-@strawberry.type(description="A month's figures beside those of an earlier month.")
+@strawberry.type(
+    description="A month's figures beside those of an earlier month.",
+    directives=needs(Right.READ_STATISTICS),
+)
 class MonthlyComparison:
     """The changes of all figures."""
 

@@ -16,10 +16,12 @@ from gateway.regulation.fields import Layout
 from gateway.regulation.formats.format import ReportFormat
 from gateway.schema.context import Info
 from gateway.schema.enums import LineEnd, TextEncoding
+from gateway.schema.needs import needs
+from gateway.tenancy.principal import Right
 from gateway.tenancy.scope import Scope
 
 
-@strawberry.type(description="A link to a file in a report format.")
+@strawberry.type(description="A link to a file in a report format.", directives=needs(Right.EXPORT))
 class Download:
     """A sealed link."""
 

@@ -6,11 +6,15 @@ import strawberry
 
 from gateway.schema.enums import ExchangeKind
 from gateway.schema.ids import GlobalId
+from gateway.schema.needs import needs
 from gateway.schema.node import Node
 from gateway.schema.pages import PageInfo, Slice
 
 
-@strawberry.type(description="A page that is no specification: notices, an index of interfaces.")
+@strawberry.type(
+    description="A page that is no specification: notices, an index of interfaces.",
+    directives=needs(),
+)
 class ExchangePage:
     """A page."""
 
@@ -20,7 +24,8 @@ class ExchangePage:
 
 @strawberry.type(
     description="An exchange or data company (信息公司) that publishes interface specifications. "
-    "Public reference data: the same for every caller."
+    "Public reference data: the same for every caller.",
+    directives=needs(),
 )
 class Exchange(Node):
     """An exchange; `row` has code, name, short_name, kind and pages."""
@@ -59,7 +64,7 @@ class Exchange(Node):
         return [ExchangePage(**page) for page in self.row["pages"]]
 
 
-@strawberry.type
+@strawberry.type(directives=needs())
 class ExchangeEdge:
     """Relay's edge."""
 
@@ -67,7 +72,7 @@ class ExchangeEdge:
     node: Exchange
 
 
-@strawberry.type(description="A page of exchanges.")
+@strawberry.type(description="A page of exchanges.", directives=needs())
 class ExchangeConnection:
     """Relay's connection."""
 

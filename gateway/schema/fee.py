@@ -10,6 +10,8 @@ from gateway.errors import Language
 from gateway.regulation.fees import Basis, Line, Tier, fee_lines
 from gateway.regulation.packs import RulePack
 from gateway.schema.enums import FeeCategory, FeeLineKind
+from gateway.schema.needs import needs
+from gateway.tenancy.principal import Right
 
 _LABELS = {
     FeeLineKind.USERS: ("users at full price", "全价用户"),
@@ -19,7 +21,9 @@ _LABELS = {
 }
 
 
-@strawberry.type(description="How many counted in a category, exactly.")
+@strawberry.type(
+    description="How many counted in a category, exactly.", directives=needs(Right.READ_STATISTICS)
+)
 class CategoryQuantity:
     """One category's count."""
 
@@ -30,7 +34,7 @@ class CategoryQuantity:
     )
 
 
-@strawberry.type(description="A line of a fee.")
+@strawberry.type(description="A line of a fee.", directives=needs(Right.READ_STATISTICS))
 class FeeLine:
     """One line."""
 
@@ -62,7 +66,9 @@ class FeeLine:
         )
 
 
-@strawberry.type(description="The fee that a rule pack would have.")
+@strawberry.type(
+    description="The fee that a rule pack would have.", directives=needs(Right.READ_STATISTICS)
+)
 class PackFee:
     """A rule pack's fee."""
 

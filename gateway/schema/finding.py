@@ -13,15 +13,18 @@ from gateway.regulation.months import Month
 from gateway.schema.context import Info
 from gateway.schema.enums import FindingSeverity
 from gateway.schema.finding_rule import FindingRule, plain
+from gateway.schema.needs import needs
 from gateway.schema.pages import PageInfo, Slice
 from gateway.schema.product import Product
 from gateway.schema.selection import response_path
 from gateway.schema.user import UserConnection
 from gateway.schema.vendor import Vendor
+from gateway.tenancy.principal import Right
 
 
 @strawberry.type(
-    description="What a rule has found of one vendor's users of one product in one month."
+    description="What a rule has found of one vendor's users of one product in one month.",
+    directives=needs(Right.READ_USERS, Right.READ_STATISTICS),
 )
 class Finding:
     """A finding; `row` is its JSON, `nested` the evidence by response key."""
@@ -107,7 +110,7 @@ class Finding:
         return self.nested[response_path(info)]
 
 
-@strawberry.type
+@strawberry.type(directives=needs(Right.READ_USERS, Right.READ_STATISTICS))
 class FindingEdge:
     """Relay's edge."""
 
@@ -115,7 +118,9 @@ class FindingEdge:
     node: Finding
 
 
-@strawberry.type(description="A page of findings.")
+@strawberry.type(
+    description="A page of findings.", directives=needs(Right.READ_USERS, Right.READ_STATISTICS)
+)
 class FindingConnection:
     """Relay's connection."""
 

@@ -9,6 +9,8 @@ import strawberry
 from gateway.findings.book import default_of
 from gateway.findings.rule import Rule, Threshold
 from gateway.schema.enums import FindingRuleCode, FindingSeverity
+from gateway.schema.needs import needs
+from gateway.tenancy.principal import Right
 
 
 def plain(value: str | Decimal) -> Decimal:
@@ -18,7 +20,10 @@ def plain(value: str | Decimal) -> Decimal:
     return whole if number == whole else number.normalize()
 
 
-@strawberry.type(description="What a licensor has set for a product instead of the default.")
+@strawberry.type(
+    description="What a licensor has set for a product instead of the default.",
+    directives=needs(Right.READ_STATISTICS),
+)
 class FindingThresholdOverride:
     """A product's own value of a threshold."""
 
@@ -26,7 +31,10 @@ class FindingThresholdOverride:
     value: Decimal
 
 
-@strawberry.type(description="A number that a rule compares with. Shares are of one: 0.02 is 2 %.")
+@strawberry.type(
+    description="A number that a rule compares with. Shares are of one: 0.02 is 2 %.",
+    directives=needs(Right.READ_STATISTICS),
+)
 class FindingThreshold:
     """A threshold; `own` has the products' own values."""
 
@@ -63,7 +71,9 @@ class FindingThreshold:
         ]
 
 
-@strawberry.type(description="A rule by which findings are raised.")
+@strawberry.type(
+    description="A rule by which findings are raised.", directives=needs(Right.READ_STATISTICS)
+)
 class FindingRule:
     """A rule; `overrides` are all thresholds that were set for products in scope."""
 

@@ -9,13 +9,15 @@ from gateway.schema.context import Info
 from gateway.schema.enums import Protocol, Purpose
 from gateway.schema.exchange import Exchange
 from gateway.schema.ids import GlobalId
+from gateway.schema.needs import needs
 from gateway.schema.node import Node
 from gateway.schema.pages import PageInfo, Slice
 
 
 @strawberry.type(
     description="One edition of an interface specification (技术接口). Public reference data: the "
-    "same for every caller."
+    "same for every caller.",
+    directives=needs(),
 )
 class InterfaceSpec(Node):
     """An edition; `row` is as `records.interface_specs` brings it."""
@@ -102,7 +104,7 @@ async def _edition(info: Info, key: str | None) -> InterfaceSpec | None:
     return None if row is None else InterfaceSpec(row=row)
 
 
-@strawberry.type
+@strawberry.type(directives=needs())
 class InterfaceSpecEdge:
     """Relay's edge."""
 
@@ -110,7 +112,7 @@ class InterfaceSpecEdge:
     node: InterfaceSpec
 
 
-@strawberry.type(description="A page of interface specifications.")
+@strawberry.type(description="A page of interface specifications.", directives=needs())
 class InterfaceSpecConnection:
     """Relay's connection."""
 

@@ -7,6 +7,7 @@ import strawberry
 
 from gateway.schema.enums import UsageMode
 from gateway.schema.ids import GlobalId
+from gateway.schema.needs import needs
 from gateway.schema.node import Node
 from gateway.schema.pages import PageInfo, Slice
 from gateway.schema.product import Product
@@ -14,7 +15,8 @@ from gateway.schema.vendor import Vendor
 
 
 @strawberry.type(
-    description="经营许可: a vendor may deal in a product, in some usage modes, from a day on."
+    description="经营许可: a vendor may deal in a product, in some usage modes, from a day on.",
+    directives=needs(),
 )
 class Licence(Node):
     """A licence; `row` is as `records.licences` brings it."""
@@ -55,7 +57,7 @@ class Licence(Node):
         return [UsageMode(number) for number in self.row["usage_modes"]]
 
 
-@strawberry.type
+@strawberry.type(directives=needs())
 class LicenceEdge:
     """Relay's edge."""
 
@@ -63,7 +65,7 @@ class LicenceEdge:
     node: Licence
 
 
-@strawberry.type(description="A page of licences.")
+@strawberry.type(description="A page of licences.", directives=needs())
 class LicenceConnection:
     """Relay's connection."""
 

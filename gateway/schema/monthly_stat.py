@@ -28,6 +28,7 @@ from gateway.schema.enums import FeeCategory, Movement, TotalKey
 from gateway.schema.fee import CategoryQuantity, FeeLine, PackFee, lines_of
 from gateway.schema.inputs import UserFilterInput, UserOrderInput
 from gateway.schema.monthly_total import MonthlyTotal
+from gateway.schema.needs import needs
 from gateway.schema.pages import PageInfo, Slice
 from gateway.schema.product import Product
 from gateway.schema.selection import response_path
@@ -36,11 +37,15 @@ from gateway.schema.vendor import Vendor
 from gateway.statistics.counting import CATEGORIES
 from gateway.statistics.figures import PREVIOUS_MONTH, SAME_MONTH_LAST_YEAR, SHOWN
 from gateway.statistics.packed import QUANTITIES
+from gateway.tenancy.principal import Right
 
 _HEADINGS = {field.name: f"{field.heading}." for field in MONTHLY.fields}
 
 
-@strawberry.type(description="One vendor's figures for one product in one month.")
+@strawberry.type(
+    description="One vendor's figures for one product in one month.",
+    directives=needs(Right.READ_STATISTICS),
+)
 class MonthlyStat:
     """A month's figures; `row` is their JSON, `nested` the drill-down lists by response key.
 
@@ -219,7 +224,7 @@ class MonthlyStat:
         return self.nested[response_path(info)]
 
 
-@strawberry.type
+@strawberry.type(directives=needs(Right.READ_STATISTICS))
 class MonthlyStatEdge:
     """Relay's edge."""
 
@@ -227,7 +232,7 @@ class MonthlyStatEdge:
     node: MonthlyStat
 
 
-@strawberry.type(description="A page of monthly figures.")
+@strawberry.type(description="A page of monthly figures.", directives=needs(Right.READ_STATISTICS))
 class MonthlyStatConnection:
     """Relay's connection."""
 

@@ -7,13 +7,16 @@ from typing import Any
 import strawberry
 
 from gateway.regulation.months import Month
+from gateway.schema.needs import needs
 from gateway.schema.product import Product
 from gateway.schema.vendor import Vendor
+from gateway.tenancy.principal import Right
 
 
 @strawberry.type(
     description="Sums over monthly figures. Keys that were not asked for are null. A user who is "
-    "counted in two months, at two vendors or in two products counts twice."
+    "counted in two months, at two vendors or in two products counts twice.",
+    directives=needs(Right.READ_STATISTICS),
 )
 class MonthlyTotal:
     """One group's sums."""

@@ -7,9 +7,13 @@ from typing import Any
 import strawberry
 
 from gateway.records.keyset import Key, Page, encode
+from gateway.schema.needs import needs
 
 
-@strawberry.type(description="Whether a list goes on, and the cursors of this page's ends (Relay).")
+@strawberry.type(
+    description="Whether a list goes on, and the cursors of this page's ends (Relay).",
+    directives=needs(),
+)
 class PageInfo:
     """Relay's page information."""
 

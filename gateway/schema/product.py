@@ -8,11 +8,14 @@ from gateway.schema.context import Info
 from gateway.schema.exchange import Exchange
 from gateway.schema.ids import GlobalId
 from gateway.schema.interface_spec import InterfaceSpec
+from gateway.schema.needs import needs
 from gateway.schema.node import Node
 from gateway.schema.pages import PageInfo, Slice
 
 
-@strawberry.type(description="信息公司: the data owner's company that grants licences.")
+@strawberry.type(
+    description="信息公司: the data owner's company that grants licences.", directives=needs()
+)
 class Licensor:
     """A licensor."""
 
@@ -20,7 +23,7 @@ class Licensor:
     name: str
 
 
-@strawberry.type(description="信息产品, e.g. 深交所网络版增强行情.")
+@strawberry.type(description="信息产品, e.g. 深交所网络版增强行情.", directives=needs())
 class Product(Node):
     """A product; `row` has product_name, licensor_code and licensor_name."""
 
@@ -57,7 +60,7 @@ class Product(Node):
         return [InterfaceSpec(row=row) for row in found]
 
 
-@strawberry.type
+@strawberry.type(directives=needs())
 class ProductEdge:
     """Relay's edge."""
 
@@ -65,7 +68,7 @@ class ProductEdge:
     node: Product
 
 
-@strawberry.type(description="A page of products.")
+@strawberry.type(description="A page of products.", directives=needs())
 class ProductConnection:
     """Relay's connection."""
 

@@ -20,15 +20,20 @@ from gateway.schema.download import (
 )
 from gateway.schema.enums import FeeCategory, ServiceStatus, UsageMode, UserType
 from gateway.schema.ids import GlobalId
+from gateway.schema.needs import needs
 from gateway.schema.node import Node
 from gateway.schema.pages import PageInfo, Slice
 from gateway.schema.product import Product
 from gateway.schema.selection import response_path
 from gateway.schema.user_state import HEADINGS, UserState, day_of
 from gateway.schema.vendor import Vendor
+from gateway.tenancy.principal import Right
 
 
-@strawberry.type(description="What was recorded of a user's service in one recorded interval.")
+@strawberry.type(
+    description="What was recorded of a user's service in one recorded interval.",
+    directives=needs(Right.READ_USERS),
+)
 class UserVersion(UserState):
     """A version; `row` is its JSON."""
 
@@ -51,7 +56,8 @@ class UserVersion(UserState):
 
 @strawberry.type(
     description="One line of the user-detail list: a user's service of one product, by one usage "
-    "mode, from one start date."
+    "mode, from one start date.",
+    directives=needs(Right.READ_USERS),
 )
 class User(Node):
     """A service record; `row` has the selected columns (see `records.users`)."""
@@ -151,7 +157,7 @@ class User(Node):
         ]
 
 
-@strawberry.type
+@strawberry.type(directives=needs(Right.READ_USERS))
 class UserEdge:
     """Relay's edge."""
 
@@ -159,7 +165,7 @@ class UserEdge:
     node: User
 
 
-@strawberry.type(description="A page of the user list.")
+@strawberry.type(description="A page of the user list.", directives=needs(Right.READ_USERS))
 class UserConnection:
     """Relay's connection."""
 

@@ -7,6 +7,8 @@ import strawberry
 
 from gateway.regulation.layouts import QUERY
 from gateway.schema.enums import FeeCategory, ServiceStatus, UserType
+from gateway.schema.needs import needs
+from gateway.tenancy.principal import Right
 
 HEADINGS = {field.name: f"{field.heading}." for field in QUERY.fields}
 
@@ -16,7 +18,10 @@ def day_of(text: str | None) -> date | None:
     return None if text is None else date.fromisoformat(text)
 
 
-@strawberry.type(description="What a line of the user-detail list says, apart from its key.")
+@strawberry.type(
+    description="What a line of the user-detail list says, apart from its key.",
+    directives=needs(Right.READ_USERS),
+)
 class UserState:
     """What may change of a line; `row` is its JSON."""
 

@@ -8,6 +8,7 @@ import strawberry
 from gateway.errors import BadInput
 from gateway.schema.context import Info
 from gateway.schema.ids import GlobalId
+from gateway.schema.needs import needs
 from gateway.schema.node import Node
 from gateway.schema.pages import PageInfo, Slice
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from gateway.schema.licence import Licence
 
 
-@strawberry.type(description="信息商: a licensed vendor.")
+@strawberry.type(description="信息商: a licensed vendor.", directives=needs())
 class Vendor(Node):
     """A vendor; `row` has vendor_code and vendor_name."""
 
@@ -61,7 +62,7 @@ class Vendor(Node):
         return [Licence(row=row, nested=self.nested + 1) for row in found]
 
 
-@strawberry.type
+@strawberry.type(directives=needs())
 class VendorEdge:
     """Relay's edge."""
 
@@ -69,7 +70,7 @@ class VendorEdge:
     node: Vendor
 
 
-@strawberry.type(description="A page of vendors.")
+@strawberry.type(description="A page of vendors.", directives=needs())
 class VendorConnection:
     """Relay's connection."""
 

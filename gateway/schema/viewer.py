@@ -2,6 +2,7 @@
 
 import strawberry
 
+from gateway.schema.needs import needs
 from gateway.schema.vendor import Vendor
 from gateway.tenancy.principal import Right, Role
 
@@ -9,7 +10,7 @@ strawberry.enum(Right, name="Right", description="What a role may do within its 
 strawberry.enum(Role, name="Role", description="A role.")
 
 
-@strawberry.type(description="The caller: role, rights, and what is in scope.")
+@strawberry.type(description="The caller: role, rights, and what is in scope.", directives=needs())
 class Viewer:
     """The caller."""
 

@@ -32,6 +32,7 @@ from gateway.recording import derive, param
 from gateway.records.keyset import Direction, Key
 from gateway.regulation.months import WINDOW, Month
 from gateway.regulation.packs import RulePack
+from gateway.tenancy.principal import Right
 from gateway.tenancy.scope import AnyScope
 
 MAX_MONTHS = 600
@@ -123,6 +124,9 @@ class StatList:
     as_of: datetime | None = None
     packs: Packs | None = None
     reach: AnyScope | None = None
+
+    def __post_init__(self) -> None:
+        self.scope.require(Right.READ_STATISTICS)
 
     @property
     def orders_grid(self) -> bool:

@@ -272,7 +272,7 @@ async def test_plans_and_documents_are_kept_within_bounds(
     def prepare(query: str, **variables: Any) -> None:
         document = kept.document(query, None)
         values = document.coerced(variables)
-        kept.prepare(document, values, admission, clock.today(), lambda *_: ("", None), NONE)
+        kept.prepare(document, values, admission.stated, clock.today(), lambda *_: ("", None), NONE)
 
     for i in range(20):
         prepare(f"{{ a{i}: viewer {{ name }} }}")
@@ -291,7 +291,7 @@ async def test_long_documents_and_statements_take_no_more_memory_than_many_short
 
     def prepare(query: str) -> None:
         document = kept.document(query, None)
-        kept.prepare(document, {}, admission, clock.today(), lambda *_: ("", None), NONE)
+        kept.prepare(document, {}, admission.stated, clock.today(), lambda *_: ("", None), NONE)
 
     long = "x" * (MAX_CHARACTERS - 100)
     for i in range(60):
@@ -314,7 +314,7 @@ async def test_a_plan_holds_no_value_of_the_request_that_it_was_made_for(market:
     made = kept.prepare(
         document,
         document.coerced({"f": {"search": "secret"}}),
-        admission,
+        admission.stated,
         clock.today(),
         lambda *_: ("", None),
         NONE,

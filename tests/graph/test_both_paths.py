@@ -90,7 +90,7 @@ async def post(client: httpx.AsyncClient, paths: Paths, one: Operation, language
         "/graphql",
         content=orjson.dumps(one.body),
         headers={
-            "Authorization": f"Bearer {paths.world.callers[one.caller].key}",
+            **replace(paths.world.callers[one.caller], purpose=one.purpose).headers,
             "Content-Type": "application/json",
             "Accept-Language": language,
         },

@@ -245,7 +245,7 @@ BEHIND = f"""{{ monthlyStats(first: {ALL}) {{ nodes {{
 async def test_each_count_opens_a_list_of_that_length(
     house: House, two_vendors: dict[str, list[Service]]
 ) -> None:
-    async with calling(house, vendor="A") as caller:
+    async with calling(house, vendor="A", limits="measure") as caller:
         with statements(house) as seen:
             nodes = (await caller.ask(BEHIND))["monthlyStats"]["nodes"]
         assert len(seen) == 1

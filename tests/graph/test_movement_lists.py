@@ -56,7 +56,7 @@ async def test_each_movement_opens_the_list_of_its_users(house: House, tmp_path:
         await load(house, "A", with_status(roster), tmp_path)
         instants.append(datetime.now(UTC))
     known: list[list[Service]] = [[], *rosters]
-    async with calling(house, vendor="A") as caller:
+    async with calling(house, vendor="A", limits="measure") as caller:
         for instant, roster in [*zip(instants, known, strict=True), (None, rosters[-1])]:
             with statements(house) as seen:
                 data = await caller.ask(BEHIND, asOf=instant and instant.isoformat())

@@ -20,6 +20,8 @@ from .values import Values
 FIELDS = 60
 WRONG_DOCUMENTS, WRONG_VALUES = 0.015, 0.04
 """The share of documents with wrong literals, and of values' sets with wrong ones."""
+STATED = 0.8
+"""The share of requests that state a purpose."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,8 @@ class Operation:
     operation_name: str | None
     variables: dict[str, Any]
     caller: str
+    purpose: str | None
+    """For what the caller sees personal data; None: masks."""
     calls: Sequence[Call] = field(repr=False, compare=False)
     names: Sequence[str | None] = field(repr=False, compare=False)
 
@@ -57,7 +61,7 @@ def operation(
     if several == 1 and rng.random() < 0.6:
         names = [None]
     document = _document(rng, list(zip(names, written, strict=True)))
-    empty = Operation(document, names[0], {}, caller, selections.calls, names)
+    empty = Operation(document, names[0], {}, caller, "test", selections.calls, names)
     return vary(rng, empty, material, caller)
 
 
@@ -79,7 +83,8 @@ def vary(
         name = None  # of several operations the first
     if wrong and rng.random() < 0.1:
         name = rng.choice(("Nothing", "", None))
-    return replace(one, operation_name=name, variables=variables, caller=caller)
+    stated = "test" if rng.random() < STATED else None
+    return replace(one, operation_name=name, variables=variables, caller=caller, purpose=stated)
 
 
 def operations(

@@ -68,7 +68,7 @@ async def test_rows_are_the_same_whether_others_exist_or_not(
     for world in (market, alone[who]):
         async with world.acting(who) as service:
             rows = [dict(row) for row in await service.fetch(f"SELECT * FROM {table.name}")]
-        rows = [row for row in rows if row.get("action") not in {"query", "scope", "export.link"}]
+        rows = [row for row in rows if row.get("occurred_at", world.settled) <= world.settled]
         for row in rows:
             if "holder" in row:  # a chain: which accesses were written between them is its own
                 for name in ("number", "digest", "signed_at", "signature", "key_id"):
@@ -76,9 +76,9 @@ async def test_rows_are_the_same_whether_others_exist_or_not(
             if table.name == "rosters" and row["licensor_id"] == 0:
                 row["last_batch"] = None  # counts over all licensors: for none of them to see
                 assert who.is_vendor
-        shown.append(
-            sorted(str({k: v for k, v in row.items() if k not in INTERNAL}) for row in rows)
-        )
+        told = [str({k: v for k, v in row.items() if k not in INTERNAL}) for row in rows]
+        # how many checkpoints there are hangs on how fast accesses came
+        shown.append(sorted(set(told) if table.name == "audit_checkpoints" else told))
     assert shown[0]
     assert shown[0] == shown[1]
 

@@ -16,7 +16,6 @@ import pytest
 from worlds import (
     BETWEEN,
     DELIVERED,
-    HKEX,
     LICENSOR_NAME,
     PRINCIPALS,
     SZSE,
@@ -207,7 +206,7 @@ EVENT = """
     number occurredAt actor action outcome address purpose scope operation document variables rows
     personalFields file durationMicros text digest
 """
-ACTS = """actions: [
+ACTS = """to: "SETTLED", actions: [
     "vendor.add", "licence.add", "import.users", "product.add", "price.set", "licensor.add"
 ]"""
 EVENTS = f"totalCount {PAGE} nodes {{ {EVENT} }} edges {{ cursor node {{ number action }} }}"
@@ -218,8 +217,8 @@ AUDIT = [
     "viewer { vendor licensor } }",
     f"query($before: String) {{ auditEvents({ACTS}, last: 3, before: $before) {{ {EVENTS} }} "
     "viewer { vendor licensor } }",
-    f'{{ auditEvents({ACTS}, actor: "test", from: "2024-01-01T00:00:00Z", '
-    f'to: "2100-01-01T00:00:00+08:00") {{ {EVENTS} }} viewer {{ vendor licensor }} }}',
+    f'{{ auditEvents({ACTS}, actor: "test", from: "2024-01-01T00:00:00Z") '
+    f"{{ {EVENTS} }} viewer {{ vendor licensor }} }}",
     '{ auditEvents(to: "2024-01-01T00:00:00Z") { totalCount nodes { action } } '
     "viewer { vendor licensor } }",
 ]
@@ -505,6 +504,7 @@ async def documents_for(who: Principal, field: str, world: World) -> list[str]:
         "EXCHANGEID": sealed(["Exchange", "SZSE"]),
         "SPECID": sealed(["InterfaceSpec", DELIVERED[product]]),
         "USER": user["id"],
+        "SETTLED": world.settled.isoformat(),
         "VENDOR": vendor,
         "PRODUCT": product,
     }
@@ -535,12 +535,11 @@ async def test_a_field_tells_nothing_of_others(
 
 
 @pytest.mark.parametrize("field", CASES)
-@pytest.mark.parametrize("who", [SZSE, HKEX], ids=["SZSEINFO", "HKEX"])
 async def test_neither_does_the_executor(
-    market: World, alone: dict[Principal, World], field: str, who: Principal
+    market: World, alone: dict[Principal, World], field: str
 ) -> None:
-    async with market.executing() as one, alone[who].executing() as other:
-        await _tells_nothing(one, other, field, who, "executor; reason=not asked for")
+    async with market.executing() as one, alone[SZSE].executing() as other:
+        await _tells_nothing(one, other, field, SZSE, "executor; reason=not asked for")
 
 
 _NAMES = {word for pair in LICENSOR_NAME.items() for word in pair}
@@ -553,11 +552,12 @@ async def _tells_nothing(market: World, alone: World, field: str, who: Principal
     own_is_told = False
     asked = await documents_for(who, field, market)
     caller = who.auditor if field in AUDITED else who
-    assert asked == await documents_for(who, field, alone)
-    for document in asked:
+    asked_alone = await documents_for(who, field, alone)
+    assert field in AUDITED or asked == asked_alone
+    for document, same in zip(asked, asked_alone, strict=True):
         told, by_itself = (
             await all_told(market, caller, document),
-            await all_told(alone, caller, document),
+            await all_told(alone, caller, same),
         )
         ways = (way, "executor; reason=field", "executor; reason=rulePack")
         assert any(f"('gateway-execution', '{one}')" in told for one in ways)

@@ -242,6 +242,10 @@ class World:
     client: httpx.AsyncClient
     places: Path
     pairs: list[tuple[str, str]] = field(default_factory=lambda: list(USERS))
+    settled: datetime = FIRST
+    """When all was set up; what tests log in a shared world comes later."""
+    purpose: str | None = "test"
+    """For what personal data is asked for; None: it is masked."""
 
     @asynccontextmanager
     async def executing(self) -> AsyncIterator["World"]:
@@ -254,10 +258,11 @@ class World:
     async def ask(self, who: Principal | str, query: str, **variables: Any) -> httpx.Response:
         """Ask the graph with a principal's key, or with a key's text."""
         text = who if isinstance(who, str) else who.key.text
+        stated = {} if self.purpose is None else {"Gateway-Purpose": self.purpose}
         return await self.client.post(
             "/graphql",
             json={"query": query, "variables": variables},
-            headers={"Authorization": f"Bearer {text}"},
+            headers={"Authorization": f"Bearer {text}", **stated},
         )
 
     async def answer(self, who: Principal, query: str, **variables: Any) -> Any:
@@ -271,7 +276,8 @@ class World:
         return (await self.ask(who, query, **variables)).json()["errors"]
 
     async def scope(self, who: Principal) -> Scope:
-        return await authenticate(self.house.service, f"Bearer {who.key.text}")
+        scope = await authenticate(self.house.service, f"Bearer {who.key.text}")
+        return scope if self.purpose is None else scope.stating()
 
     async def link(
         self, who: Principal | str, query: str = "{ users { download { url } } }"
@@ -395,6 +401,7 @@ async def settle(world: World, only: Principal | None = None, *, rosters: bool =
         for who in PRINCIPALS if only is None else (only,):
             await _issue(world, patch, who)
             await _issue(world, patch, who.auditor)
+    world.settled = datetime.now(UTC)
     return world
 
 

@@ -1,0 +1,231 @@
+"""Personal data: in clear for whoever may see it and says what for, and masked for any other."""
+
+import re
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx
+import pytest
+from test_accesses import logged
+from test_embed_tokens import issued, token_of
+from test_schema_cases import AUDITED, CASES, all_told, documents_for
+from worlds import ALPHA, SZSE, Principal, World, opened, revealed, settle
+
+from gateway.app.server import application
+from gateway.db.embedded import EmbeddedPostgres
+from gateway.records.personal import PERSONAL
+from gateway.tenancy.principal import Role
+
+GRAPH = set(PERSONAL.values())
+SHOWN = "userId userName contact address phone"
+MASK = re.compile(r"(.\*\*|\*\*|\*{4}.{0,4})")
+
+
+@pytest.fixture(scope="session")
+async def persons(market: World) -> set[str]:
+    """All that the market's rows, old ones too, say of persons."""
+    admin = await asyncpg.connect(market.admin)
+    try:
+        rows = [
+            row
+            for table in ("service_records", "service_record_versions")
+            for row in await admin.fetch(f"SELECT user_name, contact, address, phone FROM {table}")
+        ]
+    finally:
+        await admin.close()
+    found = {value for row in rows for value in row}
+    assert len(found) > 40
+    return found
+
+
+@pytest.fixture(params=["compiled", "executor"])
+async def masked(market: World, request: pytest.FixtureRequest) -> AsyncIterator[World]:
+    """The market as it answers requests that say no purpose, by either way."""
+    if request.param == "compiled":
+        yield replace(market, purpose=None)
+    else:
+        async with market.executing() as world:
+            yield replace(world, purpose=None)
+
+
+@pytest.mark.parametrize("field", [name for name in CASES if name not in AUDITED])
+async def test_no_field_shows_a_person(masked: World, persons: set[str], field: str) -> None:
+    """Whatever is asked, and in ids, cursors, downloads and errors too."""
+    answered = 0
+    for document in await documents_for(SZSE, field, masked):
+        told = revealed(await all_told(masked, SZSE, document))
+        own_words = {value for value in persons if value in document}
+        assert not [value for value in persons - own_words if value in told]
+        if '"errors"' in told:
+            assert "Gateway-Purpose" in told
+        else:
+            answered += 1
+    # one rule's evidence alone is asked for, and it is about names
+    assert answered or field.startswith("Finding")
+
+
+def hidden(value: Any, key: str = "") -> Any:
+    """An answer with masks in the place of personal data: what of them a mask keeps is compared."""
+    match value:
+        case dict():
+            changed = value.get("field") in GRAPH
+            return {
+                name: hidden(
+                    one,
+                    str(value["field"]) if changed and name in {"before", "after"} else name,
+                )
+                for name, one in value.items()
+            }
+        case list():
+            return [hidden(one, key) for one in value]
+        case str() if key in GRAPH:
+            if key == "address":
+                return "**"
+            if key == "phone":
+                return "****" + (value[-4:] if len(value) >= 8 else "")
+            return value[0] + "**"
+    return value
+
+
+@pytest.mark.parametrize("who", [ALPHA, SZSE], ids=lambda who: who.code)
+@pytest.mark.parametrize(
+    "field",
+    ["Query.users", "User.otherServices", "User.history", "MonthlyStat.users", "Query.changes"],
+)
+async def test_all_else_is_the_same(
+    market: World, masked: World, field: str, who: Principal
+) -> None:
+    compared = 0
+    for document in await documents_for(who, field, market):
+        asked = re.sub(r"\b(delimited(\(.*?\))?|download(\(.*?\))? \{.*?\})", "", document)
+        after = {"after": None, "before": None}
+        sent = {name: None for name in after if f"${name}" in asked}
+        clear = (await market.ask(who, asked, **sent)).json()
+        answer = (await masked.ask(who, asked, **sent)).json()
+        if "errors" not in answer:
+            compared += 1
+            assert answer["data"] == hidden(clear["data"])
+    assert compared
+
+
+REFUSED = [
+    ('{ users(filter: {search: "x"}) { totalCount } }', "filter.search"),
+    ('{ users(filter: {userName: {equals: "x"}}) { totalCount } }', "filter.userName"),
+    ('{ users(filter: {userName: {startsWith: "x"}}) { totalCount } }', "filter.userName"),
+    ('{ users(filter: {userName: {contains: "x"}}) { nodes { id } } }', "filter.userName"),
+    ("{ users(orderBy: [{field: USER_ID}, {field: USER_NAME}]) { nodes { id } } }", "orderBy"),
+    (
+        "{ monthlyStats { nodes { users(orderBy: [{field: USER_NAME}]) { nodes { id } } } } }",
+        "orderBy",
+    ),
+    (
+        '{ monthlyStats { nodes { users(filter: {search: "x"}) { totalCount } } } }',
+        "filter.search",
+    ),
+    ("{ findings { totalCount } }", "rules"),
+    ("{ findings(rules: [SHARED_PHONE]) { totalCount } }", "rules"),
+]
+
+
+@pytest.mark.parametrize(("query", "argument"), REFUSED)
+async def test_what_would_tell_is_refused(masked: World, query: str, argument: str) -> None:
+    errors = await masked.errors(SZSE, query)
+    assert {error["extensions"]["code"] for error in errors} == {"FORBIDDEN"}
+    told = errors[0]["extensions"]
+    assert told["argument"].endswith(argument)
+    assert "Gateway-Purpose" in told["accepted"]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        '{ users(filter: {search: ""}) { totalCount } }',
+        "{ users(filter: {userName: {}}) { totalCount } }",
+        '{ users(filter: {userId: {startsWith: "szse"}}) { totalCount } }',
+        "{ findings(rules: [REUSED_ID]) { totalCount } }",
+    ],
+)
+async def test_what_tells_nothing_is_answered(masked: World, query: str) -> None:
+    assert await masked.answer(SZSE, query)
+
+
+@pytest.mark.parametrize(
+    ("value", "status"),
+    [("", 400), ("  ", 400), ("x" * 201, 400), ("\x07", 400), ("x" * 200, 200), ("复核账单", 200)],
+)
+async def test_a_purpose_says_something(market: World, value: str, status: int) -> None:
+    answer = await market.client.post(
+        "/graphql",
+        json={"query": "{ users(first: 1) { nodes { phone } } }"},
+        headers=[
+            (b"authorization", f"Bearer {ALPHA.key.text}".encode()),
+            (b"gateway-purpose", value.encode()),
+        ],
+    )
+    assert answer.status_code == status
+    if status == 400:
+        assert answer.json()["errors"][0]["extensions"]["argument"] == "Gateway-Purpose"
+
+
+async def test_a_download_keeps_the_purpose_that_its_link_was_asked_for(
+    market: World, persons: set[str]
+) -> None:
+    silent = replace(market, purpose=None)
+    query = '{ users(vendors: ["VENDALPHA"]) { totalCount download { url } } }'
+    count = (await market.answer(ALPHA, query))["users"]["totalCount"]
+    clear = (await market.file(await market.link(ALPHA, query))).splitlines()[-count:]
+    hidden_lines = (await market.file(await silent.link(ALPHA, query))).splitlines()[-count:]
+    for line, mask in zip(clear, hidden_lines, strict=True):
+        cells, masks = line.split("||"), mask.split("||")
+        for place, (cell, seen) in enumerate(zip(cells, masks, strict=True)):
+            assert (cell == seen) == (place not in {1, 8, 9, 10}), (cell, seen)
+            assert place not in {1, 8, 9, 10} or (MASK.fullmatch(seen) and cell in persons)
+
+
+@pytest.fixture
+async def own(server: EmbeddedPostgres, tmp_path: Path) -> AsyncIterator[World]:
+    async with opened(server, tmp_path, audit_seconds=0) as made:
+        yield await settle(made)
+
+
+@pytest.fixture
+async def front(own: World) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(application(own.house))
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        yield client
+
+
+async def test_a_token_shows_persons_by_its_own_purpose_only(
+    own: World, front: httpx.AsyncClient, persons: set[str]
+) -> None:
+    key = (await issued(own, Role.VENDOR_PORTAL)).text
+    query = {"query": f"{{ viewer {{ rights }} users {{ nodes {{ {SHOWN} }} }} }}"}
+    for purpose, said in ((None, None), (None, "because"), ("值班", None), ("值班", "because")):
+        wanted = {} if purpose is None else {"purpose": purpose}
+        token = await token_of(front, key, **wanted)
+        headers = {"Authorization": f"Bearer {token}"}
+        if said is not None:
+            headers["Gateway-Purpose"] = said
+        data = (await front.post("/graphql", json=query, headers=headers)).json()["data"]
+        rights = data["viewer"]["rights"]
+        assert ("READ_PERSONAL" in rights) == (purpose is not None)
+        for node in data["users"]["nodes"]:
+            assert all((node[name] in persons) == (purpose is not None) for name in GRAPH)
+    told = await logged(own, "query")
+    assert [one.get("purpose") for one in told] == [None, "because", "值班", "值班"]
+    assert ["personal" in one for one in told] == [False, False, True, True]
+
+
+@pytest.mark.parametrize("purpose", ["", "x" * 201, 3])
+async def test_a_tokens_purpose_says_something(
+    own: World, front: httpx.AsyncClient, purpose: Any
+) -> None:
+    key = (await issued(own, Role.VENDOR_PORTAL)).text
+    answer = await front.post(
+        "/embed/tokens", json={"purpose": purpose}, headers={"Authorization": f"Bearer {key}"}
+    )
+    assert answer.status_code == 400
+    assert answer.json()["errors"][0]["extensions"]["argument"] == "purpose"

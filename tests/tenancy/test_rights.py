@@ -1,0 +1,124 @@
+"""Rights: every type and field of the schema declares what it needs, and what it declares holds."""
+
+import re
+from collections.abc import AsyncIterator
+from typing import Any
+
+import graphql
+import pytest
+from test_schema_cases import AUDITED, CASES, SCHEMA, documents_for
+from worlds import SZSE, World, unsealed
+
+from gateway.resolvers.query import build_schema
+from gateway.tenancy import principal
+from gateway.tenancy.principal import Right, Role
+
+BUILT = build_schema()
+ALL = frozenset(Right) - {Right.IMPORT, Right.ADMINISTER, Right.ISSUE_TOKENS}
+"""The rights that the graph asks for."""
+
+
+def declared(definition: Any) -> frozenset[Right] | None:
+    """What a type or field declares itself; None where it does not."""
+    strawberry_definition = definition.extensions.get("strawberry-definition")
+    for directive in getattr(strawberry_definition, "directives", None) or ():
+        if type(directive).__name__ == "Needs":
+            return frozenset(directive.rights)
+    return None
+
+
+def roots(schema: graphql.GraphQLSchema) -> set[Any]:
+    return {schema.query_type, schema.mutation_type, schema.subscription_type} - {None}
+
+
+def undeclared(schema: graphql.GraphQLSchema) -> set[str]:
+    """The types, and the fields of the roots, that say nothing of rights."""
+    found = set()
+    for kind in schema.type_map.values():
+        if not isinstance(kind, graphql.GraphQLObjectType) or kind.name.startswith("__"):
+            continue
+        if kind not in roots(schema):
+            if declared(kind) is None:
+                found.add(kind.name)
+            continue
+        for name, field in kind.fields.items():
+            inner = graphql.get_named_type(field.type)
+            by_type = kind is schema.query_type and (
+                isinstance(inner, graphql.GraphQLInterfaceType) or declared(inner) is not None
+            )
+            if declared(field) is None and not by_type:
+                found.add(f"{kind.name}.{name}")
+    return found
+
+
+def test_all_of_the_schema_declares_what_it_needs() -> None:
+    assert undeclared(SCHEMA) == set()
+
+
+def test_what_is_new_must_declare_it() -> None:
+    schema = graphql.build_schema(
+        "type Query { a: Int b: B } type Mutation { c: B } type B { d: Int }"
+    )
+    assert undeclared(schema) == {"Query.a", "Query.b", "Mutation.c", "B"}
+
+
+def needed(document: str) -> frozenset[Right]:
+    """All that a document's fields declare; of a node, as far as it is of the fragment's type."""
+    found: set[Right] = set()
+    info = graphql.TypeInfo(SCHEMA)
+    node = re.search(r'node\(id: "([^"]+)"', document)
+    kind = unsealed(node[1])[0] if node else None
+
+    class Collector(graphql.Visitor):
+        def enter_inline_fragment(self, fragment: graphql.InlineFragmentNode, *_: Any) -> Any:
+            condition = fragment.type_condition
+            other = condition is not None and kind is not None and condition.name.value != kind
+            return graphql.SKIP if other else None
+
+        def enter_field(self, *_: Any) -> None:
+            for definition in (info.get_parent_type(), info.get_field_def()):
+                if definition is not None:
+                    found.update(declared(definition) or ())
+
+    graphql.visit(graphql.parse(document), graphql.TypeInfoVisitor(info, Collector()))
+    return frozenset(found)
+
+
+@pytest.fixture(params=["compiled", "executor"])
+async def either(market: World, request: pytest.FixtureRequest) -> AsyncIterator[World]:
+    if request.param == "compiled":
+        yield market
+    else:
+        async with market.executing() as world:
+            yield world
+
+
+@pytest.mark.parametrize("missing", sorted(ALL - {Right.READ_PERSONAL}, key=lambda one: one.value))
+async def test_no_field_is_told_without_what_it_declares(
+    either: World, monkeypatch: pytest.MonkeyPatch, missing: Right
+) -> None:
+    """Any field that declares a right is refused without it, and any other is told."""
+    asked = {field: await documents_for(SZSE, field, either) for field in CASES}
+    monkeypatch.setattr(principal, "_RIGHTS", dict.fromkeys(Role, ALL - {missing}))
+    outcomes = set()
+    for field, documents in asked.items():
+        for document in documents:
+            errors = (await either.ask(SZSE, document)).json().get("errors")
+            assert bool(errors) == (missing in needed(document)), (field, document, errors)
+            for error in errors or ():
+                assert error["extensions"]["code"] == "NOT_FOUND"
+                assert missing.value in error["message"]
+            outcomes.add(bool(errors))
+    assert outcomes == {True, False}
+
+
+@pytest.mark.parametrize("role", [Role.VENDOR_AUDITOR, Role.LICENSOR_AUDITOR])
+def test_an_auditor_reads_the_log_and_nothing_else(role: Role) -> None:
+    assert role.rights == {Right.READ_AUDIT}
+    assert all(needed(document) == role.rights for name in AUDITED for document in CASES[name])
+
+
+def test_nobody_who_works_reads_the_log() -> None:
+    working = [role for role in Role if role.name.startswith(("LICENSOR", "VENDOR"))]
+    both = [role for role in working if Right.READ_AUDIT in role.rights and len(role.rights) > 1]
+    assert both == []
