@@ -140,7 +140,7 @@ async def test_who_has_no_key_is_logged_in_the_house(world: World) -> None:
 
 
 async def test_a_download_says_from_where_and_what_for(world: World) -> None:
-    url = await replace(world, purpose="抽查").link(SZSE)
+    url = await replace(world, purpose="spot check").link(SZSE)
     response = await world.client.get(url, headers={"Gateway-Purpose": "another"})
     entries = await logged(world, "export.users.complete")
     holders = {entry["holder"] for entry in entries}
@@ -149,7 +149,7 @@ async def test_a_download_says_from_where_and_what_for(world: World) -> None:
     assert holders == {own, *(await world.scope(SZSE)).vendors}
     digest = hashlib.sha256(response.content).hexdigest()
     for entry in entries:
-        assert (entry["from"], entry["purpose"]) == ("127.0.0.1", "抽查")
+        assert (entry["from"], entry["purpose"]) == ("127.0.0.1", "spot check")
         assert entry["sha256"] == digest
     assert await damages(world.house) == []
 
