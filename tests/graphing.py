@@ -43,6 +43,9 @@ class Caller:
         stated = {} if self.purpose is None else {"Gateway-Purpose": self.purpose}
         return {"Authorization": f"Bearer {self.key}", **stated}
 
+    async def send(self, body: dict[str, Any]) -> httpx.Response:
+        return await self.client.post("/graphql", json=body, headers=self.headers)
+
     async def post(self, query: str, language: str = "", **variables: Any) -> httpx.Response:
         return await self.client.post(
             "/graphql",

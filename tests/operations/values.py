@@ -220,6 +220,8 @@ _MAKERS: dict[str, Callable[[Values, Place, Given], Any]] = {
     "id": Values._id,
     "format": lambda self, _, __: self.rng.choice(("szse-2010", "szse-2010", "szse-2010@1")),
     "countedAs": Values._counted_as,
+    "actor": lambda self, _, __: self.rng.choice(("test", "key:lphalpha", "nobody")),
+    "actions": lambda self, _, __: self.rng.choice(("import.users", "vendor.add", "query")),
     "rulePack": Values._pack,
     "packs": Values._pack,
     "@skip": lambda self, _, __: self.rng.random() < 0.25,

@@ -1,0 +1,159 @@
+"""A fuzzer that wants other tenants' rows, figures, counts, order and existence.
+
+Operations are drawn from the whole schema with one tenant's names, ids and cursors, and asked with
+another's key: in the whole market, on both ways, and in a gateway where nobody else exists. All
+answers must be the same, byte by byte, and none may hold a word of anybody else's that was not asked.
+
+`GATEWAY_FUZZ=1000000 pytest tests/tenancy/test_fuzz.py` asks a million.
+"""
+
+import json
+import os
+import random
+import re
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+from typing import Any
+
+import httpx
+import pytest
+from graphing import Caller
+from operations import measures
+from operations.documents import Operation, operation, vary
+from operations.material import Material, gather
+from test_schema_cases import SCHEMA
+from worlds import (
+    ALPHA,
+    BETA,
+    HKEX,
+    LICENSOR_NAME,
+    PRINCIPALS,
+    SZSE,
+    Principal,
+    World,
+    opened,
+    revealed,
+    settle,
+)
+
+from gateway.config.clock import today
+from gateway.db.embedded import EmbeddedPostgres
+
+OPERATIONS = int(os.environ.get("GATEWAY_FUZZ", "120"))
+PER_DOCUMENT = 4
+"""How often a document is asked, each time with other values or another key."""
+RANDOM = re.compile(
+    r'http://test/exports/[\w=-]+|(?<="expiresAt":)"[^"]*"|(?<="incident":)"[^"]*"'
+    r'|"(text|digest|signedAt|signature|key|number|occurredAt|checkpoint)":("[^"]*"|\d+)'
+)
+
+PUBLIC = {word for pair in LICENSOR_NAME.items() for word in pair}
+"""The catalogue names the data companies to everybody."""
+
+
+@dataclass
+class Arena:
+    """All tenants' market by both ways, each tenant's world without the others, what to ask."""
+
+    market: World
+    executing: World
+    alone: dict[Principal, World]
+    material: Material
+
+
+async def everything(market: World) -> Material:
+    """What all tenants can ask for, and the cursors of lists that either licensor sees."""
+    callers = {who.code: Caller(market.client, who.key.text) for who in PRINCIPALS}
+    found = await gather(callers, SZSE.code, today())
+    other = await gather(callers, HKEX.code, today())
+    for key, cursors in other.cursors.items():
+        found.cursors[key] = [*found.cursors.get(key, []), *cursors]
+    return found
+
+
+@pytest.fixture(scope="module")
+async def arena(
+    server: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Arena]:
+    async with AsyncExitStack() as stack:
+
+        async def made(only: Principal | None) -> World:
+            place = tmp_path_factory.mktemp("fuzz")
+            world = await stack.enter_async_context(opened(server, place, limits="measure"))
+            return await settle(world, only)
+
+        market = await made(None)
+        alone = {who: await made(who) for who in PRINCIPALS}
+        executing = await stack.enter_async_context(market.executing())
+        yield Arena(market, executing, alone, await everything(market))
+
+
+def drawn(rng: random.Random, material: Material) -> list[tuple[Principal, Operation]]:
+    """One document with values of several tenants, and who asks it with them."""
+    codes = [who.code for who in PRINCIPALS]
+    first = operation(rng, SCHEMA, material, rng.choice(codes), rng.choice((8, 20, 60)))
+    found = []
+    for _ in range(PER_DOCUMENT):
+        values_of = rng.choice(codes)
+        one = vary(rng, first, material, values_of)
+        sender = rng.choice(
+            [who for who in PRINCIPALS if rng.random() < 0.3 or who.code != values_of]
+        )
+        found.append((sender, one))
+    return found
+
+
+async def told(world: World, who: Principal, one: Operation) -> tuple[int, str]:
+    """An answer without what is different each time."""
+    answer: httpx.Response = await Caller(world.client, who.key.text, one.purpose).send(one.body)
+    return answer.status_code, RANDOM.sub("", answer.text)
+
+
+def asked_words(one: Operation) -> str:
+    """All that the sender said itself, ids and cursors read."""
+    return revealed(f"{one.document} {json.dumps(one.variables, ensure_ascii=False)}")
+
+
+async def attack(arena: Arena, who: Principal, one: Operation) -> tuple[str, bool]:
+    """Ask everywhere; return what is wrong, and whether there was data."""
+    compiled = await told(arena.market, who, one)
+    if compiled[0] >= 500:
+        return f"status {compiled[0]}", False
+    said, shown = asked_words(one), revealed(compiled[1])
+    if found := [word for word in who.canaries - PUBLIC if word in shown and word not in said]:
+        return f"canaries {found}", True
+    if compiled != await told(arena.executing, who, one):
+        return "the executor tells another answer", True
+    if compiled != await told(arena.alone[who], who, one):
+        return "others make a difference", True
+    return "", '"data":{' in compiled[1]
+
+
+async def test_no_operation_tells_of_anybody_else(
+    arena: Arena, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in measures.EXECUTORS:
+        monkeypatch.setitem(measures.WEIGHTS, name, 0.3)
+    outcomes: Counter[Any] = Counter()
+    for number in range(0, OPERATIONS, PER_DOCUMENT):
+        rng = random.Random(f"fuzz {number}")
+        for who, one in drawn(rng, arena.material):
+            wrong, answered = await attack(arena, who, one)
+            assert not wrong, (wrong, who.code, one.purpose, one.document, one.variables)
+            outcomes[who.code, answered] += 1
+    assert all(outcomes[who.code, True] for who in (ALPHA, BETA, SZSE, HKEX))
+    print(dict(outcomes))
+
+
+async def test_the_fuzzer_finds_a_leak(arena: Arena, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With another tenant's key in the place of the sender's, it tells within a few operations."""
+    mixed = {who: replace(arena.alone[who]) for who in PRINCIPALS}
+    mixed[ALPHA] = arena.alone[BETA]
+    leaking = replace(arena, alone=mixed)
+    for number in range(40):
+        for _, one in drawn(random.Random(f"leak {number}"), arena.material):
+            if (await attack(leaking, ALPHA, one))[0] == "others make a difference":
+                return
+    pytest.fail("forty documents told it")
