@@ -32,7 +32,7 @@ from benchmarks.peers.gateway import Gateway
 from benchmarks.peers.peer import Caller, Callers, Peer
 from benchmarks.peers.plain import Plain
 from benchmarks.peers.postgraphile import PostGraphile
-from benchmarks.peers.unlogged import Synchronous, Unlogged
+from benchmarks.peers.unlogged import Synchronous, Unguarded, Unlogged
 from gateway.app.house import House
 from gateway.catalogue.models import Licensor
 from gateway.tenancy.admission import Admissions
@@ -43,7 +43,8 @@ from gateway.tenancy.principal import Role
 CONNECTIONS = (1, 16)
 SERVERS = (PostGraphile.name, Plain.name, Gateway.name, Floor.name)
 PEERS: Mapping[str, type[Peer]] = {
-    kind.name: kind for kind in (PostGraphile, Plain, Gateway, Floor, Unlogged, Synchronous)
+    kind.name: kind
+    for kind in (PostGraphile, Plain, Gateway, Floor, Unguarded, Unlogged, Synchronous)
 }
 _COLOURS = {
     PostGraphile.name: "#5b8def",

@@ -1,9 +1,18 @@
-"""The gateway without its log of accesses, and the gateway that waits for it: to tell its cost."""
+"""The gateway without parts of its perimeter, and waiting for its log: to tell their cost."""
 
 import sys
 from collections.abc import Mapping, Sequence
 
 from benchmarks.peers.gateway import Gateway
+
+
+class Unguarded(Gateway):
+    """A server that knows keys, runs compiled operations, and nothing else."""
+
+    name, title = "unguarded", "no perimeter"
+
+    def command(self) -> Sequence[str]:
+        return [sys.executable, "-m", "benchmarks.peers.unguarded_server"]
 
 
 class Unlogged(Gateway):

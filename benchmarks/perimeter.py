@@ -1,7 +1,8 @@
-"""What the audit log costs: `python -m benchmarks.auditing --rows 1000000`.
+"""What the perimeter costs: `python -m benchmarks.perimeter --rows 1000000`.
 
-The gateway as it is, the same without its log of accesses, and one whose answers wait for it stand
-on one database, and are asked in turn as in `benchmarks.answering`. Ratios are the rounds' medians.
+The gateway as it is, one without any perimeter, one without the log of accesses, and one whose
+answers wait for the log stand on one database, and are asked in turn as in `benchmarks.answering`.
+Ratios are the rounds' medians.
 """
 
 import argparse
@@ -13,9 +14,10 @@ from benchmarks.answering import CONNECTIONS, Wanted, measure
 from benchmarks.house import embedded
 from benchmarks.measure import Cell, table
 from benchmarks.peers.gateway import Gateway
-from benchmarks.peers.unlogged import Synchronous, Unlogged
+from benchmarks.peers.unlogged import Synchronous, Unguarded, Unlogged
 
-PEERS = (Unlogged, Gateway, Synchronous)
+PEERS = (Unguarded, Unlogged, Gateway, Synchronous)
+RATIOS = ((Gateway, Unguarded), (Gateway, Unlogged), (Synchronous, Unlogged))
 
 
 def main() -> None:
@@ -27,7 +29,7 @@ def main() -> None:
     parser.add_argument("--only", action="append", default=[], help="a case; may be repeated")
     given = parser.parse_args()
     wanted = Wanted([one.name for one in PEERS], given.only, given.seconds, given.rounds)
-    with embedded(given.keep) as place, TemporaryDirectory(prefix="auditing-") as scratch:
+    with embedded(given.keep) as place, TemporaryDirectory(prefix="perimeter-") as scratch:
         built.ensure(place, given.rows)
         chosen, results = measure(place, wanted, Path(scratch))
     for connections in CONNECTIONS:
@@ -35,11 +37,10 @@ def main() -> None:
         for case in chosen:
             rates = [results.rate(case.name, one.name, connections) for one in PEERS]
             ratios = [
-                results.ratio(case.name, one.name, Unlogged.name, connections)
-                for one in (Gateway, Synchronous)
+                results.ratio(case.name, one.name, other.name, connections) for one, other in RATIOS
             ]
             rows.append([case.text, *rates, *ratios])
-        titles = ("", *(one.title for one in PEERS), "logged ×", "waiting ×")
+        titles = ("", *(one.title for one in PEERS), "gateway / none ×", "logged ×", "waiting ×")
         print(table(f"Requests/s, connections: {connections}", titles, rows))
 
 
