@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import os
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,8 @@ from gateway.app.house import House
 
 PLACE = Path(__file__).parent / "audits"
 NUMBER = 61
+PROGRAMS = Path(sys.executable).parent
+"""Node and npm among them, from the lock file."""
 
 
 async def run(*command: str, place: Path) -> str:
@@ -21,6 +25,7 @@ async def run(*command: str, place: Path) -> str:
     process = await asyncio.create_subprocess_exec(
         *command,
         cwd=place,
+        env={**os.environ, "PATH": f"{PROGRAMS}:{os.environ['PATH']}"},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
@@ -32,7 +37,6 @@ async def run(*command: str, place: Path) -> str:
 @pytest.fixture
 async def audits(tmp_path: Path) -> Path:
     """The audits, installed by the lock file beside them."""
-    assert shutil.which("npm"), "the audits need Node and npm"
     place = tmp_path / "audits"
     shutil.copytree(PLACE, place, ignore=shutil.ignore_patterns("node_modules"))
     await run("npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts", place=place)
