@@ -90,7 +90,7 @@ class Results:
         return median(one.rate / other.rate for one, other in pairs)
 
 
-async def _ready(place: Place) -> tuple[Callers, list[Case]]:
+async def ready(place: Place) -> tuple[Callers, list[Case]]:
     """Count figures, issue keys, and look up what the requests vary by."""
     async with place.gateway() as house:
         await built.count(house)
@@ -157,7 +157,7 @@ def _difference(rows: list[Any], expected: list[Any]) -> str:
 
 def measure(place: Place, wanted: Wanted, directory: Path) -> tuple[list[Case], Results]:
     """Start the servers, compare their answers, and drive them round by round."""
-    callers, every = asyncio.run(_ready(place))
+    callers, every = asyncio.run(ready(place))
     chosen = [case for case in every if not wanted.only or case.name in wanted.only]
     asked = [one for case in chosen for one in case.requests]
     peers = [PEERS[name](place.service, directory) for name in wanted.servers]
