@@ -13,7 +13,7 @@ from statistics import median
 from tempfile import TemporaryDirectory
 
 from benchmarks import built
-from benchmarks.answering import ready, compare
+from benchmarks.answering import compare, ready
 from benchmarks.asked import EVERYONE, Case
 from benchmarks.house import embedded
 from benchmarks.load import Plan, Seen, drive

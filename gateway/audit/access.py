@@ -21,8 +21,6 @@ from gateway.audit.models import HOUSE
 from gateway.tenancy.appending import Entry
 from gateway.tenancy.scope import Scope
 
-PURPOSE_HEADER: Final = b"gateway-purpose"
-MOST_PURPOSE: Final = 200
 _MOST_NAME: Final = 128
 _MOST_SCOPES: Final = 10_000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -37,6 +35,8 @@ class Asked:
     operation: str | None = None
     personal: tuple[str, ...] = ()
     """The personal-data fields that it selects, `userName` and the like."""
+    whole: bool = False
+    """Whether it selects lines, which are no objects that could be counted."""
     single: frozenset[str] = frozenset()
     """The response keys of roots that are one object, not a list."""
 
@@ -59,7 +59,7 @@ class Access:
         self.rows: int | None = None
         self.outcome = ""
         self.purpose: str | None = None
-        """What was said elsewhere than in the header."""
+        """For what personal data is in clear, as was stated."""
         self.spent = 0
         self.done: Any = None
 
@@ -127,8 +127,9 @@ class Entries:
             detail["document"] = asked.document
             if asked.operation is not None:
                 detail["operation"] = asked.operation[:_MOST_NAME]
-            if asked.personal and access.rows and access.tenant and access.tenant.reveals:
-                detail["personal"] = asked.personal
+            seen = asked.personal if access.rows or asked.whole else ()
+            if seen and access.tenant is not None and access.tenant.reveals:
+                detail["personal"] = seen
         if access.variables:
             detail["variables"] = self._digest(access.variables)
         at = _EPOCH + timedelta(microseconds=access.wall // 1000)
@@ -172,9 +173,5 @@ def _origin(access: Access) -> dict[str, str]:
         found["from"] = str(client[0])
     own = None if access.tenant is None else access.tenant.principal.purpose
     if (said := own or access.purpose) is not None:
-        return found | {"purpose": said}
-    for name, value in access.request["headers"]:
-        if name == PURPOSE_HEADER:
-            text = value.decode("utf-8", "replace")[:MOST_PURPOSE]
-            found["purpose"] = "".join(one if one.isprintable() else " " for one in text)
+        found["purpose"] = said
     return found

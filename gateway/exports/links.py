@@ -32,6 +32,10 @@ class Ticket:
     """Code and version."""
     purpose: str | None = None
     """For what personal data is in clear."""
+    subject: str | None = None
+    """Whom an issuer named, of whose token the link was asked."""
+    until: float | None = None
+    """When that token ends, in seconds since 1970, and the link with it."""
 
 
 _TICKETS: TypeAdapter[Ticket] = TypeAdapter(Ticket)
@@ -53,24 +57,33 @@ class Links:
         form: Form,
         report_format: ReportFormat = SZSE_2010,
         purpose: str | None = None,
+        subject: str | None = None,
+        until: datetime | None = None,
     ) -> tuple[str, datetime]:
-        """Return a token and the instant at which it expires."""
+        """Return a token and the instant at which it expires: at `until` at the latest."""
         made = datetime.now(UTC).replace(microsecond=0)
-        ticket = Ticket(key, export, form, str(report_format), purpose)
+        ends = None if until is None else until.timestamp()
+        ticket = Ticket(key, export, form, str(report_format), purpose, subject, ends)
         token = self._fernet.encrypt_at_time(
             _TICKETS.dump_json(ticket, exclude_none=True), int(made.timestamp())
         )
-        return token.decode(), made + timedelta(seconds=self._seconds)
+        expires = made + timedelta(seconds=self._seconds)
+        return token.decode(), expires if until is None else min(expires, until)
 
     def open(self, token: str) -> Ticket:
         """Return what a token carries, or raise NotFound if it is forged, cut or too old."""
         try:
             data = self._fernet.decrypt(_whole(token), ttl=self._seconds)
-            return _TICKETS.validate_json(data)
+            ticket = _TICKETS.validate_json(data)
         except (InvalidToken, ValueError):
-            raise NotFound(
-                "this download link is not valid, or no longer", "下载链接无效或已过期"
-            ) from None
+            raise _invalid() from None
+        if ticket.until is not None and ticket.until < datetime.now(UTC).timestamp():
+            raise _invalid()
+        return ticket
+
+
+def _invalid() -> NotFound:
+    return NotFound("this download link is not valid, or no longer", "下载链接无效或已过期")
 
 
 def _whole(token: str) -> bytes:

@@ -41,7 +41,7 @@ class ExportEndpoint:
         request = Request(scope, receive)
         try:
             ticket = self._links.open(request.path_params["token"])
-            tenant = await reauthenticate(self._engine, ticket.key)
+            tenant = await reauthenticate(self._engine, ticket.key, ticket.subject)
             if ticket.purpose is not None:
                 tenant = tenant.stating()
             if (access := CURRENT.get()) is not None:

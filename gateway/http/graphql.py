@@ -14,7 +14,7 @@ from gateway.http.asked import Asked, NotTaken, of_body, of_query_string, read_b
 from gateway.http.audited import KEY
 from gateway.http.errors import body_of, language_of, masked, status_of
 from gateway.http.gone import Gone, while_there
-from gateway.http.headers import Head, Pairs, read_head
+from gateway.http.headers import Head, Pairs, purpose_in, read_head
 from gateway.http.media import Form, accepted, is_json
 from gateway.http.metrics import REFUSED
 from gateway.http.origins import Origins, allowed_from, headers_for
@@ -72,14 +72,18 @@ class GraphQLEndpoint:
         def base_url() -> str:
             return self._base_url(HTTPConnection(scope))
 
+        purpose = purpose_in(head.purpose)
+        access: Access | None = scope.get(KEY)
+        if access is not None:
+            access.purpose = purpose
         return Asking(
             head.authorization,
             base_url,
             head.language,
             allowed_from(head.origin, base_url),
-            head.purpose,
+            purpose,
             only_reads=scope["method"] == "GET",
-            access=scope.get(KEY),
+            access=access,
         )
 
     @staticmethod

@@ -65,8 +65,8 @@ class Head:
     length: int = 0
     origin: str | None = None
     language: str | None = None
-    purpose: str | None = None
-    """For what personal data is to be in clear."""
+    purpose: bytes | None = None
+    """For what personal data is to be in clear, as it came: see `purpose_in`."""
     preflighted: bool = False
     """Whether it has a header that a browser sends to another origin only when told that it may."""
     ambient: bool = False
@@ -112,7 +112,7 @@ def read_head(scope: Scope) -> Head:
         length=int(length) if length.isdigit() else 0,
         origin=None if origin is None else origin.decode("latin-1"),
         language=None if language is None else language.decode("latin-1"),
-        purpose=purpose_in(given(PURPOSE)),
+        purpose=given(PURPOSE),
         preflighted=authorization is not None or b"graphql-require-preflight" in found,
         ambient=origin is not None
         or b"cookie" in found
@@ -125,7 +125,7 @@ def purpose_in(header: bytes | None) -> str | None:
     if header is None:
         return None
     try:
-        return read_purpose(header.decode("utf-8", "replace"))
+        return read_purpose(header.decode("utf-8", "replace").replace("\ufffd", "\0"))
     except BadInput as error:
         raise NotTaken(400, error) from None
 

@@ -23,7 +23,7 @@ from gateway.errors import GatewayError, Unauthenticated
 from gateway.http.answering import Answering, Asking
 from gateway.http.asked import NotTaken, of_object
 from gateway.http.errors import body_of, language_of, masked, status_of
-from gateway.http.headers import read_head
+from gateway.http.headers import purpose_in, read_head
 from gateway.http.origins import allowed_from
 from gateway.tenancy.terms import read_purpose
 
@@ -57,6 +57,7 @@ class Sockets:
         await receive()  # websocket.connect
         try:
             head = read_head(scope)
+            purpose = purpose_in(head.purpose)
         except NotTaken:
             await send({"type": "websocket.close", "code": 4400})
             return
@@ -75,7 +76,7 @@ class Sockets:
             base_url,
             head.language,
             allowed_from(head.origin, base_url),
-            head.purpose,
+            purpose,
         )
         connection = _Connection(self._answering, asking, receive, send, scope, self._accesses)
         try:

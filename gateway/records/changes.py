@@ -157,7 +157,8 @@ def state(
 ) -> tuple[ColumnElement[bool], dict[str, ColumnElement[Any]]]:
     """Return whether a change's line was there `before` or `after`, and what it said, by name."""
     values: dict[str, Any] = {name: rows.c[f"{when}_{name}"] for name in CONTENT}
-    values |= as_seen(scope, values)
+    other = "before" if when == "after" else "after"
+    values |= as_seen(scope, values, rows.c[f"{other}_user_type"])
     end = values["end_date"]
     values["end_date"] = func.nullif(end, OPEN_END)
     return end.is_not(None), values

@@ -8,7 +8,7 @@ order would tell what a mask hides, such a scope can't search or sort by them.
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Text, and_, case, func, literal
+from sqlalchemy import ColumnElement, Text, and_, case, func, literal, or_
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from gateway.errors import Forbidden
@@ -33,23 +33,31 @@ _LEAST_DIGITS: Final = 8
 Columns = Mapping[str, ColumnElement[Any]] | ReadOnlyColumnCollection[str, Any]
 
 
-def as_seen(scope: AnyScope, columns: Columns) -> dict[str, ColumnElement[Any]]:
+def as_seen(
+    scope: AnyScope, columns: Columns, other_type: ColumnElement[int] | None = None
+) -> dict[str, ColumnElement[Any]]:
     """Return the personal columns as the scope may see them.
 
-    `columns` are one row's by name: the personal ones and `user_type`.
+    `columns` are one row's by name: the personal ones and `user_type`. A name is an institution's
+    only if it is so by `other_type` too, where the same user has another state: a type that was
+    corrected would else tell the name that the other state hides.
     """
     if scope.reveals:
         return {name: columns[name] for name in PERSONAL}
-    return {name: _masked(name, columns) for name in PERSONAL}
+    return {name: _masked(name, columns, other_type) for name in PERSONAL}
 
 
-def _masked(name: str, columns: Columns) -> ColumnElement[Any]:
-    value = columns[name]
-    mask = _MASKS[name](value)
+def _masked(
+    name: str, columns: Columns, other_type: ColumnElement[int] | None
+) -> ColumnElement[Any]:
+    value, institution = columns[name], int(UserType.INSTITUTION)
+    shown = [value.is_(None), value == MISSING]
     if name == "user_name":
-        return case((columns["user_type"] == int(UserType.INDIVIDUAL), mask), else_=value)
-    known = and_(value.is_not(None), value != MISSING)
-    return case((known, mask), else_=value)
+        kinds = [columns["user_type"] == institution]
+        if other_type is not None:
+            kinds.append(func.coalesce(other_type, institution) == institution)
+        shown.append(and_(*kinds))
+    return case((or_(*shown), value), else_=_MASKS[name](value))
 
 
 def _first_character(value: ColumnElement[Any]) -> ColumnElement[Any]:

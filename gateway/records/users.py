@@ -389,7 +389,7 @@ def history_of(users: UserList, row: FromClause) -> History:
     if users.as_of is not None:
         until = case((until <= instant(users.as_of), until))
     values: dict[str, Any] = {name: said.c[name] for name in _VERSIONED}
-    values |= as_seen(users.scope, said.c)
+    values |= as_seen(users.scope, said.c, row.c.user_type)
     values["end_date"] = func.nullif(said.c.end_date, OPEN_END)
     values |= {
         "batch_no": opened.c.number,

@@ -28,7 +28,7 @@ from gateway.schema.documents import MAX_TOKENS, operations_of
 
 _PERSONAL: Final = frozenset(PERSONAL.values())
 """Fields of a person; `userName` may be a company's, which a document does not tell."""
-_ABOUT: Final = (("Finding", "subject"), ("Finding", "message"))
+_ABOUT: Final = (("Finding", "subject"), ("Finding", "message"), ("Finding", "messageZh"))
 _OWN: Final = frozenset({"User", "UserState", "UserVersion"})
 _WHOLE: Final = frozenset(
     {("UserConnection", "delimited"), ("FieldChange", "before"), ("FieldChange", "after"), *_ABOUT}
@@ -77,6 +77,7 @@ def _of(schema: GraphQLSchema, document: DocumentNode, digest: str, name: str | 
         digest,
         None if operation.name is None else operation.name.value,
         tuple(sorted(collector.personal)),
+        collector.whole,
         frozenset(collector.single),
     )
 
@@ -89,6 +90,7 @@ class _Collector(Visitor):
         self._schema, self._info = schema, TypeInfo(schema)
         self.personal: set[str] = set()
         self.single: set[str] = set()
+        self.whole = False
         self.spreads: set[str] = set()
 
     def look(self, node: OperationDefinitionNode | FragmentDefinitionNode) -> None:
@@ -104,6 +106,7 @@ class _Collector(Visitor):
             self.personal.add(name)
         elif (kind, name) in _WHOLE:
             self.personal.update(_PERSONAL)
+            self.whole |= name == "delimited"
         elif parent is self._schema.query_type and self._is_single():
             self.single.add((node.alias or node.name).value)
 

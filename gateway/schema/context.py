@@ -102,7 +102,10 @@ def sealed_link(
     key = scope.principal.key
     if key is None:
         raise NotFound.of("right", "权限", "EXPORT")
-    token, expires = links.seal(key, export, form, report_format, purpose)
+    token, expires = links.seal(
+        *(key, export, form, report_format, purpose),
+        *(scope.principal.subject, scope.principal.expires),
+    )
     return f"{base_url()}/exports/{token}", expires
 
 

@@ -79,13 +79,14 @@ async def knows_origin(engine: AsyncEngine, origin: str) -> bool:
     return bool(rows[0])
 
 
-async def reauthenticate(engine: AsyncEngine, prefix: str) -> Scope:
+async def reauthenticate(engine: AsyncEngine, prefix: str, subject: str | None = None) -> Scope:
     """Return the present scope of a key that was authenticated before, by its prefix.
 
-    For sealed links only: the seal proves that the gateway itself wrote the prefix.
+    For sealed links only: the seal proves that the gateway itself wrote the prefix, and whom an
+    issuer named, for the log.
     """
     rows = await _ask(engine, _BY_PREFIX, prefix=prefix)
-    return _scope(rows[0])
+    return _scope(rows[0], Identity((), subject))
 
 
 async def operator_scope(operator: AsyncConnection, actor: str) -> Scope:
@@ -152,6 +153,7 @@ def _principal(
         documents=documents,
         runs=runs,
         purpose=terms.get("own_purpose"),
+        subject=subject,
         is_token=found["kind"] == "EMBED",
     )
 

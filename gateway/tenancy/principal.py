@@ -78,6 +78,8 @@ class Principal:
     """The digests of the only documents that the caller may run; None: any."""
     purpose: str | None = None
     """For what it sees personal data, whatever its requests say; None: as each of them says."""
+    subject: str | None = None
+    """Whom an issuer named, of its tokens."""
     is_token: bool = False
     """Whether it is an embed token, which a key issued."""
 

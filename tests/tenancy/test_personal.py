@@ -9,11 +9,14 @@ from typing import Any
 import asyncpg
 import httpx
 import pytest
+from graphing import calling
+from market import ENHANCED, found, load
 from test_accesses import logged
 from test_embed_tokens import issued, token_of
 from test_schema_cases import AUDITED, CASES, all_told, documents_for
 from worlds import ALPHA, SZSE, Principal, World, opened, revealed, settle
 
+from gateway.app.house import House
 from gateway.app.server import application
 from gateway.db.embedded import EmbeddedPostgres
 from gateway.records.personal import PERSONAL
@@ -154,15 +157,18 @@ async def test_what_tells_nothing_is_answered(masked: World, query: str) -> None
 
 @pytest.mark.parametrize(
     ("value", "status"),
-    [("", 400), ("  ", 400), ("x" * 201, 400), ("\x07", 400), ("x" * 200, 200), ("复核账单", 200)],
+    [
+        *((b"", 400), (b"  ", 400), (b"x" * 201, 400), (b"\x07", 400), (b"\xb2\xe2\xca\xd4", 400)),
+        *((b"x" * 200, 200), ("复核账单".encode(), 200)),
+    ],
 )
-async def test_a_purpose_says_something(market: World, value: str, status: int) -> None:
+async def test_a_purpose_says_something(market: World, value: bytes, status: int) -> None:
     answer = await market.client.post(
         "/graphql",
         json={"query": "{ users(first: 1) { nodes { phone } } }"},
         headers=[
             (b"authorization", f"Bearer {ALPHA.key.text}".encode()),
-            (b"gateway-purpose", value.encode()),
+            (b"gateway-purpose", value),
         ],
     )
     assert answer.status_code == status
@@ -229,3 +235,48 @@ async def test_a_tokens_purpose_says_something(
     )
     assert answer.status_code == 400
     assert answer.json()["errors"][0]["extensions"]["argument"] == "purpose"
+
+
+ROW = "{}||{}||{}||全价用户||20240101||0||{}||Web||{}||{}||{}"
+NAMED = "query { users { nodes { userId userType userName contact address phone \
+    history { userType userName } } } }"
+
+
+async def test_masks_by_what_is_masked(house: House, tmp_path: Path) -> None:
+    """Institutions, what is missing, short numbers, and a type that was wrong at first."""
+    await found(house, "A")
+    kinds = [
+        ("u1", "欧阳询", "个人", "深圳市福田区", "李四", "13800001234"),
+        ("u2", "南山研究所", "机构", "0", "0", "0"),
+        ("u3", "0", "个人", "路", "五", "1234567"),
+        ("u4", "王小明", "机构", "路", "五", "0"),
+    ]
+    lines = [ROW.format(*one[:3], ENHANCED, *one[3:]) for one in kinds]
+    await load(house, "A", lines, tmp_path)
+    await load(house, "A", [*lines[:3], lines[3].replace("机构", "个人")], tmp_path)
+    async with calling(house, vendor="A") as caller:
+        silent = replace(caller, purpose=None)
+        nodes = (await silent.ask(NAMED))["users"]["nodes"]
+        shown = [[node[name] for name in PERSONAL.values()] for node in nodes]
+        assert shown == [
+            ["欧**", "李**", "**", "****1234"],
+            ["南山研究所", "0", "0", "0"],
+            ["0", "五**", "**", "****"],
+            ["王**", "五**", "**", "0"],
+        ]
+        assert [one["userName"] for one in nodes[3]["history"]] == ["王**", "王**"]
+        changed = await silent.ask(
+            '{ changes(vendor: "A", from: "2020-01-01T00:00:00Z", kinds: [CHANGED]) '
+            "{ nodes { fields { field before after } before { userName } after { userName } } } }"
+        )
+        (node,) = changed["changes"]["nodes"]
+        assert [one["field"] for one in node["fields"]] == ["userType"]
+        assert node["before"] == node["after"] == {"userName": "王**"}
+
+
+async def test_lines_are_logged_as_personal_data(own: World) -> None:
+    for purpose in (None, "test"):
+        await replace(own, purpose=purpose).answer(ALPHA, "{ users { delimited } }")
+    hidden_entry, entry = await logged(own, "query")
+    assert "personal" not in hidden_entry
+    assert entry["personal"] == sorted(PERSONAL.values())
