@@ -75,10 +75,10 @@ class Caller:
 
 @asynccontextmanager
 async def calling(
-    house: House, *, vendor: str | None = None, role: Role | None = None, limits: str = "enforce"
+    house: House, *, vendor: str | None = None, role: Role | None = None, limits: str | None = None
 ) -> AsyncIterator[Caller]:
     """Call as a vendor's operator, or without a vendor as the licensor's analyst."""
-    settings = house.settings.model_copy(update={"limits": limits})
+    settings = house.settings.model_copy(update={"limits": limits} if limits else {})
     granted = role or (Role.VENDOR_OPERATOR if vendor else Role.LICENSOR_ANALYST)
     transport = httpx.ASGITransport(app=application(replace(house, settings=settings)))
     async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:

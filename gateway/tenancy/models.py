@@ -57,6 +57,8 @@ class ApiKey(Base):
     origins: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
     """A token's: pages of these alone may present it."""
     documents: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
+    purpose: Mapped[str | None]
+    """For what a token shows personal data."""
     issuer: Mapped[str | None]
     claim: Mapped[str | None]
 

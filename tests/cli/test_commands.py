@@ -713,8 +713,11 @@ async def test_query_answers_as_the_server_does(run: Run, house: House, tmp_path
         monthlyStats { nodes { fee } } }"""
     async with calling(house, vendor="A") as caller:
         answer = await caller.ask(document)
-        ran = await run("query", write(tmp_path / "q.graphql", document), "--key", caller.key)
+        asked = ("query", write(tmp_path / "q.graphql", document), "--key", caller.key)
+        ran = await run(*asked, "--purpose", "test")
+        masked = await run(*asked)
     assert json.loads(ran.out)["data"] == answer
+    assert json.loads(masked.out)["data"] != answer
 
 
 async def test_doctor_finds_what_is_wrong(
@@ -820,14 +823,15 @@ async def test_exports_are_logged_with_their_digest_and_also_where_the_right_is_
     for wanted in (UserExport(("A",)), UserExport(("B",)), MonthlyExport((), ("A",))):
         with pytest.raises(NotFound, match="right"):
             await run_export(house.service, scope, wanted, Form(), nowhere)
-    whole = {"rows": 1, "size": users["bytes"], "sha256": users["sha256"]}
+    shown = {"personal": ["address", "contact", "phone", "userName"]}
+    whole = {"rows": 1, "size": users["bytes"], "sha256": users["sha256"], **shown}
     logged = (await audit(server, database))[len(before) :]
     logged[2:6] = sorted(logged[2:4]) + sorted(logged[4:6])  # one statement logs for both vendors
     assert logged == [
         ("export.users.start", "A", {}),
         ("export.users.complete", "A", whole),
         *[("export.users.start", code, {}) for code in "AB"],
-        *[("export.users.complete", code, {"sha256": two["sha256"]}) for code in "AB"],
+        *[("export.users.complete", code, {"sha256": two["sha256"], **shown}) for code in "AB"],
         ("export.users.refused", "A", {}),
         ("export.users.refused", "A", {}),
         ("export.monthly.refused", "A", {}),

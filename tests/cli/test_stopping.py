@@ -104,9 +104,8 @@ class Filled:
 
     async def ask(self, served: Served, query: str) -> httpx.Response:
         async with httpx.AsyncClient(base_url=served.url, timeout=60) as client:
-            return await client.post(
-                "/graphql", json={"query": query}, headers={"Authorization": f"Bearer {self.key}"}
-            )
+            headers = {"Authorization": f"Bearer {self.key}", "Gateway-Purpose": "test"}
+            return await client.post("/graphql", json={"query": query}, headers=headers)
 
     async def link(self, served: Served) -> str:
         answer = (await self.ask(served, LINK)).json()

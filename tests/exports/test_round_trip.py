@@ -7,6 +7,7 @@ import json
 import random
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
@@ -178,7 +179,10 @@ async def test_the_log_has_the_receipt(
         for action in ("export.users.start", "export.users.complete")
         for code in vendors
     ]
-    told = {"sha256": receipt.sha256}
+    told: dict[str, Any] = {
+        "sha256": receipt.sha256,
+        "personal": ["address", "contact", "phone", "userName"],
+    }
     if len(vendors) == 1:
         told |= {"rows": receipt.rows, "size": receipt.size}
     details = [json.loads(row["detail"]) for row in events]

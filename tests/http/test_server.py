@@ -201,7 +201,7 @@ async def test_other_methods_and_a_get_that_is_fine(house: House, tmp_path: Path
     await found(house, "A")
     await load(house, "A", [LINE], tmp_path)
     async with calling(house, vendor="A") as caller:
-        headers = {"Authorization": f"bearer  {caller.key} "}
+        headers = {**caller.headers, "Authorization": f"bearer  {caller.key} "}
         answer = await caller.client.get(f"/graphql?query={quote(NAMES)}", headers=headers)
         assert answer.json()["data"] == NAMED
         for method in ("PUT", "DELETE", "PATCH"):

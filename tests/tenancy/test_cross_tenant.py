@@ -288,6 +288,7 @@ async def test_a_term_that_is_no_text_is_refused_or_matches_nothing(
             content=json.dumps({"query": query, "variables": {"f": condition}}),
             headers={
                 "Authorization": f"Bearer {ALPHA.key.text}",
+                "Gateway-Purpose": "test",
                 "Content-Type": "application/json",
             },
         )

@@ -260,9 +260,9 @@ async def test_masks_by_what_is_masked(house: House, tmp_path: Path) -> None:
         shown = [[node[name] for name in PERSONAL.values()] for node in nodes]
         assert shown == [
             ["欧**", "李**", "**", "****1234"],
-            ["南山研究所", "0", "0", "0"],
+            ["南山研究所", None, None, None],
             ["0", "五**", "**", "****"],
-            ["王**", "五**", "**", "0"],
+            ["王**", "五**", "**", None],
         ]
         assert [one["userName"] for one in nodes[3]["history"]] == ["王**", "王**"]
         changed = await silent.ask(

@@ -177,9 +177,12 @@ def test_the_predicate_names_each_axis(scope: Scope) -> None:
 
 def test_rights_are_the_roles() -> None:
     portal = mint(Principal("test", Role.VENDOR_PORTAL), {}, {})
-    assert portal.rights == {Right.READ_USERS, Right.READ_STATISTICS, Right.ISSUE_TOKENS}
+    seen = {Right.READ_USERS, Right.READ_STATISTICS}
+    assert portal.rights == seen | {Right.READ_PERSONAL, Right.ISSUE_TOKENS}
     token = mint(Principal("test", Role.VENDOR_PORTAL, is_token=True), {}, {})
-    assert token.rights == {Right.READ_USERS, Right.READ_STATISTICS}
+    assert token.rights == seen
+    telling = Principal("test", Role.VENDOR_PORTAL, is_token=True, purpose="why")
+    assert mint(telling, {}, {}).rights == seen | {Right.READ_PERSONAL}
     importing = {role for role in Role if Right.IMPORT in role.rights}
     assert importing == {
         Role.VENDOR_ADMINISTRATOR,
