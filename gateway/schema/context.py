@@ -80,9 +80,14 @@ class Context:
         )
 
     async def close(self) -> None:
-        """End the operation's session: it has only read, so that nothing is lost with it."""
-        with suppress(Unavailable):
-            await self._stack.aclose()
+        """End the operation's session: it has only read, so that nothing is lost with it.
+
+        A field beside one that failed may still be asking, though nobody waits for it.
+        """
+        async with self._turn:
+            self._failed = self._failed or Unavailable("the operation has ended", "操作已结束")
+            with suppress(Unavailable):
+                await self._stack.aclose()
 
 
 def sealed_link(
