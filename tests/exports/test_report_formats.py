@@ -183,7 +183,7 @@ async def test_wrong_usage_is_told(program: Program, house: House, tmp_path: Pat
 
 
 @settings(
-    max_examples=40,
+    max_examples=20,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

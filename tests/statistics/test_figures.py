@@ -355,7 +355,7 @@ async def test_any_run_of_imports(house: House, tmp_path: Path, run: list[Step])
             assert await recount(session) == 0
 
 
-@examples(8)
+@examples(5)
 @given(run=runs())
 async def test_figures_and_lists_as_of_each_batch(
     house: House, server: EmbeddedPostgres, database: str, tmp_path: Path, run: list[Step]

@@ -10,10 +10,11 @@ import httpx
 import pytest
 from sqlalchemy import text
 from test_keys import ASKED, behind, issued
-from worlds import ALPHA, SZSE, World, settle
+from worlds import ALPHA, SZSE, World, opened, settle
 
 from gateway.app.server import application, routes
 from gateway.catalogue import registry
+from gateway.db.embedded import EmbeddedPostgres
 from gateway.resolvers.query import build_schema
 from gateway.tenancy import registered
 from gateway.tenancy.issue import Holder, issue, revoke
@@ -36,6 +37,25 @@ async def front(own: World) -> AsyncIterator[httpx.AsyncClient]:
     """The whole application; at another address one where the executor answers everything."""
     transport = httpx.ASGITransport(application(own.house))
     executing = {EXECUTOR: httpx.ASGITransport(routes(own.house, build_schema()))}
+    async with httpx.AsyncClient(
+        transport=transport, mounts=executing, base_url="http://test"
+    ) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+async def shared(
+    server: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[World]:
+    """A market of this module's, for tests that issue keys and tokens and change nothing else."""
+    async with opened(server, tmp_path_factory.mktemp("shared")) as made:
+        yield await settle(made)
+
+
+@pytest.fixture(scope="module")
+async def shared_front(shared: World) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(application(shared.house))
+    executing = {EXECUTOR: httpx.ASGITransport(routes(shared.house, build_schema()))}
     async with httpx.AsyncClient(
         transport=transport, mounts=executing, base_url="http://test"
     ) as client:
@@ -108,11 +128,13 @@ async def test_both_ways_answer_and_the_plain_one_is_compiled(
     ],
 )
 async def test_other_origins_are_refused(
-    own: World, front: httpx.AsyncClient, origin: str | None
+    shared: World, shared_front: httpx.AsyncClient, origin: str | None
 ) -> None:
-    token = await token_of(front, (await issued(own, Role.VENDOR_PORTAL)).text, origins=[PORTAL])
-    assert all(one.status_code == 200 for one in await ask(front, token, origin=PORTAL))
-    for answer in await ask(front, token, origin=origin):
+    token = await token_of(
+        shared_front, (await issued(shared, Role.VENDOR_PORTAL)).text, origins=[PORTAL]
+    )
+    assert all(one.status_code == 200 for one in await ask(shared_front, token, origin=PORTAL))
+    for answer in await ask(shared_front, token, origin=origin):
         assert answer.status_code == 403
         told = answer.json()["errors"][0]["extensions"]
         assert (told["code"], told["argument"]) == ("FORBIDDEN", "Origin")
@@ -223,9 +245,9 @@ async def test_a_token_is_revoked_by_its_vendor_alone(own: World, front: httpx.A
     ],
 )
 async def test_bad_wishes_are_named(
-    own: World, front: httpx.AsyncClient, wanted: dict[str, Any], argument: str
+    shared: World, shared_front: httpx.AsyncClient, wanted: dict[str, Any], argument: str
 ) -> None:
-    answer = await exchange(front, (await issued(own, Role.VENDOR_PORTAL)).text, **wanted)
+    answer = await exchange(shared_front, (await issued(shared, Role.VENDOR_PORTAL)).text, **wanted)
     assert answer.status_code == 400
     told = answer.json()["errors"][0]["extensions"]
     assert told["argument"] == argument
@@ -233,9 +255,11 @@ async def test_bad_wishes_are_named(
 
 
 @pytest.mark.parametrize("body", [b"3", b"[]", b"null", b"{", b"\xff", b"x" * 70_000])
-async def test_bad_bodies_get_400(own: World, front: httpx.AsyncClient, body: bytes) -> None:
-    headers = {"Authorization": f"Bearer {(await issued(own, Role.VENDOR_PORTAL)).text}"}
-    answer = await front.post("/embed/tokens", content=body, headers=headers)
+async def test_bad_bodies_get_400(
+    shared: World, shared_front: httpx.AsyncClient, body: bytes
+) -> None:
+    headers = {"Authorization": f"Bearer {(await issued(shared, Role.VENDOR_PORTAL)).text}"}
+    answer = await shared_front.post("/embed/tokens", content=body, headers=headers)
     assert answer.status_code == 400
 
 
