@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import os
 import re
 import signal
 import socket
@@ -36,6 +37,7 @@ from gateway.http.origins import Origins
 from gateway.http.sockets import Sockets
 from gateway.http.trailers import TrailersProtocol
 from gateway.limits.spending import Allowance, Spending
+from gateway.limits.turns import Turns
 from gateway.resolvers.query import build_schema
 from gateway.tenancy.admission import Admissions
 from gateway.tenancy.doctor import examine, ready
@@ -83,6 +85,7 @@ def _graphql(
         house.service,
         house.links,
         Spending(allowance, exceeded=lambda limit: EXCEEDED.labels(limit).inc()),
+        Turns(len(os.sched_getaffinity(0))),
     )
     headers = security(config.public_url)
     endpoint = GraphQLEndpoint(

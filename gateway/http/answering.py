@@ -30,6 +30,7 @@ from gateway.http.metrics import OPERATIONS
 from gateway.http.trusted import TrustedDocuments
 from gateway.limits.cost import Estimate
 from gateway.limits.spending import Spending, Tenant
+from gateway.limits.turns import Turns
 from gateway.schema.context import sealed_link
 from gateway.tenancy.admission import Admission, Admissions
 from gateway.tenancy.principal import Principal
@@ -78,11 +79,12 @@ class Answering:
         engine: AsyncEngine,
         links: Links,
         spending: Spending,
+        turns: Turns,
     ) -> None:
         """Take what operations need; without `answers` every one is the executor's."""
         self._operations, self.admissions, self._answers = operations, admissions, answers
         self._executor, self._engine, self._links = executor, engine, links
-        self._spending = spending
+        self._spending, self._turns = spending, turns
         self._trusted = TrustedDocuments(engine)
         self._formats: WeakKeyDictionary[Admission, Formats] = WeakKeyDictionary()
 
@@ -93,7 +95,11 @@ class Answering:
             asking.access.tenant = caller.scope_for(asking.purpose)
         tenant = self._spending.enter(caller.tenant)
         try:
-            return await self._charged(asked, asking, caller, tenant)
+            turn = await self._turns.take(caller.tenant)
+            try:
+                return await self._charged(asked, asking, caller, tenant)
+            finally:
+                self._turns.leave(turn)
         finally:
             self._spending.leave(tenant)
 

@@ -1,0 +1,86 @@
+"""Turns at the database: a tenant that is alone has all of it, one beside others has its share.
+
+What runs at once competes for the same cores, however long a queue is kept in front. So a tenant
+runs no more operations at a time than its share of the cores, while another asks too; the rest of
+its operations wait in their own queue, and delay nobody else's.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from time import monotonic
+from typing import Final
+
+RECENT: Final = 1.0
+"""A tenant that asked within so many seconds is there."""
+
+
+class Line:
+    """One tenant's operations: how many run, which wait, and when it last asked."""
+
+    __slots__ = ("asked", "running", "waiting")
+
+    def __init__(self) -> None:
+        """Begin without any."""
+        self.asked, self.running = float("-inf"), 0
+        self.waiting: deque[asyncio.Future[None]] = deque()
+
+
+class Turns:
+    """All tenants' lines in this process."""
+
+    def __init__(self, cores: int, *, clock: Callable[[], float] = monotonic) -> None:
+        """Take how many operations the machine can run without one slowing another."""
+        self._cores, self._clock = cores, clock
+        self._lines: dict[str, Line] = {}
+        self._counted = self._there = 0.0
+
+    async def take(self, tenant: str) -> Line:
+        """Wait for a turn of a tenant's; return what `leave` takes when it ends."""
+        line = self._lines.get(tenant)
+        if line is None:
+            line = self._lines[tenant] = Line()
+        now = line.asked = self._clock()
+        if line.waiting or line.running >= self._share(now):
+            await self._wait(line)
+        else:
+            line.running += 1
+        return line
+
+    def leave(self, line: Line) -> None:
+        """End a turn."""
+        line.running -= 1
+        self._call(line)
+
+    async def _wait(self, line: Line) -> None:
+        turn = asyncio.get_running_loop().create_future()
+        line.waiting.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():  # it was called, and will not come
+                self.leave(line)
+            raise
+
+    def _call(self, line: Line) -> None:
+        """Give a line's next operations their turns, as many as there may be."""
+        share = self._share(self._clock()) if line.waiting else 0
+        while line.waiting and line.running < share:
+            turn = line.waiting.popleft()
+            if not turn.done():
+                line.running += 1
+                turn.set_result(None)
+
+    def _share(self, now: float) -> float:
+        """Return how many operations a tenant may run now."""
+        if now - self._counted > RECENT / 4 or not self._there:
+            since = now - RECENT
+            lines = self._lines
+            for name in [name for name, one in lines.items() if _is_gone(one, since)]:
+                del lines[name]
+            self._counted, self._there = now, float(len(lines))
+        return max(self._cores // self._there, 1) if self._there > 1 else float("inf")
+
+
+def _is_gone(line: Line, since: float) -> bool:
+    return line.asked < since and not line.running and not line.waiting
