@@ -19,7 +19,7 @@ from rosters import LINE, VENDORS, World, random_files, settle, shown_as
 
 from gateway.db.embedded import EmbeddedPostgres
 
-BLOCKS, QUESTIONS = 8, 100
+BLOCKS, QUESTIONS = 5, 100
 SIZES = (1, 2, 3, 4, 5, 6, 7, 50)
 QUERY = f"""
 query ($vendors: [String!], $filter: UserFilter, $orderBy: [UserOrder!], $asOf: DateTime,

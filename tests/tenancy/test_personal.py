@@ -58,7 +58,7 @@ async def masked(market: World, request: pytest.FixtureRequest) -> AsyncIterator
 async def test_no_field_shows_a_person(masked: World, persons: set[str], field: str) -> None:
     """Whatever is asked, and in ids, cursors, downloads and errors too."""
     answered = 0
-    for document in await documents_for(SZSE, field, masked):
+    for document in (await documents_for(SZSE, field, masked))[:8]:
         told = revealed(await all_told(masked, SZSE, document))
         own_words = {value for value in persons if value in document}
         assert not [value for value in persons - own_words if value in told]
