@@ -1,6 +1,7 @@
 """书面认可: written approvals of free users, loaded from a file. Loading twice changes nothing."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -9,7 +10,7 @@ from sqlalchemy.dialects import postgresql
 
 from gateway.catalogue import registry
 from gateway.catalogue.models import Approval, VendorProduct
-from gateway.errors import Refused
+from gateway.errors import NotFound, Refused
 from gateway.regulation.codes import FeeCategory
 from gateway.regulation.layouts import PRODUCT, SEPARATOR, USER_ID
 from gateway.regulation.text import fault
@@ -116,8 +117,9 @@ async def load_approvals(
     changed = 0
     for line in lines:
         if line.product not in numbers:
-            numbers[line.product] = await registry.product_id(session, line.product)
-        if numbers[line.product] not in its:
+            with suppress(NotFound):
+                numbers[line.product] = await registry.product_id(session, line.product)
+        if numbers.get(line.product) not in its:
             raise _refused(
                 line.number,
                 f"{vendor} has no product {line.product!r}",

@@ -87,7 +87,7 @@ def _text(file: Path) -> str:
         raise BadInput(
             f"{file} is too large", f"{file}过大", argument="FILE", accepted="64 MiB at most"
         )
-    for encoding in ("utf-8", "gb18030"):
+    for encoding in ("utf-8-sig", "gb18030"):
         try:
             return data.decode(encoding)
         except UnicodeDecodeError:

@@ -148,7 +148,7 @@ class RulePack:
         """Read a definition in TOML; BadInput says what is wrong, where, and what is accepted."""
         try:
             definition = tomllib.loads(text)
-        except (tomllib.TOMLDecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:
             raise BadInput(
                 f"not TOML: {error}",
                 f"不是TOML：{error}",

@@ -5,7 +5,7 @@ import hashlib
 import io
 import itertools
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -139,6 +139,7 @@ async def test_a_data_company_goes_live_by_files_and_rows(
     assert told == "12,340|2026年02月|1\n".encode("gb18030")
     statutory = await done(*monthly, "--from", "202602", "--to", "202602", "--format", "szse-2010")
     assert statutory.decode() == "甲公司||202602||1||0||0||1||0||1||12.34\n"
+    await _by_its_own_rules(house, done, monthly, tmp_path)
     assert "方式" in (await done("format", "show", "pipe")).decode()
     shown = [json.loads(one) for one in (await done("format", "list", "--json")).splitlines()]
     assert [one["code"] for one in shown] == ["pipe", "szse-2010"]
@@ -149,6 +150,43 @@ async def test_a_data_company_goes_live_by_files_and_rows(
     assert [json.loads(one["detail"]) for one in rows] == [
         {"code": "pipe", "version": 1, "sha256": digest}
     ]
+
+
+RULES = """
+name = "jpx-written"
+version = 1
+[options]
+unapproved = "full-price"
+tiers = "graduated"
+"""
+FIGURES = """{ monthlyStats(from: "2026-01", to: "2026-02", orderBy: [{field: MONTH}]) { nodes {
+    rulePack fullPriceCount trialCount fee feeLines { kind quantity unitPrice amount } } } }"""
+
+
+async def _by_its_own_rules(
+    house: House,
+    done: Callable[..., Awaitable[bytes]],
+    monthly: tuple[str, ...],
+    place: Path,
+) -> None:
+    """From February on a trial without approval pays, by tiers, and the month has a minimum."""
+    (place / "rules.toml").write_text(RULES)
+    await done("pack", "add", place / "rules.toml")
+    await done("pack", "use", "jpx-written", "--from", "202602", "--licensor", "JPX")
+    price = ("price", "set", "Depth", "12.34", "--from", "20250101")
+    await done(*price, "--tier", "2=10.00", "--minimum", "25.00")
+    issued = await done("key", "issue", "--licensor", "JPX", "--role", "analyst", "--json")
+    transport = httpx.ASGITransport(app=application(house))
+    async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
+        shown = await Caller(client, json.loads(issued)["key"]).ask(FIGURES)
+    before, after = shown["monthlyStats"]["nodes"]
+    assert (before["rulePack"], after["rulePack"]) == ("szse-2010@1", "jpx-written@1")
+    assert [before[name] for name in ("fullPriceCount", "trialCount", "fee")] == [1, 1, "25.00"]
+    assert [after[name] for name in ("fullPriceCount", "trialCount", "fee")] == [2, 0, "25.00"]
+    amounts = [(one["kind"], one["amount"]) for one in after["feeLines"]]
+    assert amounts == [("USERS", "12.34"), ("USERS", "10.00"), ("MINIMUM", "2.66")]
+    told = await done(*monthly, "--from", "202602", "--to", "202602")
+    assert told == "25,000|2026年02月|1\n".encode("gb18030")
 
 
 async def test_wrong_usage_is_told(program: Program, house: House, tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ def read_format(text: str, source: str) -> ReportFormat:
         raise _unreadable(source, f"{len(text)} characters", f"at most {MAX_SIZE} characters")
     try:
         table = tomllib.loads(text.replace("\r\n", "\n"))
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise _unreadable(source, str(error) or "nested too deeply", "TOML 1.0") from None
     return _Reading(Entries(source, "", table)).format(hashlib.sha256(text.encode()).hexdigest())
 
