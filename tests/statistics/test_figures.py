@@ -330,7 +330,7 @@ async def recorded(server: EmbeddedPostgres, database: str, vendor: str) -> list
     return [row["recorded_at"] for row in rows]
 
 
-@examples(35)
+@examples(20)
 @given(roster=ROSTERS)
 async def test_any_roster(house: House, tmp_path: Path, roster: Roster) -> None:
     vendor = await new_vendor(house)
@@ -341,7 +341,7 @@ async def test_any_roster(house: House, tmp_path: Path, roster: Roster) -> None:
         assert await recount(session) == 0
 
 
-@examples(18)
+@examples(10)
 @given(run=runs())
 async def test_any_run_of_imports(house: House, tmp_path: Path, run: list[Step]) -> None:
     vendor, model = await new_vendor(house), Model()
@@ -374,7 +374,7 @@ async def test_figures_and_lists_as_of_each_batch(
         assert lists == counted_lists(roster, model.products, newest, by_filter=True)
 
 
-@examples(12)
+@examples(8)
 @given(roster=ROSTERS)
 async def test_the_lists_filtered_by_a_count(house: House, tmp_path: Path, roster: Roster) -> None:
     vendor, products = await new_vendor(house), products_of(roster)
@@ -385,7 +385,7 @@ async def test_the_lists_filtered_by_a_count(house: House, tmp_path: Path, roste
     assert lists == counted_lists(roster, products, wanted, by_filter=True)
 
 
-@examples(9)
+@examples(6)
 @given(run=runs(files=2))
 async def test_the_lists_nested_in_figures(
     house: House, server: EmbeddedPostgres, database: str, tmp_path: Path, run: list[Step]
