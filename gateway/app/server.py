@@ -85,7 +85,7 @@ def _graphql(
         house.service,
         house.links,
         Spending(allowance, exceeded=lambda limit: EXCEEDED.labels(limit).inc()),
-        Turns(len(os.sched_getaffinity(0))),
+        Turns(len(os.sched_getaffinity(0)), config.pool_size),
     )
     headers = security(config.public_url)
     endpoint = GraphQLEndpoint(

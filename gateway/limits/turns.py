@@ -29,9 +29,12 @@ class Line:
 class Turns:
     """All tenants' lines in this process."""
 
-    def __init__(self, cores: int, *, clock: Callable[[], float] = monotonic) -> None:
-        """Take how many operations the machine can run without one slowing another."""
-        self._cores, self._clock = cores, clock
+    def __init__(self, cores: int, most: int, *, clock: Callable[[], float] = monotonic) -> None:
+        """Take how many operations run without one slowing another, and how many of one tenant.
+
+        More than there are connections would wait for these, and another tenant's behind them.
+        """
+        self._cores, self._most, self._clock = cores, most, clock
         self._lines: dict[str, Line] = {}
         self._counted = self._there = 0.0
 
@@ -79,7 +82,7 @@ class Turns:
             for name in [name for name, one in lines.items() if _is_gone(one, since)]:
                 del lines[name]
             self._counted, self._there = now, float(len(lines))
-        return max(self._cores // self._there, 1) if self._there > 1 else float("inf")
+        return max(self._cores // self._there, 1) if self._there > 1 else self._most
 
 
 def _is_gone(line: Line, since: float) -> bool:

@@ -26,14 +26,14 @@ def run(tasks: list[asyncio.Task[Line]]) -> int:
     return sum(task.done() for task in tasks)
 
 
-async def test_a_tenant_alone_runs_everything() -> None:
-    assert run(await asked(Turns(2, clock=Clock()), "A", 50)) == 50
+async def test_a_tenant_alone_runs_as_much_as_there_are_connections() -> None:
+    assert run(await asked(Turns(2, 50, clock=Clock()), "A", 60)) == 50
 
 
 @pytest.mark.parametrize(("cores", "share"), [(1, 1), (2, 1), (8, 4), (9, 4)])
 async def test_beside_another_it_has_its_share(cores: int, share: int) -> None:
     clock = Clock()
-    turns = Turns(cores, clock=clock)
+    turns = Turns(cores, 100, clock=clock)
     (other,) = await asked(turns, "B", 1)
     turns.leave(other.result())
     clock.now += RECENT / 2
@@ -59,7 +59,7 @@ async def test_beside_another_it_has_its_share(cores: int, share: int) -> None:
 
 async def test_who_leaves_the_line_keeps_no_turn() -> None:
     clock = Clock()
-    turns = Turns(2, clock=clock)
+    turns = Turns(2, 50, clock=clock)
     await asked(turns, "B", 1)
     clock.now += RECENT / 2
     flood = await asked(turns, "A", 1)
