@@ -37,10 +37,9 @@ async def ask(
             accepted='a JSON object, for instance {"first": 10}',
         )
     access = Access({"headers": (), "client": ("command line",)}, "query")
-    scope = await authenticate(house.service, f"Bearer {key}")
     if purpose is not None:
         access.purpose = read_purpose(purpose, "--purpose")
-        scope = scope.stating()
+    scope = (await authenticate(house.service, f"Bearer {key}")).stating(access.purpose)
     access.tenant = scope
     schema = build_schema()
     base = house.settings.public_url or f"http://{house.settings.host}:{house.settings.port}"

@@ -210,8 +210,7 @@ class Answering:
         asking.allowed(principal)
         caller = await self.admissions.admit(asking.authorization)
         query = await self._trusted.text(asked, principal, caller.digest)
-        if asking.purpose is not None:
-            scope = scope.stating()
+        scope = scope.stating(asking.purpose)
         answer, refused = await self._executor.answer(
             query,
             asked.name,

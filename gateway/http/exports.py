@@ -42,8 +42,7 @@ class ExportEndpoint:
         try:
             ticket = self._links.open(request.path_params["token"])
             tenant = await reauthenticate(self._engine, ticket.key, ticket.subject)
-            if ticket.purpose is not None:
-                tenant = tenant.stating()
+            tenant = tenant.stating(ticket.purpose)
             if (access := CURRENT.get()) is not None:
                 access.purpose = ticket.purpose
             await admitted(self._engine, tenant, ticket.export)

@@ -65,7 +65,7 @@ class Admissions:
         found = await ask_for_scope(self._engine, identity)
         admission = Admission(
             found.scope,
-            found.scope.stating(),
+            found.scope.stating("any"),
             found.digest,
             found.ticks,
             setting_of("vendor_id", found.scope),

@@ -152,8 +152,10 @@ class Scope:
             stated=self._reach.stated,
         )
 
-    def stating(self) -> "Scope":
-        """Return the scope for a request that says for what purpose it sees personal data."""
+    def stating(self, purpose: str | None) -> "Scope":
+        """Return the scope for a request that says for what it sees personal data, if it does."""
+        if purpose is None:
+            return self
         reach = self._reach
         return _made(reach.principal, reach.vendors, reach.products, reach.owners, stated=True)
 

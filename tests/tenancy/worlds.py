@@ -277,7 +277,7 @@ class World:
 
     async def scope(self, who: Principal) -> Scope:
         scope = await authenticate(self.house.service, f"Bearer {who.key.text}")
-        return scope if self.purpose is None else scope.stating()
+        return scope.stating(self.purpose)
 
     async def link(
         self, who: Principal | str, query: str = "{ users { download { url } } }"
