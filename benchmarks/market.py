@@ -8,6 +8,8 @@ Chinese persons' and, for one user in seven, institutions'; every tenth institut
 from collections.abc import Iterator
 from typing import Any
 
+from gateway.regulation.layouts import SZSE_2010
+
 VENDORS = 100
 PRODUCTS = ("深交所网络版增强行情", "深交所基本行情", "深交所指数行情", "深交所期权行情")
 FREQUENT, RARE = "证券", "龘靐"
@@ -137,10 +139,11 @@ async def fill(postgres: Any, rows: int) -> None:
         )
         await postgres.execute(
             "INSERT INTO import_batches (vendor_id, batch_no, licensor_id, number, recorded_at, "
-            "actor, source, sha256, encoding, mode, lines, added, changed, superseded, unchanged) "
+            "actor, source, sha256, encoding, mode, lines, added, changed, superseded, unchanged, "
+            "format_digest) "
             "SELECT $1, 1, licensor_id, 1, now(), 'benchmark', 'market', '', 'utf-8', 'snapshot', "
-            "$2, $2, 0, 0, 0 FROM (SELECT DISTINCT licensor_id FROM products) l",
-            *(vendor, size),
+            "$2, $2, 0, 0, 0, $3 FROM (SELECT DISTINCT licensor_id FROM products) l",
+            *(vendor, size, SZSE_2010.digest),
         )
     await postgres.execute(
         "INSERT INTO vendor_products SELECT DISTINCT vendor_id, product_id FROM service_records"

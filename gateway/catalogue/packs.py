@@ -1,7 +1,7 @@
 """Rule packs: their definitions, and which one is in use for a product from a month on."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import (
     ColumnElement,
@@ -26,6 +26,8 @@ from gateway.tenancy.scope import AnyScope
 
 _DEFINITIONS = RulePackDefinition.table()
 _USES = ProductPack.table()
+MOST_PACKS: Final = 30
+"""Rule packs that there can be, versions aside: as many as one statement compares."""
 
 
 async def add_pack(session: OperatorSession, pack: RulePack) -> bool:
@@ -53,6 +55,14 @@ async def add_pack(session: OperatorSession, pack: RulePack) -> bool:
             argument="version",
             accepted="a version that is not taken",
         )
+    others = select(_DEFINITIONS.c.name).where(_DEFINITIONS.c.name != pack.name).distinct()
+    if len((await session.execute(others)).all()) + 1 >= MOST_PACKS:
+        raise BadInput(
+            f"there are {MOST_PACKS} rule packs already",
+            f"规则包已有{MOST_PACKS}个",
+            argument="name",
+            accepted="a new version of one of them",
+        )
     await session.execute(
         insert(_DEFINITIONS).values(
             name=pack.name, version=pack.version, summary=pack.summary, options=pack.options
@@ -71,12 +81,12 @@ async def use_pack(
     what is said of all.
     """
     found = await _named(session, pack)
-    owner = await registry.licensor_id(session, licensor)
+    owner = await registry.hold_licensor(session, licensor)
     table = Product.table()
     its = select(table.c.product_id).where(table.c.licensor_id == owner)
     if product is not None:
         its = its.where(table.c.name == product)
-    products = (await session.execute(its.with_for_update())).scalars().all()
+    products = (await session.execute(its)).scalars().all()
     if not products:
         if product is not None:
             raise NotFound.of("product", "信息产品", product, argument="--product")

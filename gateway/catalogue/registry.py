@@ -54,6 +54,18 @@ async def licensor_id(session: OperatorSession, code: str) -> int:
     return await _number(session, table, "licensor_id", "code", code, "licensor", "信息公司")
 
 
+async def hold_licensor(session: OperatorSession, code: str) -> int:
+    """Return a licensor's number, or raise NotFound; others who hold it wait for the commit.
+
+    Whoever adds to its products, or says something of all of them, holds it.
+    """
+    number = await licensor_id(session, code)
+    table = Licensor.table()
+    one = select(table.c.licensor_id).where(table.c.licensor_id == number)
+    await session.execute(one.with_for_update(key_share=True))
+    return number
+
+
 async def product_id(session: OperatorSession, name: str) -> int:
     """Return a product's number, or raise NotFound."""
     table = Product.table()
@@ -96,7 +108,7 @@ async def add_vendor(session: OperatorSession, code: str, name: str) -> bool:
 async def add_product(session: OperatorSession, name: str, licensor: str) -> bool:
     """Add a product of a licensor; return whether it is new. Its licensor can't be changed."""
     _check_name(name, PRODUCT.below or _NAME_BELOW)
-    owner = await licensor_id(session, licensor)
+    owner = await hold_licensor(session, licensor)
     table = Product.table()
     held = (await session.execute(select(table.c.licensor_id).where(table.c.name == name))).scalar()
     if held is not None and held != owner:

@@ -27,6 +27,7 @@ from gateway.compiled.request import Request, Uncompiled
 from gateway.compiled.text import (
     LABEL,
     NULL,
+    REFUSAL,
     Json,
     boolean,
     constant,
@@ -98,7 +99,7 @@ def monthly_stats(request: Request, selected: Selected) -> Json:
         for name in SHOWN:
             columns[f"{name}_count"] = columns[name]
         found = request.format_of(asked.export(), one)
-        return listed.lines(cells(found, found.monthly, columns), found.separator)
+        return listed.lines(cells(found, found.monthly, columns, REFUSAL), found.separator)
 
     what = Connection(
         "MonthlyStatConnection",

@@ -21,7 +21,7 @@ from gateway.audit.access import Asked, rows_of
 from gateway.catalogue.formats import Formats
 from gateway.compiled.request import DECLINED, HOLE, Link, Request, Uncompiled
 from gateway.compiled.roots import ROOTS
-from gateway.compiled.text import ROW, Json, constant, mapping, unmarked
+from gateway.compiled.text import REFUSED, ROW, Json, constant, mapping, unmarked
 from gateway.compiled.uncompiled import selects_uncompiled
 from gateway.compiled.variables import Variables
 from gateway.errors import CostLimit, GatewayError, ScopeViolation
@@ -66,6 +66,8 @@ class Prepared:
         plan = self.plan
         if answer == DECLINED:
             raise Uncompiled("rulePack")
+        if REFUSED in answer:
+            raise Uncompiled("format")
         answer = unmarked(answer)
         if plan.holes:
             parts = answer.split(HOLE)

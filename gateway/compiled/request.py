@@ -75,7 +75,7 @@ class Request:
     ) -> ReportFormat:
         """Return the format in which a page is written, to build the statement by."""
         code = selected.arguments.get("format")
-        return _writable(decide(_chosen, self.formats, self.scope.own, export, code))
+        return decide(_chosen, self.formats, self.scope.own, export, code)
 
     def format_of_rows(self, scope: AnyScope, selected: Selected) -> ReportFormat:
         """Return the format of lists that belong to rows: the same for all, or Uncompiled."""
@@ -83,7 +83,7 @@ class Request:
         found = decide(_common, self.formats, scope.own, code)
         if found is None:
             raise Uncompiled("formats")
-        return _writable(found)
+        return found
 
     def download(self, export: Known[UserExport | MonthlyExport], selected: Selected) -> Json:
         """Return a link to a whole list."""
@@ -129,13 +129,6 @@ def _chosen(
 
 def _common(formats: Formats, scope: Scope, code: str | None) -> ReportFormat | None:
     return formats.common(scope.products.values()) if code is None else formats.named(code)
-
-
-def _writable(found: ReportFormat) -> ReportFormat:
-    """Return a format that every value can be written in; the executor looks at each value."""
-    if not found.holds_any_value:
-        raise Uncompiled("format")
-    return found
 
 
 def _linked(

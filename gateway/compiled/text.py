@@ -22,6 +22,8 @@ from sqlalchemy.dialects.postgresql import aggregate_order_by
 _QUOTE, _BACKSLASH = "\x02", "\x04"
 ROW: Final = "\x03"
 """Where an object of a list begins; in no text, so that objects can be counted."""
+REFUSAL: Final = "\x07"
+"""What stands in the place of a value that can't be written: the executor tells why."""
 _MARKS: Final = str.maketrans({'"': _QUOTE, "\\": _BACKSLASH})
 LABEL: Final = 'YYYY"年"MM"月"'
 """A month as pages show it, for `to_char`."""
@@ -32,6 +34,10 @@ _MOST: Final = 90
 def marked(json: str) -> str:
     """Return JSON with marks for quotation marks and backslashes."""
     return json.translate(_MARKS)
+
+
+REFUSED: Final = marked(orjson.dumps(REFUSAL).decode())[1:-1].encode()
+"""How a refusal looks in an answer: the database escapes the text in which it stands."""
 
 
 def unmarked(answer: bytes) -> bytes:

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, FromClause, Text, func
 from gateway.compiled.lists import Connection, Listed, connection, paged
 from gateway.compiled.objects import Row, written
 from gateway.compiled.request import Request
-from gateway.compiled.text import NULL, Json, chosen, gathered, number, raw
+from gateway.compiled.text import NULL, REFUSAL, Json, chosen, gathered, number, raw
 from gateway.exports.columns import cells
 from gateway.records.filters import status_of
 from gateway.records.keyset import Page
@@ -79,7 +79,7 @@ def listed_users(
         columns["product"] = columns["product_name"]
         columns["service_status"] = status_of(listed.rows, users.today)
         found = format_of(one)
-        return listed.lines(cells(found, found.users, columns), found.separator)
+        return listed.lines(cells(found, found.users, columns, REFUSAL), found.separator)
 
     what = Connection(
         "UserConnection",

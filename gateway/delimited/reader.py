@@ -21,7 +21,8 @@ class Block:
     """Consecutive lines without their ends. `first` is the first one's number, from 1.
 
     `broken` names the lines that could not be read, by line number: ENCODING (bytes that are no
-    text), LINE_TOO_LONG (its text is cut) or UNTERMINATED_LINE (the file's last, without an end).
+    text of the encoding that is named), LINE_TOO_LONG (its text is cut) or UNTERMINATED_LINE (the
+    file's last, without an end).
     """
 
     first: int
@@ -41,6 +42,7 @@ class Reader:
         self._next = 1
         self._started = False
         self._skipping = False
+        self._doubted = False
 
     def decode(self, chunk: bytes) -> list[Block]:
         """Take a chunk; return the lines that are now complete."""
@@ -80,6 +82,8 @@ class Reader:
                 del self._held[: len(mark)]
                 self.encoding = encoding
                 break
+        else:
+            self._doubted = self._held.startswith(_BOMS[0][0])
         self._started = True
         self._collect(self._held)
         return True
@@ -126,9 +130,21 @@ class Reader:
         return True
 
     def _block(self, lines: list[str], broken: dict[int, str]) -> Block:
+        if self._doubted:
+            self._doubted = False
+            if self._is_utf_8(lines[0]):
+                broken = {self._next: "ENCODING"} | broken
         block = Block(self._next, lines, broken)
         self._next += len(lines)
         return block
+
+    def _is_utf_8(self, line: str) -> bool:
+        """Whether a line that begins with UTF-8's mark, and was read as another encoding, is it."""
+        try:
+            line.encode((self.encoding or TextEncoding.UTF_8).value).decode()
+        except UnicodeError:
+            return False
+        return True
 
     def _read(self, data: bytes) -> tuple[list[str], dict[int, str]]:
         encoding = (self.encoding or TextEncoding.UTF_8).value

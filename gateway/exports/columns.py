@@ -1,18 +1,16 @@
 """A format's columns as SQL text, in its order: the database does the formatting."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
-    FromClause,
     Numeric,
     Select,
     Text,
     and_,
     case,
     cast,
-    false,
     func,
     literal,
     or_,
@@ -20,53 +18,70 @@ from sqlalchemy import (
 )
 
 from gateway.records.known import OPEN_END
-from gateway.records.users import UserList, whole
 from gateway.regulation.fields import Field, Kind, Layout
 from gateway.regulation.formats.format import ReportFormat
+from gateway.regulation.formats.obstacles import Hindrance, Obstacle, obstacles
 from gateway.regulation.written import QUOTE, Quoting
-from gateway.statistics.grid import StatList
-from gateway.statistics.stats import whole_stats
 
 _ALWAYS_TWO_DECIMALS = 2
 
 
-def user_lines(
-    users: UserList,
-    report_format: ReportFormat,
-    among: Callable[[FromClause], ColumnElement[bool]] | None = None,
-) -> Select[*tuple[Any, ...]]:
-    """Return the columns of the user download (一、1), in list order.
-
-    `among` is a further condition on a record.
-    """
-    columns, rows = whole(users, among)
-    return rows.add_columns(*cells(report_format, report_format.users, columns))
-
-
-def monthly_lines(stats: StatList, report_format: ReportFormat) -> Select[*tuple[Any, ...]]:
-    """Return the columns of the monthly download (一、2), in list order."""
-    columns, rows = whole_stats(stats)
-    return rows.add_columns(*cells(report_format, report_format.monthly, columns))
-
-
 def cells(
-    report_format: ReportFormat, layout: Layout, columns: Mapping[str, ColumnElement[Any]]
+    report_format: ReportFormat,
+    layout: Layout,
+    columns: Mapping[str, ColumnElement[Any]],
+    refusal: str | None = None,
 ) -> list[ColumnElement[str]]:
-    """Return a line's cells as text, of columns named as the layout's fields."""
-    return [
-        _quoted(report_format, field, _text(field, columns[field.name])).label(field.name)
-        for field in layout.fields
-    ]
+    """Return a line's cells as text, of columns named as the layout's fields.
+
+    `refusal` stands in the place of a value that can't be written; without it all of them can.
+    """
+    found = () if refusal is None else obstacles(report_format, layout)
+    texts: list[ColumnElement[str]] = []
+    for field in layout.fields:
+        column = columns[field.name]
+        text = _quoted(report_format, field, _text(field, column))
+        if ways := [met(one, column) for one in found if one.field == field]:
+            text = case((or_(*ways), literal(refusal, Text)), else_=text)
+        texts.append(text.label(field.name))
+    return texts
 
 
 def unwritable(
-    lines: Select[*tuple[Any, ...]], layout: Layout, separator: str
+    found: Sequence[Obstacle],
+    columns: Mapping[str, ColumnElement[Any]],
+    rows: Select[*tuple[Any, ...]],
+    example: str,
 ) -> Select[*tuple[Any, ...]]:
-    """Return how many lines have a value in which an unquoted separator stands."""
-    written = lines.order_by(None).subquery("written")
-    texts = [written.c[one.name] for one in layout.fields if one.kind is Kind.TEXT]
-    inside = or_(false(), *(func.strpos(text, separator) > 0 for text in texts))
-    return select(func.count()).select_from(written).where(inside)
+    """Return, for each obstacle, how many lines meet it, and the least value of `example` there."""
+    names = dict.fromkeys((example, *(one.field.name for one in found)))
+    texts = [cast(columns[name], Text).label(name) for name in names]
+    written = rows.order_by(None).add_columns(*texts).subquery("written")
+    return select(
+        *(
+            part.filter(met(one, written.c[one.field.name]))
+            for one in found
+            for part in (func.count(), func.min(written.c[example]))
+        )
+    ).select_from(written)
+
+
+def met(one: Obstacle, text: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Return whether a column's text can't be written for an obstacle: as `Obstacle.meets`."""
+    space = literal(" ", Text)
+    match one.hindrance:
+        case Hindrance.SEPARATOR:
+            return func.strpos(text, literal(one.separator, Text)) > 0
+        case Hindrance.SPACE_BEFORE:
+            return func.left(text, 1) == space
+        case Hindrance.SPACE_BEHIND:
+            return func.right(text, 1) == space
+        case Hindrance.MARK:
+            return text == literal(one.field.missing, Text)
+        case Hindrance.MISSING:
+            return text.is_(None)
+        case Hindrance.TOO_LONG:
+            return func.char_length(text) >= one.below
 
 
 def _text(field: Field, value: ColumnElement[Any]) -> ColumnElement[str]:

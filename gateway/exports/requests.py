@@ -3,35 +3,41 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import Field
 from sqlalchemy import ColumnElement, FromClause, Select, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.audit.log import record
+from gateway.catalogue.formats import formats_document, read_formats
 from gateway.catalogue.packs import packs_document, read_packs
 from gateway.config.clock import market_date, today
 from gateway.errors import Refused
-from gateway.exports.columns import monthly_lines, unwritable, user_lines
+from gateway.exports.columns import cells, unwritable
 from gateway.exports.stream import Form, Receipt, Sink, stream
 from gateway.records.filters import UserFilter
+from gateway.records.models import ImportBatch
 from gateway.records.movements import Movement
 from gateway.records.order import BY_USER_ID, UserOrder
 from gateway.records.personal import PERSONAL
-from gateway.records.users import UserList
+from gateway.records.users import UserList, whole
 from gateway.regulation.codes import FeeCategory
 from gateway.regulation.fields import Layout
 from gateway.regulation.formats.format import ReportFormat
+from gateway.regulation.formats.obstacles import Obstacle, holds, obstacles
 from gateway.regulation.layouts import SZSE_2010
 from gateway.regulation.months import Month
 from gateway.regulation.packs import RulePack
 from gateway.statistics.grid import OLDEST_FIRST, MonthlyStatOrder, Packs, StatList
 from gateway.statistics.packed import chosen
-from gateway.statistics.stats import counted_by
+from gateway.statistics.stats import counted_by, whole_stats
 from gateway.tenancy.principal import Right
 from gateway.tenancy.scope import Scope
 from gateway.tenancy.session import ScopedSession, open_session
+
+Rows: TypeAlias = tuple[dict[str, ColumnElement[Any]], Select[*tuple[Any, ...]]]
+"""Columns by name, and the ordered rows to add them to."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +75,8 @@ class UserExport:
     as_of: datetime | None = None
     counted_by: CountedByPack | None = None
     kind: Literal["users"] = "users"
+    example: ClassVar[str] = "user_id"
+    """The column by which an error names a line."""
 
     def layout(self, report_format: ReportFormat) -> Layout:
         """Return the columns."""
@@ -84,15 +92,25 @@ class UserExport:
         """Whether rule packs take part, which may look at other products than are listed."""
         return self.counted_by is not None
 
-    async def lines(
-        self, session: ScopedSession, scope: Scope, report_format: ReportFormat
-    ) -> Select[*tuple[Any, ...]]:
-        """Return the statement of the lines, for the scope; the session's may reach further."""
+    async def rows(self, session: ScopedSession, scope: Scope) -> Rows:
+        """Return the list, for the scope; the session's may reach further."""
         users = UserList(scope, day(self.as_of), self.filter, self.order, self.as_of)
         if self.counted_by is None:
-            return user_lines(users, report_format)
-        among = self.counted_by.condition(scope, session.scope, self.as_of)
-        return user_lines(users, report_format, among)
+            return whole(users)
+        return whole(users, self.counted_by.condition(scope, session.scope, self.as_of))
+
+    async def obstacles(
+        self, session: ScopedSession, scope: Scope, report_format: ReportFormat
+    ) -> Sequence[Obstacle]:
+        """Return what may keep a line from being written: nothing if all were read by its like."""
+        formats = read_formats(await session.scalar(select(formats_document(scope))))
+        by_digest = {one.digest: one for one in formats.known.values()}
+        batch = ImportBatch.table()
+        told = select(batch.c.format_digest).distinct().where(scope.covers(batch))
+        read = [by_digest.get(digest) for digest in (await session.execute(told)).scalars()]
+        if all(one is not None and holds(report_format, one) for one in read):
+            return ()
+        return obstacles(report_format, self.layout(report_format))
 
 
 @dataclass(frozen=True)
@@ -106,6 +124,8 @@ class MonthlyExport:
     as_of: datetime | None = None
     rule_pack: str | None = None
     kind: Literal["monthly"] = "monthly"
+    example: ClassVar[str] = "vendor_code"
+    """The column by which an error names a line."""
 
     def layout(self, report_format: ReportFormat) -> Layout:
         """Return the columns."""
@@ -120,14 +140,18 @@ class MonthlyExport:
         """Whether rule packs take part, which may look at other products than are listed."""
         return True
 
-    async def lines(
-        self, session: ScopedSession, scope: Scope, report_format: ReportFormat
-    ) -> Select[*tuple[Any, ...]]:
-        """Return the statement of the lines, for the scope; the session's may reach further."""
+    async def rows(self, session: ScopedSession, scope: Scope) -> Rows:
+        """Return the figures, for the scope; the session's may reach further."""
         stats = StatList(scope, day(self.as_of), self.months, self.order, self.as_of)
         known = read_packs(await session.scalar(select(packs_document(scope))))
         packs = chosen(self.rule_pack, *known)
-        return monthly_lines(replace(stats, packs=packs, reach=session.scope), report_format)
+        return whole_stats(replace(stats, packs=packs, reach=session.scope))
+
+    async def obstacles(
+        self, _: ScopedSession, __: Scope, report_format: ReportFormat
+    ) -> Sequence[Obstacle]:
+        """Return what may keep a line from being written."""
+        return obstacles(report_format, self.layout(report_format))
 
 
 Export = Annotated[UserExport | MonthlyExport, Field(discriminator="kind")]
@@ -178,10 +202,11 @@ async def run_export(
     await _log(engine, scope, f"export.{wanted.kind}.start")
     async with open_session(engine, reach) as session:
         await _no_time_limit(session)
-        lines = await wanted.lines(session, scope, report_format)
+        columns, rows = await wanted.rows(session, scope)
         layout = wanted.layout(report_format)
-        if not report_format.holds_any_value:
-            await _all_writable(session, unwritable(lines, layout, report_format.separator))
+        if found := await wanted.obstacles(session, scope, report_format):
+            await _none_met(session, found, unwritable(found, columns, rows, wanted.example))
+        lines = rows.add_columns(*cells(report_format, layout, columns))
         receipt = await stream(session, lines, report_format, layout, form, sink)
     detail: dict[str, Any] = {"sha256": receipt.sha256}
     if shown := wanted.personal(report_format) if scope.reveals else []:
@@ -198,13 +223,31 @@ async def _log(engine: AsyncEngine, scope: Scope, action: str, **detail: Any) ->
         await record(session, action, **detail)
 
 
-async def _all_writable(session: ScopedSession, unwritable: Select[*tuple[Any, ...]]) -> None:
-    if number := await session.scalar(unwritable):
+async def _none_met(
+    session: ScopedSession, found: Sequence[Obstacle], counted: Select[*tuple[Any, ...]]
+) -> None:
+    """Refuse a file with values that its format can't hold, naming columns, numbers and a line."""
+    told = list((await session.execute(counted)).one())
+    met = [
+        (one, number, example)
+        for one, number, example in zip(found, told[::2], told[1::2], strict=True)
+        if number
+    ]
+    if met:
         raise Refused(
-            f"{number} lines have a value with the format's separator in it",
-            f"有{number}行的值含该格式的分隔符",
+            "not all values can be written in the format: "
+            + "; ".join(
+                f"{one.field.heading} {one.said} (lines: {number}, as that of {example})"
+                for one, number, example in met
+            ),
+            "有值不能以该格式写出："
+            + "；".join(
+                f"{one.field.heading}{one.said_zh}：{number}行，如{example}"
+                for one, number, example in met
+            ),
             argument="format",
-            accepted="a format that quotes values, or szse-2010",
+            accepted="the format in which the data company has its files, or another that holds "
+            "the values",
         )
 
 

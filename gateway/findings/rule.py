@@ -13,7 +13,9 @@ from sqlalchemy import (
     Numeric,
     Select,
     and_,
+    case,
     cast,
+    func,
     null,
     select,
 )
@@ -128,8 +130,11 @@ def finding(
     """Select COLUMNS: whose they are from `owner`, the month from `days`, and the rest as given.
 
     `days` has month and last_day, which are the finding's days unless others are given. Numbers
-    become exact decimals of two places.
+    become exact decimals of two places; a limit is rounded away from what was observed, so that it
+    never looks as if it was kept.
     """
+    if "limit" in values:
+        values["limit"] = _apart(values["limit"], values["observed"])
     given: dict[str, ColumnElement[Any]] = {
         "vendor_id": owner.c.vendor_id,
         "product_id": owner.c.product_id,
@@ -141,6 +146,11 @@ def finding(
         **{name: values[name] for name in ("first_day", "last_day", "subject") if name in values},
     }
     return select(*(given[name].label(name) for name in COLUMNS))
+
+
+def _apart(limit: ColumnElement[Any], observed: ColumnElement[Any]) -> ColumnElement[Any]:
+    exact = cast(limit, Numeric) * 100
+    return case((observed > limit, func.floor(exact)), else_=func.ceil(exact)) / 100
 
 
 def _number(value: ColumnElement[Any]) -> ColumnElement[Any]:

@@ -198,7 +198,7 @@ async def _import(
             superseded=change.superseded,
         )
         if batch is not None:
-            await _keep_books(session, ledger, batch, source, mode, validator.lines, change)
+            await _keep_books(session, ledger, batch, source, mode, validator, change)
         if dry_run:
             session.discard()
             batch = None
@@ -333,7 +333,7 @@ async def _keep_books(
     batch: int,
     source: FileSource,
     mode: Mode,
-    lines: int,
+    validator: Validator,
     change: Change,
 ) -> None:
     """Enter the batch. Its instant is read last of all, right before the commit.
@@ -364,8 +364,9 @@ async def _keep_books(
             source=source.name,
             sha256=source.digest,
             encoding=source.encoding.value,
+            format_digest=validator.report_format.digest,
             mode=mode.value,
-            lines=lines,
+            lines=validator.lines,
             added=change.added,
             changed=change.changed,
             superseded=change.superseded,

@@ -147,7 +147,9 @@ class ImportBatch(Base):
     """Provenance of one committed import: who, when, from what, and what it changed.
 
     It is of the products of one licensor, and `number` counts for the vendor and that licensor.
-    `recorded_at` rises with `batch_no`; it is read last before the commit.
+    `recorded_at` rises with `batch_no`; it is read last before the commit. `format_digest` tells
+    by which report format the file was read, and so what its values can be; null if that is not
+    known.
     """
 
     __tablename__ = "import_batches"
@@ -165,6 +167,7 @@ class ImportBatch(Base):
     source: Mapped[str]
     sha256: Mapped[bytes] = mapped_column(LargeBinary)
     encoding: Mapped[str]
+    format_digest: Mapped[str | None]
     mode: Mapped[str]
     lines: Mapped[int] = mapped_column(BigInteger)
     added: Mapped[int] = mapped_column(BigInteger)

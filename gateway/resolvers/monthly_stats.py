@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeVar
 
 import strawberry
 
-from gateway.catalogue.packs import named, packs_document, read_packs
+from gateway.catalogue.packs import MOST_PACKS, named, packs_document, read_packs
 from gateway.config.clock import today
 from gateway.errors import BadInput
 from gateway.exports.requests import CountedByPack, MonthlyExport, UserExport
@@ -46,7 +46,6 @@ from gateway.statistics.stats import DrillDown, stat_page
 from gateway.tenancy.scope import AnyScope, Scope
 
 T = TypeVar("T", bound=Hashable)
-_MOST_COMPARED = 20
 DISTANCES = {"previousMonth": PREVIOUS_MONTH, "sameMonthLastYear": SAME_MONTH_LAST_YEAR}
 
 
@@ -122,6 +121,7 @@ async def monthly_stats(
             for one in of_rows
             if one.name == "feesByPack"
         }
+        _refuse_too_many(compared.values())
     found, places = await read()
     if rule_pack is None and stats.packs is None and found["other_packs"]:
         defined, packs = await known()
@@ -171,15 +171,18 @@ def _connection(
 def _compared(asked: Sequence[str] | None, defined: Sequence[RulePack]) -> list[RulePack]:
     """Return the packs whose fees are asked for: by default the latest version of each."""
     latest = {pack.name: pack for pack in defined}
-    found = list(latest.values()) if asked is None else [named(one, defined) for one in asked]
-    if len(found) > _MOST_COMPARED:
+    return list(latest.values()) if asked is None else [named(one, defined) for one in asked]
+
+
+def _refuse_too_many(compared: Iterable[Iterable[RulePack]]) -> None:
+    different = {pack for packs in compared for pack in packs}
+    if len(different) > MOST_PACKS:
         raise BadInput(
-            f"{len(found)} rule packs are too many to compare at once",
-            f"一次最多比较{_MOST_COMPARED}个规则包",
+            f"{len(different)} rule packs are too many to compare at once",
+            f"一次最多比较{MOST_PACKS}个规则包",
             argument="packs",
-            accepted=f"the names of {_MOST_COMPARED} at most",
+            accepted=f"{MOST_PACKS} different ones at most",
         )
-    return found
 
 
 def _refuse_lists_of_averages(wanted: Iterable[DrillDown], packs: Sequence[RulePack]) -> None:

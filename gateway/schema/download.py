@@ -14,6 +14,7 @@ from gateway.exports.requests import MonthlyExport, UserExport, products_of
 from gateway.exports.stream import Form
 from gateway.regulation.fields import Layout
 from gateway.regulation.formats.format import ReportFormat
+from gateway.regulation.formats.obstacles import obstacles
 from gateway.schema.context import Info
 from gateway.schema.enums import LineEnd, TextEncoding
 from gateway.schema.needs import needs
@@ -86,13 +87,17 @@ def page_text(
     report_format: ReportFormat, layout: Layout, rows: Iterable[Mapping[str, object]]
 ) -> str:
     """Return rows as lines; BadInput where a value can't stand in the format's."""
-    cells = ([field.text(row[field.name]) for field in layout.fields] for row in rows)
-    try:
-        return lines(cells, report_format=report_format)
-    except ValueError as error:
-        raise BadInput(
-            f"a value can't be written in {report_format.code}",
-            f"有值不能以{report_format.code}写出",
-            argument="format",
-            accepted="a format that quotes values, or szse-2010",
-        ) from error
+    found = obstacles(report_format, layout)
+    texts: list[list[str]] = []
+    for row in rows:
+        for one in found:
+            value = row[one.field.name]
+            if one.meets(None if value is None else str(value)):
+                raise BadInput(
+                    f"{one.field.heading} {one.said}: it can't be written in {report_format.code}",
+                    f"{one.field.heading}{one.said_zh}，不能以{report_format.code}写出",
+                    argument="format",
+                    accepted="a format that holds the value, as the data company's own",
+                )
+        texts.append([field.text(row[field.name]) for field in layout.fields])
+    return lines(texts, report_format=report_format)

@@ -73,8 +73,8 @@ from gateway.db.base import Base, CodeType
 from gateway.errors import ScopeViolation
 
 FUNCTIONS: Final = frozenset({
-    "array_agg", "bool_and", "bool_or", "char_length", "clock_timestamp", "coalesce", "concat",
-    "convert_to", "count", "date_trunc", "dense_rank", "encode", "first_value",
+    "array_agg", "bool_and", "bool_or", "ceil", "char_length", "clock_timestamp", "coalesce",
+    "concat", "convert_to", "count", "date_trunc", "dense_rank", "encode", "first_value", "floor",
     "gateway_analyze", "gateway_issue_embed", "gateway_revoke_embed", "greatest", "json_agg",
     "json_build_array", "json_build_object",
     "jsonb_agg", "jsonb_build_array", "jsonb_build_object", "lag", "last_value", "lead",

@@ -268,6 +268,15 @@ def test_a_mark_of_another_encoding_than_the_named_one_is_text() -> None:
     assert read([data], GB18030) == Read(["锘扛||b"], {}, GB18030)
 
 
+@pytest.mark.parametrize("size", [1, 2, 5, 100])
+@pytest.mark.parametrize("text", ["u1||b", "用户||b", ""])
+def test_a_file_of_utf_8_that_is_named_gb18030_is_told(text: str, size: int) -> None:
+    data = f"\ufeff{text}\nu2||c\n".encode()
+    found = read([data[i : i + size] for i in range(0, len(data), size)], GB18030)
+    assert found.broken == {1: "ENCODING"}
+    assert found.lines[1:] == ["u2||c"]
+
+
 # Lines that can't be read
 
 

@@ -182,6 +182,17 @@ RAISED = {
     "reused ID": REUSED_ID,
     "rise": TREND_JUMP,
     "fall": TREND_FALL,
+    # of a limit of 2.999 and of 10.0016: not told as what was observed
+    "above a limit by a hair": replace(
+        SHARED_NAME,
+        found=[("2024-01", "张伟", "3", "2.99")],
+        thresholds={"base": "2", "share": "0.2999"},
+    ),
+    "below a limit by a hair": replace(
+        TREND_FALL,
+        found=[("2024-02", "BELOW", "10", "10.01")],
+        thresholds={"base": "0", "share": "0.2856"},
+    ),
 }
 
 

@@ -1,11 +1,15 @@
 """Rule packs, fees by lines and fees side by side, as a caller of the graph sees them."""
 
+import asyncio
 import io
 import itertools
 import random
+from collections.abc import Coroutine
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +21,14 @@ from naive.counting import ACTIVE, Service
 from naive.packs import CATEGORIES, Approved, Priced, Recount
 from naive.strategies import FULL_PRICE, random_roster
 from rich.console import Console
+from sqlalchemy import select
 
 from gateway.app.house import House
 from gateway.app.server import application
 from gateway.catalogue import registry
 from gateway.catalogue.approvals import load_approvals, read_approvals
-from gateway.catalogue.packs import add_pack, use_pack
+from gateway.catalogue.models import Product, ProductPack
+from gateway.catalogue.packs import MOST_PACKS, add_pack, use_pack
 from gateway.demo.licensors import LICENSORS
 from gateway.demo.load import found_demo
 from gateway.errors import BadInput, NotFound
@@ -443,8 +449,76 @@ async def test_packs_that_there_are_not(house: House) -> None:
             assert error["extensions"]["argument"] == "rulePack"
             error = await caller.refused(fees, packs=[pack])
             assert error["extensions"]["code"] == code, pack
-        error = await caller.refused(fees, packs=["szse-2010"] * 21)
+        assert await caller.ask(fees, packs=["szse-2010"] * 1000)
+
+
+async def test_as_many_packs_as_there_can_be_are_compared(house: House, tmp_path: Path) -> None:
+    """The default takes the latest of all: there are never more than one statement can compare."""
+    await found(house, "A")
+    await load(
+        house, "A", [f"u1||甲||个人||全价用户||20250101||0||{ENHANCED}||Web||0||0||0"], tmp_path
+    )
+    async with open_operator(house.operator, "test") as session:
+        for number in range(1, MOST_PACKS):
+            await add_pack(session, RulePack.read({"name": f"p{number}", "version": 1}))
+        await add_pack(session, RulePack.read({"name": "p1", "version": 2}))
+        with pytest.raises(BadInput, match=f"{MOST_PACKS} rule packs"):
+            await add_pack(session, RulePack.read({"name": "another", "version": 1}))
+    every = "{ monthlyStats(first: 2) { nodes { feesByPack { rulePack fee } } } }"
+    one = (
+        '{ monthlyStats { nodes { feesByPack { fee } old: feesByPack(packs: ["p1@1"]) { fee } } } }'
+    )
+    async with calling(house, vendor="A", limits="measure") as caller:
+        nodes = (await caller.ask(every))["monthlyStats"]["nodes"]
+        assert len(nodes) == 2
+        for node in nodes:
+            assert len(node["feesByPack"]) == MOST_PACKS
+            assert {one["fee"] for one in node["feesByPack"]} == {"12.34"}
+            assert "p1@2" in {one["rulePack"] for one in node["feesByPack"]}
+        error = await caller.refused(one)
         assert error["extensions"]["argument"] == "packs"
+        assert str(MOST_PACKS) in error["extensions"]["accepted"]
+
+
+async def test_a_product_added_meanwhile_counts_by_the_licensors_pack(house: House) -> None:
+    """Whichever of the two comes first, and though neither is committed when the other begins."""
+    async with open_operator(house.operator, "test") as session:
+        await registry.add_product(session, ENHANCED, "SZSEINFO")
+        await add_pack(session, RulePack.read({"name": "a", "version": 1}))
+
+    async def use(since: Month) -> None:
+        async with open_operator(house.operator, "test") as session:
+            await use_pack(session, "a", "SZSEINFO", None, since)
+
+    async def add(product: str) -> None:
+        async with open_operator(house.operator, "test") as session:
+            await registry.add_product(session, product, "SZSEINFO")
+
+    async def follows(other: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        waiting = asyncio.create_task(other)
+        done, _ = await asyncio.wait({waiting}, timeout=0.3)
+        assert not done
+        return waiting
+
+    async with open_operator(house.operator, "test") as session:
+        await use_pack(session, "a", "SZSEINFO", None, Month(2026, 1))
+        second = await follows(add("x"))
+    await second
+    async with open_operator(house.operator, "test") as session:
+        await registry.add_product(session, "y", "SZSEINFO")
+        second = await follows(use(Month(2026, 2)))
+    await second
+    used = ProductPack.table()
+    async with open_operator(house.operator, "test") as session:
+        told = await session.execute(
+            select(Product.table().c.name, used.c.from_month)
+            .join_from(used, Product.table(), Product.table().c.product_id == used.c.product_id)
+            .order_by(Product.table().c.name, used.c.from_month)
+        )
+        months = {
+            name: [one[1].month for one in rows] for name, rows in groupby(told, itemgetter(0))
+        }
+        assert months == {ENHANCED: [1, 2], "x": [1, 2], "y": [1, 2]}
 
 
 async def test_a_version_never_changes(house: House) -> None:

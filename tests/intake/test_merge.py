@@ -24,7 +24,7 @@ from gateway.intake.run import Mode, Outcome
 from gateway.records.keyset import Page
 from gateway.records.users import Fields, UserList, page
 from gateway.regulation.codes import FeeCategory, ServiceStatus, UsageMode, UserType
-from gateway.regulation.layouts import DOWNLOAD
+from gateway.regulation.layouts import DOWNLOAD, SZSE_2010
 from gateway.statistics.upkeep import recount
 from gateway.tenancy.session import open_session
 
@@ -389,6 +389,7 @@ async def test_a_batch_and_the_log_say_where_records_came_from(
         "source": "A.txt",
         "sha256": hashlib.sha256(data).digest(),
         "encoding": encoding,
+        "format_digest": SZSE_2010.digest,
         "mode": mode.value,
         "unchanged": 1,
         **counts,

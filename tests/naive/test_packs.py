@@ -93,17 +93,20 @@ def test_proration() -> None:
 
 
 @pytest.mark.parametrize(
-    ("tiers", "of_12", "of_10_5"),
+    ("tiers", "of_10", "of_10_5", "of_11", "of_12"),
     [
-        ("none", "360.00", "315.00"),
-        ("graduated", "340.00", "310.00"),
-        ("whole-volume", "240.00", "315.00"),
+        ("none", "300.00", "315.00", "330.00", "360.00"),
+        ("graduated", "300.00", "310.00", "320.00", "340.00"),
+        ("whole-volume", "300.00", "315.00", "220.00", "240.00"),
     ],
 )
-def test_tiers(tiers: str, of_12: str, of_10_5: str) -> None:
+def test_tiers(tiers: str, of_10: str, of_10_5: str, of_11: str, of_12: str) -> None:
+    """The second tier begins with the eleventh unit: with the whole of it."""
     pack = RulePack.read({"name": "a", "version": 1, "options": {"tiers": tiers}})
     steps = [Tier(start, amount) for start, amount in PRICE.tiers.items()]
-    for quantity, expected in ((Decimal(12), of_12), (Decimal("10.5"), of_10_5)):
+    asked = {"10": of_10, "10.5": of_10_5, "11": of_11, "12": of_12}
+    for text, expected in asked.items():
+        quantity = Decimal(text)
         assert fee(tiers, quantity, PRICE) == Decimal(expected)
         lines = fee_lines(pack, Basis(quantity, quantity, steps, None))
         assert sum(line.amount for line in lines) == Decimal(expected)

@@ -40,10 +40,31 @@ TODAY = today()
 LICENSOR_OF = {ENHANCED: "SZSEINFO", BASIC: "SZSEINFO", FOREIGN: "HKEX"}
 EVERY = (*PRODUCTS, FOREIGN)
 CHOICES = {name: [one.value for one in kind] for name, (_, kind) in _OPTIONS.items()}
-PRICES = {
-    ENHANCED: Priced({1: Decimal("12.34"), 3: Decimal("7.01"), 5: Decimal("3.33")}, None),
-    BASIC: Priced({1: Decimal("9.99"), 2: Decimal("11.07")}, Decimal("25.00")),
+NOW = Month.of(TODAY)
+_ALWAYS = date(2000, 1, 1)
+BOOK = {
+    ENHANCED: [
+        (_ALWAYS, None, Priced({1: Decimal("12.34"), 3: Decimal("7.01"), 5: Decimal("3.33")}, None))
+    ],
+    # a price that begins on a month's second day holds from the next month on
+    BASIC: [
+        (_ALWAYS, None, Priced({1: Decimal("3.03")}, None)),
+        (
+            NOW.plus(-20).first + timedelta(1),
+            None,
+            Priced({1: Decimal("9.99"), 2: Decimal("11.07")}, Decimal("25.00")),
+        ),
+    ],
+    FOREIGN: [
+        (
+            NOW.plus(-30).first,
+            NOW.plus(-12).first,
+            Priced({1: Decimal("5.55"), 2: Decimal("4.4")}, None),
+        ),
+        (NOW.plus(-8).first, NOW.plus(-3).last, Priced({1: Decimal("6.66")}, None)),
+    ],
 }
+"""Products' prices: from when, to when, what. One never changes, one does, one lapses twice."""
 IDENTITY = Fields(frozenset({"user_id", "product_name", "usage_mode", "start_date"}))
 WHOLE = Page(first=1000)
 NAMES = dict(zip(CATEGORIES, ("full_price", "regulatory", "internal_free", "trial"), strict=True))
@@ -74,23 +95,33 @@ def pack_of(options: Mapping[str, str], name: str = "tested") -> RulePack:
 
 
 async def set_up(house: House) -> str:
-    """Found a market of three products, two of them priced, and a vendor of its own."""
+    """Found a market of three products, priced by the book, and a vendor of its own."""
     code = f"P{next(_numbers)}"
     async with open_operator(house.operator, "test") as session:
         await registry.add_licensor(session, "HKEX", "香港交易所")
         for product, licensor in LICENSOR_OF.items():
             await registry.add_product(session, product, licensor)
-        for product, price in PRICES.items():
-            tiers = {at: one for at, one in price.tiers.items() if at > 1}
-            await registry.set_price(
-                *(session, product, price.tiers[1], date(2000, 1, 1), None),
-                tiers=tiers,
-                minimum=price.minimum,
-            )
+        for product, prices in BOOK.items():
+            for begin, end, price in prices:
+                tiers = {at: one for at, one in price.tiers.items() if at > 1}
+                await registry.set_price(
+                    *(session, product, price.tiers[1], begin, end),
+                    tiers=tiers,
+                    minimum=price.minimum,
+                )
         await registry.add_vendor(session, code, f"{code}信息有限公司")
         for product in EVERY:
             await registry.add_licence(session, code, product, date(2000, 1, 1), None)
     return code
+
+
+def price_of(product: str, month: date) -> Priced | None:
+    """Return the price in force on a month's first day: the last that began, if it still holds."""
+    begun = [one for one in BOOK[product] if one[0] <= month]
+    if not begun:
+        return None
+    _, end, price = begun[-1]
+    return price if end is None or end >= month else None
 
 
 async def approve(house: House, vendor: str, approvals: Sequence[Approved]) -> None:
@@ -252,7 +283,7 @@ async def compare(
     for row in rows:
         day = date.fromisoformat(row["month"])
         product = row["product_name"]
-        expected = recount.month(product, (day.year, day.month), PRICES.get(product))
+        expected = recount.month(product, (day.year, day.month), price_of(product, day))
         try:
             check(row, expected, pack)
         except AssertionError as error:

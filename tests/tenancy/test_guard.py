@@ -76,7 +76,8 @@ from gateway.catalogue.models import Licensor, Product, Vendor, VendorProduct
 from gateway.config.clock import today
 from gateway.db.engine import make_engine
 from gateway.errors import ScopeViolation
-from gateway.exports.columns import monthly_lines, user_lines
+from gateway.exports.columns import cells, unwritable
+from gateway.exports.requests import Rows
 from gateway.records.catalogue_lists import product_page, vendor_page
 from gateway.records.filters import UserFilter
 from gateway.records.interface_specs import (
@@ -89,14 +90,16 @@ from gateway.records.keyset import Page, encode
 from gateway.records.licences import LicenceFilter, licence_page, vendors_licences
 from gateway.records.models import ImportBatch, ServiceRecord, ServiceRecordVersion
 from gateway.records.movements import Movement
-from gateway.records.users import Fields, UserList, page
+from gateway.records.users import Fields, UserList, page, whole
 from gateway.regulation.codes import FeeCategory, UsageMode
+from gateway.regulation.fields import Layout
+from gateway.regulation.formats.obstacles import obstacles
 from gateway.regulation.layouts import SZSE_2010
 from gateway.regulation.months import Month
 from gateway.resolvers.fields import _COLUMNS
 from gateway.statistics.grid import StatList, months_between
 from gateway.statistics.models import MonthlyDelta
-from gateway.statistics.stats import DrillDown, stat_page
+from gateway.statistics.stats import DrillDown, stat_page, whole_stats
 from gateway.statistics.totals import TotalKey
 from gateway.tenancy.guard import check
 from gateway.tenancy.models import ApiKey
@@ -925,15 +928,29 @@ BUILT: dict[str, Callable[[Scope], Any]] = {
     "products' exchanges": lambda scope: select(
         products_exchanges(scope, [*scope.products.values()])
     ),
-    "export of users": lambda scope: user_lines(UserList(scope, today(), COUNTED), SZSE_2010),
-    "export of users as of": lambda scope: user_lines(
-        UserList(scope, today(), as_of=THEN), SZSE_2010
+    "export of users": lambda scope: lines(
+        SZSE_2010.users, whole(UserList(scope, today(), COUNTED))
     ),
-    "export of stats": lambda scope: monthly_lines(StatList(scope, today(), MONTHS), SZSE_2010),
-    "export of stats as of": lambda scope: monthly_lines(
-        StatList(scope, today(), MONTHS, as_of=THEN), SZSE_2010
+    "export of users as of": lambda scope: lines(
+        SZSE_2010.users, whole(UserList(scope, today(), as_of=THEN))
+    ),
+    "export of stats": lambda scope: lines(
+        SZSE_2010.monthly, whole_stats(StatList(scope, today(), MONTHS))
+    ),
+    "export of stats as of": lambda scope: lines(
+        SZSE_2010.monthly, whole_stats(StatList(scope, today(), MONTHS, as_of=THEN))
+    ),
+    "what an export can't write": lambda scope: unwritable(
+        obstacles(SZSE_2010, SZSE_2010.users),
+        *whole(UserList(scope, today(), as_of=THEN)),
+        "user_id",
     ),
 }
+
+
+def lines(layout: Layout, found: Rows) -> Any:
+    columns, rows = found
+    return rows.add_columns(*cells(SZSE_2010, layout, columns))
 
 
 def _hits(scope: Scope, name: str, **options: Any) -> Any:

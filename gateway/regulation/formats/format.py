@@ -44,11 +44,6 @@ class ReportFormat:
         """Whether values can stand in quotation marks."""
         return self.quoting is not Quoting.NONE
 
-    @property
-    def holds_any_value(self) -> bool:
-        """Whether every value that can be stored can be written: none holds `||` or a tab."""
-        return self.quotes or self.separator in {"||", "\t"}
-
     def encoding(self, asked: TextEncoding | None) -> TextEncoding | None:
         """Return an encoding that is asked for, or the only one; None to tell it from the content.
 

@@ -3,6 +3,7 @@
 import hashlib
 import tomllib
 from collections.abc import Mapping
+from datetime import date
 from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Final
@@ -106,13 +107,13 @@ class _Reading:
         file.done("separator, quoting, spaces, encodings, line_end, header, extension")
 
     def _values(self, values: Entries) -> None:
-        self.missing = values.text("missing", ".{0,32}", _MARK_SAID)
-        self._mark(values, "missing", self.missing)
         said = "yyyy, mm and dd once each, with any of - / . 年 月 日 or a space between"
         self.dates = self._dates(values, "date", ("yyyy", "mm", "dd"), said)
         self.months = self._dates(
             values, "month", ("yyyy", "mm"), said.replace(", mm and dd", ", mm")
         )
+        self.missing = values.text("missing", ".{0,32}", _MARK_SAID)
+        self._mark(values, "missing", self.missing)
         self.opens = tuple(values.texts("open_end", "a text, or a list of different texts"))
         for one in self.opens:
             self._mark(values, "open_end", one)
@@ -140,6 +141,8 @@ class _Reading:
             fault(mark) or self.separator in mark or QUOTE in mark or mark != mark.strip()
         ):
             values.wrong(key, mark, _MARK_SAID)
+        if self.dates.read(mark) not in {None, date.max}:
+            values.wrong(key, mark, f"no date, unless it is {self.dates.write(date.max)}")
 
     def _codes(self, codes: Entries) -> None:
         kinds = {name: one.codes for name, one in USER_FIELDS.items() if one.codes is not None}
