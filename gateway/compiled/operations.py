@@ -21,7 +21,7 @@ from gateway.audit.access import Asked, rows_of
 from gateway.catalogue.formats import Formats
 from gateway.compiled.request import DECLINED, HOLE, Link, Request, Uncompiled
 from gateway.compiled.roots import ROOTS
-from gateway.compiled.text import REFUSED, ROW, Json, constant, mapping, unmarked
+from gateway.compiled.text import REFUSED, ROW, Json, constant, count_of, mapping, unmarked
 from gateway.compiled.uncompiled import selects_uncompiled
 from gateway.compiled.variables import Variables
 from gateway.errors import CostLimit, GatewayError, ScopeViolation
@@ -82,7 +82,7 @@ class Prepared:
         """Return how many objects an answer has in lists, and alone at the roots."""
         if self.asked.single:
             return rows_of(orjson.loads(body)["data"], self.asked.single)
-        return answer.count(_ROW)
+        return count_of(_ROW, answer)
 
 
 @dataclass(slots=True, eq=False)

@@ -40,6 +40,11 @@ REFUSED: Final = marked(orjson.dumps(REFUSAL).decode())[1:-1].encode()
 """How a refusal looks in an answer: the database escapes the text in which it stands."""
 
 
+def count_of(mark: bytes, text: bytes) -> int:
+    """Return how often a byte is in a text: by taking it out, which is quicker than counting."""
+    return len(text) - len(text.replace(mark, b""))
+
+
 def unmarked(answer: bytes) -> bytes:
     """Return an answer as JSON."""
     if b"\\" in answer:

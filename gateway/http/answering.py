@@ -19,6 +19,7 @@ from gateway.audit.access import Access
 from gateway.catalogue.formats import Formats, formats_of
 from gateway.compiled.operations import Document, Operations, Prepared
 from gateway.compiled.request import Uncompiled
+from gateway.compiled.text import count_of
 from gateway.config.clock import today
 from gateway.errors import BadInput, Forbidden, GatewayError, NotFound, TookTooLong, Unavailable
 from gateway.exports.links import Links
@@ -39,10 +40,9 @@ from gateway.tenancy.sealed import Answers, NotAdmitted, ask
 
 _log = logging.getLogger(__name__)
 _COMPILED: Final = b"compiled"
-_COUNTED: Final = OPERATIONS.labels("compiled", "")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Asking:
     """Who asks and how, of one request or of one connection's messages."""
 
@@ -58,7 +58,7 @@ class Asking:
     """What is noted for the audit log."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Answer:
     """A response's body, by which way, and whether the operation was refused before it ran."""
 
@@ -88,9 +88,13 @@ class Answering:
         self._trusted = TrustedDocuments(engine)
         self._formats: WeakKeyDictionary[Admission, Formats] = WeakKeyDictionary()
 
-    async def answer(self, asked: Asked, asking: Asking) -> Answer:
-        """Return the answer; raise GatewayError or NotTaken for what is not even tried."""
-        caller = await self.admissions.admit(asking.authorization)
+    async def answer(self, asked: Asked, asking: Asking, caller: Admission | None = None) -> Answer:
+        """Return the answer; raise GatewayError or NotTaken for what is not even tried.
+
+        `caller` is who was admitted just now; without it, that is done here.
+        """
+        if caller is None:
+            caller = await self.admissions.admit(asking.authorization)
         if asking.access is not None:
             asking.access.tenant = caller.scope_for(asking.purpose)
         tenant = self._spending.enter(caller.tenant)
@@ -135,7 +139,7 @@ class Answering:
                 return self._compiled(data, estimate, tenant)
         except Uncompiled as reason:
             told = str(reason)
-        OPERATIONS.labels("executor", told).inc()
+        OPERATIONS.add("executor", told)
         return await self._executed(asked, asking, estimate, tenant, told)
 
     async def _admitted_anew(self, caller: Admission, asking: Asking) -> Admission:
@@ -143,7 +147,7 @@ class Answering:
         return await self.admissions.admit(asking.authorization)
 
     def _compiled(self, body: bytes, estimate: Estimate, tenant: Tenant) -> Answer:
-        _COUNTED.inc()
+        OPERATIONS.add("compiled", "")
         cost = self._settled(estimate, body, tenant)
         whole = b"".join((body[:-1], cost, b"}"))
         return Answer(whole, _COMPILED)
@@ -237,7 +241,7 @@ class Answering:
 
         Each of its objects begins with a brace. So do those in texts, which cost their sender.
         """
-        used = estimate.of_answer(max(answer.count(b"{") - 2, 0))
+        used = estimate.of_answer(max(count_of(b"{", answer) - 2, 0))
         if used < estimate.cost:
             self._spending.refund(tenant, estimate.cost - used)
         return _COST % (estimate.cost, used, self._spending.allowance.operation)

@@ -18,6 +18,7 @@ from gateway.http.headers import Head, Pairs, purpose_in, read_head
 from gateway.http.media import Form, accepted, is_json
 from gateway.http.metrics import REFUSED
 from gateway.http.origins import Origins, allowed_from, headers_for
+from gateway.tenancy.admission import Admission
 
 _METHODS: Final = (b"allow", b"GET, POST, OPTIONS")
 
@@ -49,8 +50,9 @@ class GraphQLEndpoint:
                 await self._allow(head, send)
                 return
             asking = self._asking(scope, head)
-            asked = await self._asked(scope, receive, head, asking.access)
-            answer = await while_there(receive, self._answering.answer(asked, asking))
+            caller = await self._admitted(scope, head, asking.access)
+            asked = await self._asked(scope, receive, head)
+            answer = await while_there(receive, self._answering.answer(asked, asking, caller))
         except Gone:
             return
         except NotTaken as refusal:
@@ -99,10 +101,8 @@ class GraphQLEndpoint:
             raise NotTaken(406, error)
         return form
 
-    async def _asked(
-        self, scope: Scope, receive: Receive, head: Head, access: Access | None
-    ) -> Asked:
-        """Read what is asked, of a caller whose credential is good."""
+    async def _admitted(self, scope: Scope, head: Head, access: Access | None) -> Admission:
+        """Return who asks, before any of the body is read."""
         method = scope["method"]
         if method not in {"GET", "POST"}:
             error = BadInput(
@@ -112,15 +112,22 @@ class GraphQLEndpoint:
                 accepted="POST, or GET for queries",
             )
             raise NotTaken(405, error, _METHODS)
-        json = method == "POST" and is_json(head.content_type)
-        if head.ambient and not head.preflighted and not json:
+        if (
+            head.ambient
+            and not head.preflighted
+            and not (method == "POST" and is_json(head.content_type))
+        ):
             raise _forgeable()
         caller = await self._answering.admissions.admit(head.authorization)
         if access is not None:
             access.tenant = caller.scope
-        if method == "GET":
+        return caller
+
+    async def _asked(self, scope: Scope, receive: Receive, head: Head) -> Asked:
+        """Read what is asked."""
+        if scope["method"] == "GET":
             return of_query_string(scope["query_string"])
-        if not json:
+        if not is_json(head.content_type):
             error = BadInput(
                 "the body is not application/json in UTF-8",
                 "请求正文不是UTF-8的application/json",

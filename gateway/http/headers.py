@@ -73,13 +73,6 @@ class Head:
     """Whether a browser sends it, from another site or with what it adds by itself."""
 
 
-_READ: Final = frozenset(
-    {
-        *(b"authorization", b"content-type", b"content-length", b"content-encoding", b"accept"),
-        *(b"accept-language", b"origin", b"cookie", b"sec-fetch-site"),
-        *(b"graphql-require-preflight", PURPOSE),
-    }
-)
 _ONCE: Final = {
     b"authorization": "Authorization",
     b"content-type": "Content-Type",
@@ -89,16 +82,10 @@ _ONCE: Final = {
 
 def read_head(scope: Scope) -> Head:
     """Read a request's headers; NotTaken for what can't be meant."""
-    found: dict[bytes, bytes] = {}
-    for name, value in scope["headers"]:
-        if name not in _READ:
-            continue
-        if name in found:
-            if name in _ONCE:
-                raise _twice(_ONCE[name])
-            found[name] = b"%b,%b" % (found[name], value)
-        else:
-            found[name] = value
+    headers: list[tuple[bytes, bytes]] = scope["headers"]
+    found = dict(headers)
+    if len(found) < len(headers):
+        found = _joined(headers)
     given = found.get
     if given(b"content-encoding", b"identity").lower() != b"identity":
         raise _compressed()
@@ -118,6 +105,22 @@ def read_head(scope: Scope) -> Head:
         or b"cookie" in found
         or given(b"sec-fetch-site", b"none") not in _OWN_SITE,
     )
+
+
+def _joined(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    """Return headers of which some are given twice, their values joined by commas (RFC 9110 5.3).
+
+    NotTaken for one that may be given only once.
+    """
+    found: dict[bytes, bytes] = {}
+    for name, value in headers:
+        if name not in found:
+            found[name] = value
+        elif name in _ONCE:
+            raise _twice(_ONCE[name])
+        else:
+            found[name] = b"%b,%b" % (found[name], value)
+    return found
 
 
 def purpose_in(header: bytes | None) -> str | None:

@@ -1,5 +1,6 @@
 """`/metrics`: what the server counts, as Prometheus reads it."""
 
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from prometheus_client import (
@@ -7,19 +8,46 @@ from prometheus_client import (
     CollectorRegistry,
     Counter,
     Gauge,
+    Metric,
     generate_latest,
 )
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
 from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.audit.writer import AccessLog
 
+
+class Counts(Collector):
+    """A counter for one thread, without the lock that prometheus_client's takes each time."""
+
+    def __init__(
+        self, name: str, about: str, labels: Sequence[str], registry: CollectorRegistry
+    ) -> None:
+        """Take what it is called, and its labels' names."""
+        self._name, self._about, self._labels = name, about, labels
+        self._numbers: dict[tuple[str, ...], int] = {}
+        registry.register(self)
+
+    def add(self, *labels: str) -> None:
+        """Count one."""
+        self._numbers[labels] = self._numbers.get(labels, 0) + 1
+
+    def collect(self) -> Iterator[Metric]:
+        """Return what was counted."""
+        family = CounterMetricFamily(self._name, self._about, labels=self._labels)
+        for labels, number in self._numbers.items():
+            family.add_metric(labels, number)
+        yield family
+
+
 REGISTRY: Final = CollectorRegistry()
-OPERATIONS: Final = Counter(
+OPERATIONS: Final = Counts(
     "gateway_operations",
     "Operations by the way in which they were answered, and why not compiled.",
     ("path", "reason"),
-    registry=REGISTRY,
+    REGISTRY,
 )
 REFUSED: Final = Counter(
     "gateway_refused",
