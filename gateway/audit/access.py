@@ -4,6 +4,7 @@ An entry holds no personal data in clear: of the variables a keyed digest, of th
 SHA-256, of what was returned the number of rows and the names of the fields.
 """
 
+import asyncio
 import hashlib
 import time
 from collections.abc import Iterator, Mapping
@@ -61,7 +62,7 @@ class Access:
         self.purpose: str | None = None
         """For what personal data is in clear, as was stated."""
         self.spent = 0
-        self.done: Any = None
+        self.done: asyncio.Future[None] | None = None
 
     def end(self, status: int) -> None:
         """Note that the answer is about to be sent."""

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from typing import Final
+from typing import Final, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -20,9 +20,14 @@ from gateway.tenancy.appending import Entry, append_alone
 
 _log = logging.getLogger(__name__)
 _BATCH: Final = 1000
-_SLICE: Final = 50
-"""So many entries are written out before other work has its turn."""
 _RETRY_SECONDS: Final = 1.0
+
+
+class _Queued(NamedTuple):
+    """An access's entries, and who waits until they are committed."""
+
+    entries: list[Entry]
+    done: asyncio.Future[None] | None
 
 
 class AccessLog:
@@ -40,7 +45,7 @@ class AccessLog:
         """Take how long an entry may wait, how many may, and how long answers wait for room."""
         self._engine, self._entries = engine, Entries(secret)
         self._seconds, self._most, self._patience = seconds, most, patience
-        self._waiting: deque[Access] = deque()
+        self._waiting: deque[_Queued] = deque()
         self._taken = 0
         self._wake, self._full, self._room = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._writer: asyncio.Task[None] | None = None
@@ -56,7 +61,8 @@ class AccessLog:
         """Put an access into the queue; say whether there was room."""
         if self.waiting >= self._most:
             return False
-        self._waiting.append(access)
+        # written out at once: texts wait in less room than all that a request has
+        self._waiting.append(_Queued(self._entries_of(access), access.done))
         if self._writer is None:
             self._writer = asyncio.get_running_loop().create_task(self._write_on())
         self._wake.set()
@@ -119,23 +125,19 @@ class AccessLog:
         """Write a batch; keep trying while there is no database."""
         batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), _BATCH))]
         self._taken = len(batch)
-        entries: list[Entry] = []
-        for i, access in enumerate(batch, 1):
-            entries += self._entries_of(access)
-            if i % _SLICE == 0:
-                await asyncio.sleep(0)
+        entries = [entry for one in batch for entry in one.entries]
         failure: Exception | None = None
         try:
             failure = await self._append(entries)
         finally:
             self._taken = 0
             self._room.set()
-            for access in batch:
-                if access.done is not None and not access.done.done():
+            for _, done in batch:
+                if done is not None and not done.done():
                     if failure is None:
-                        access.done.set_result(None)
+                        done.set_result(None)
                     else:
-                        access.done.set_exception(failure)
+                        done.set_exception(failure)
 
     def _entries_of(self, access: Access) -> list[Entry]:
         """Return an access's entries; none of one that can't be made, which must end nothing."""
