@@ -136,8 +136,9 @@ class Entries:
         at = _EPOCH + timedelta(microseconds=access.wall // 1000)
         holder, actor = HOUSE, "anonymous"
         if (scope := access.tenant) is not None:
-            holder, actor = scope.principal.holder, scope.principal.name
-            detail["role"] = scope.principal.role.value
+            principal = scope.principal
+            holder, actor = principal.holder, principal.name
+            detail["role"] = principal.role.value
             digest = detail["scope"] = self._scope_digest(scope)
             if (holder, digest) not in self._met:
                 if len(self._met) >= _MOST_SCOPES:

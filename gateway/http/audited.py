@@ -6,7 +6,7 @@ and queues it when the answer is about to begin. Of a WebSocket each operation i
 (`exports.requests`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Any, Final
 
 import orjson
@@ -71,22 +71,26 @@ class _Logging:
         self._accesses, self._access, self._send = accesses, access, send
         self._refused = False
 
-    async def send(self, message: Message) -> None:
+    def send(self, message: Message) -> Awaitable[None]:
         """Send a message, or refuse in the place of an answer that can't be logged."""
         if message["type"] == "http.response.start":
-            access = self._access
-            status = message["status"]
-            access.end(status)
-            if status >= 400:
-                self._accesses.offer_refusal(access)
-            elif access.action == "query":
-                try:
-                    await self._accesses.put(access)
-                except Unavailable as error:
-                    self._refused = True
-                    await self._refuse(error)
-        if not self._refused:
-            await self._send(message)
+            return self._begin(message)
+        return _nothing() if self._refused else self._send(message)
+
+    async def _begin(self, message: Message) -> None:
+        access = self._access
+        status = message["status"]
+        access.end(status)
+        if status >= 400:
+            self._accesses.offer_refusal(access)
+        elif access.action == "query":
+            try:
+                await self._accesses.put(access)
+            except Unavailable as error:
+                self._refused = True
+                await self._refuse(error)
+                return
+        await self._send(message)
 
     async def _refuse(self, error: Unavailable) -> None:
         headers = self._access.request["headers"]
@@ -101,3 +105,7 @@ class _Logging:
         start = {"type": "http.response.start", "status": status_of(error), "headers": told}
         await self._send(start)
         await self._send({"type": "http.response.body", "body": body})
+
+
+async def _nothing() -> None:
+    """Send nothing."""

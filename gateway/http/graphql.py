@@ -13,7 +13,7 @@ from gateway.http.answering import Answer, Answering, Asking
 from gateway.http.asked import Asked, NotTaken, of_body, of_query_string, read_body, too_long
 from gateway.http.audited import KEY
 from gateway.http.errors import body_of, language_of, masked, status_of
-from gateway.http.gone import Gone, while_there
+from gateway.http.gone import Departures, Gone
 from gateway.http.headers import Head, Pairs, purpose_in, read_head
 from gateway.http.media import Form, accepted, is_json
 from gateway.http.metrics import REFUSED
@@ -38,6 +38,7 @@ class GraphQLEndpoint:
         self._answering, self._origins = answering, origins
         self._base_url, self._body_bytes = base_url, body_bytes
         self._security = security
+        self._departures = Departures()
         self._starts = {form: ((b"content-type", form.value), *security) for form in Form}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -52,7 +53,9 @@ class GraphQLEndpoint:
             asking = self._asking(scope, head)
             caller = await self._admitted(scope, head, asking.access)
             asked = await self._asked(scope, receive, head)
-            answer = await while_there(receive, self._answering.answer(asked, asking, caller))
+            answer = await self._departures.while_there(
+                receive, self._answering.answer(asked, asking, caller)
+            )
         except Gone:
             return
         except NotTaken as refusal:

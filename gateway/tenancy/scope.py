@@ -4,7 +4,7 @@ Everything below the edge takes a scope, never a bare vendor number.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final, NoReturn, Self
 from weakref import WeakKeyDictionary
@@ -144,13 +144,27 @@ class Scope:
 
         `argument` goes before the argument's name in the error, as in `filter.products`.
         """
-        return _made(
-            self.principal,
-            _pick(self.vendors, vendors, "vendor", "信息商", f"{argument}vendors"),
-            _pick(self.products, products, "product", "信息产品", f"{argument}products"),
-            self._reach.owners,
-            stated=self._reach.stated,
+        if vendors is None and products is None:
+            return self
+        reach = self._reach
+        picked = (
+            None if vendors is None else tuple(vendors),
+            None if products is None else tuple(products),
         )
+        part = reach.parts.get(picked)
+        if part is None:
+            part = _made(
+                reach.principal,
+                _pick(reach.vendors, vendors, "vendor", "信息商", f"{argument}vendors"),
+                _pick(reach.products, products, "product", "信息产品", f"{argument}products"),
+                reach.owners,
+                stated=reach.stated,
+            )
+            if len(reach.parts) >= _MOST_PARTS:
+                reach.parts.clear()
+            if sum(len(names or ()) for names in picked) <= _MOST_NAMES:
+                reach.parts[picked] = part
+        return part
 
     def stating(self, purpose: str | None) -> "Scope":
         """Return the scope for a request that says for what it sees personal data, if it does."""
@@ -313,8 +327,12 @@ class _Reach:
     owners: Mapping[int, Owner]
     stated: bool
     """Whether the request says for what purpose it sees personal data."""
+    parts: dict[tuple[tuple[str, ...] | None, ...], Scope] = field(default_factory=dict)
+    """Parts that were asked for lately, by the names of their vendors and products."""
 
 
+_MOST_PARTS: Final = 128
+_MOST_NAMES: Final = 8
 _REACHES: Final[WeakKeyDictionary[Scope, _Reach]] = WeakKeyDictionary()
 
 
