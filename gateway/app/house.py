@@ -22,6 +22,7 @@ from gateway.db.engine import (
 )
 from gateway.errors import BadInput
 from gateway.exports.links import Links
+from gateway.tenancy.accounts import Seeds
 from gateway.tenancy.appending import signing
 from gateway.tenancy.oidc import Issuers
 from gateway.tenancy.sealed import Answers
@@ -46,6 +47,7 @@ class House:
     links: Links
     issuers: Issuers | None
     accesses: AccessLog
+    seeds: Seeds
 
 
 @asynccontextmanager
@@ -91,6 +93,7 @@ async def open_house(config: Settings, *, durable: bool = True) -> AsyncIterator
                 yield House(
                     *(config, addresses, service, answers, exports, operator, links, issuers),
                     accesses=accesses,
+                    seeds=Seeds(secret),
                 )
         finally:
             await accesses.close(config.grace_seconds)

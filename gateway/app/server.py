@@ -34,11 +34,13 @@ from gateway.http.headers import SecurityHeaders, security
 from gateway.http.health import healthz, readyz
 from gateway.http.metrics import EXCEEDED, metrics, watch
 from gateway.http.origins import Origins
+from gateway.http.session import SessionEndpoint
 from gateway.http.sockets import Sockets
 from gateway.http.trailers import TrailersProtocol
 from gateway.limits.spending import Allowance, Spending
 from gateway.limits.turns import Turns
 from gateway.resolvers.query import build_schema
+from gateway.tenancy.accounts import SignIn
 from gateway.tenancy.admission import Admissions
 from gateway.tenancy.doctor import examine, ready
 from gateway.tenancy.sealed import Answers
@@ -97,6 +99,7 @@ def _graphql(
 def _routes(house: House, graphql: tuple[GraphQLEndpoint, Sockets]) -> Starlette:
     endpoint, sockets = graphql
     exports = ExportEndpoint(house.exports, house.links)
+    sessions = SessionEndpoint(house.service, SignIn(house.service, house.seeds))
     return Starlette(
         routes=[
             Route("/graphql", endpoint),
@@ -104,6 +107,7 @@ def _routes(house: House, graphql: tuple[GraphQLEndpoint, Sockets]) -> Starlette
             Route("/exports/{token}", exports, methods=["GET", "HEAD"]),
             Route("/embed/tokens", EmbedTokens(house.service), methods=["POST"]),
             Route("/embed/tokens/{prefix}", EmbedTokens(house.service), methods=["DELETE"]),
+            Route("/session", sessions, methods=["POST", "DELETE"]),
             Route("/healthz", healthz),
             Route("/readyz", readyz(lambda: ready(house.service))),
             Route("/metrics", metrics),

@@ -218,7 +218,7 @@ def issue_key(
     """Issue an API key and print it: the only time it can be seen."""
 
     async def work(session: OperatorSession) -> dict[str, Any]:
-        holder = await _holder(session, vendor, licensor)
+        holder = await holder_of(session, vendor, licensor)
         granted = keys.role_for(role, holder)
         made, expires = await keys.issue(
             session, holder, granted, days=days, trusted_only=trusted_only
@@ -230,9 +230,10 @@ def issue_key(
     tell(result, result["key"], json=json)
 
 
-async def _holder(
+async def holder_of(
     session: OperatorSession, vendor: str | None, licensor: str | None
 ) -> keys.Holder:
+    """Return whom a credential belongs to; BadInput for both or neither."""
     if (vendor is None) == (licensor is None):
         raise BadInput(
             "a key belongs to a vendor or to a licensor",
@@ -272,7 +273,7 @@ def grant_claim(
     """Let whoever has a value of the issuer's claim ask; `gateway key revoke` takes it back."""
 
     async def work(session: OperatorSession) -> tuple[str, bool]:
-        holder = await _holder(session, vendor, licensor)
+        holder = await holder_of(session, vendor, licensor)
         granted = keys.role_for(role, holder)
         prefix, changed = await keys.grant(session, holder, granted, issuer, value)
         if changed:

@@ -9,6 +9,7 @@ import typer
 
 from gateway import __version__
 from gateway.cli import (
+    accounts,
     audit,
     catalogue,
     files,
@@ -48,6 +49,7 @@ program.add_typer(listing.catalogue, name="catalogue")
 program.add_typer(perimeter.origin, name="origin")
 program.add_typer(perimeter.document, name="document")
 program.add_typer(catalogue.oidc, name="oidc")
+program.add_typer(accounts.account, name="account")
 program.add_typer(audit.audit, name="audit")
 
 

@@ -141,7 +141,7 @@ def _principal(
         runs = own if runs is None else documents
     pages = frozenset(terms.get("own_origins") or ())
     return Principal(
-        name=f"key:{found['key']}" if subject is None else f"oidc:{found['key']}:{subject}",
+        name=_name(found, subject),
         key=found["key"],
         role=Role(found["role"]),
         vendor=found["vendor"],
@@ -156,6 +156,15 @@ def _principal(
         subject=subject,
         is_token=found["kind"] == "EMBED",
     )
+
+
+def _name(found: dict[str, Any], subject: str | None) -> str:
+    """Return what the audit log calls a caller."""
+    if subject is not None:
+        return f"oidc:{found['key']}:{subject}"
+    if found["kind"] == "SESSION":
+        return f"account:{found['claim']}"
+    return f"key:{found['key']}"
 
 
 def _numbered(named: dict[str, Any]) -> dict[int, Any]:

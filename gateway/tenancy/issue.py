@@ -77,7 +77,7 @@ async def issue(
     role of the other side, for a holder on both sides or on neither, and for a licensor's key that
     is to run registered documents only: it would run none.
     """
-    _check(role, holder)
+    check_role(role, holder)
     if trusted_only and holder.vendor_id is None:
         raise BadInput(
             "documents are registered by vendors",
@@ -101,7 +101,8 @@ async def issue(
     return key, expires
 
 
-def _check(role: Role, holder: Holder) -> None:
+def check_role(role: Role, holder: Holder) -> None:
+    """Raise BadInput for a role of the other side, and for a holder on both sides or on neither."""
     if not role.value.startswith(f"{holder.side}_"):
         raise _misfit(role.value, holder.side)
 
@@ -114,7 +115,7 @@ async def grant(
     And whether that changes anything. A value has one grant at a time: another one replaces it,
     and one that was revoked holds again.
     """
-    _check(role, holder)
+    check_role(role, holder)
     digest = grant_digest(issuer, value)
     wanted = {"vendor_id": holder.vendor_id, "licensor_id": holder.licensor_id, "role": role.value}
     same = [_TABLE.c[name].is_not_distinct_from(given) for name, given in wanted.items()]

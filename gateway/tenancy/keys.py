@@ -1,4 +1,4 @@
-"""API keys, `gw_<prefix>_<secret>`, and embed tokens, `ge_<prefix>_<secret>`.
+"""API keys, `gw_<prefix>_<secret>`, embed tokens, `ge_…`, and sessions of accounts, `gs_…`.
 
 The prefix names a key in lists and logs; it opens nothing.
 """
@@ -8,7 +8,7 @@ import re
 import secrets
 from dataclasses import dataclass, field
 
-_FORM = re.compile(r"g[we]_([a-z0-9]{8})_([A-Za-z0-9_-]{43})")
+_FORM = re.compile(r"g[wes]_([a-z0-9]{8})_([A-Za-z0-9_-]{43})")
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
 
 
@@ -32,7 +32,7 @@ class NewKey:
 
 
 def generate(kind: str = "gw") -> NewKey:
-    """Make a new random key (`gw`) or embed token (`ge`)."""
+    """Make a new random key (`gw`), embed token (`ge`) or session (`gs`)."""
     prefix = "".join(secrets.choice(_ALPHABET) for _ in range(8))
     return NewKey(prefix, secrets.token_urlsafe(32), kind)
 

@@ -21,8 +21,10 @@ from gateway.db.base import Base, Sortable
 class ApiKey(Base):
     """A credential of a vendor or of a licensor. Only the operator's role can read this table.
 
-    Of three kinds: KEY; EMBED, a token that a vendor's key (`parent`) issued, good only as long as
-    that is; OIDC, a claim's value that an issuer vouches for, whose digest stands for both.
+    Of five kinds: KEY; EMBED, a token that a vendor's key (`parent`) issued, good only as long as
+    that is; OIDC, a claim's value that an issuer vouches for, whose digest stands for both;
+    ACCOUNT, somebody's who signs in, whom nothing presented stands for; SESSION, what signing in
+    opened, good only as long as the account (`parent`) is. `claim` is an account's name.
     """
 
     __tablename__ = "api_keys"
@@ -33,7 +35,10 @@ class ApiKey(Base):
             "WHEN 'EMBED' THEN parent IS NOT NULL AND vendor_id IS NOT NULL "
             "AND expires_at IS NOT NULL "
             "WHEN 'OIDC' THEN num_nonnulls(issuer, claim) = 2 AND parent IS NULL "
-            "ELSE false END",
+            "WHEN 'ACCOUNT' THEN claim IS NOT NULL "
+            "AND num_nonnulls(parent, issuer, expires_at) = 0 "
+            "WHEN 'SESSION' THEN num_nonnulls(parent, claim, expires_at) = 3 "
+            "AND issuer IS NULL ELSE false END",
             name="kind",
         ),
         Index("ix_api_keys_parent", "parent"),
@@ -61,6 +66,26 @@ class ApiKey(Base):
     """For what a token shows personal data."""
     issuer: Mapped[str | None]
     claim: Mapped[str | None]
+
+
+class Account(Base):
+    """How somebody signs in. Only the operator's role can read this table.
+
+    `password` is an Argon2id hash, `seed` the sealed secret of the codes (RFC 6238), of which
+    `last_step` is the last that was taken: none is taken twice. `attempts` since the last good one.
+    """
+
+    __tablename__ = "accounts"
+
+    prefix: Mapped[str] = mapped_column(
+        Sortable, ForeignKey("api_keys.prefix", ondelete="CASCADE"), primary_key=True
+    )
+    name: Mapped[str] = mapped_column(Sortable, unique=True)
+    password: Mapped[str]
+    seed: Mapped[str]
+    last_step: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    attempts: Mapped[int] = mapped_column(server_default="0")
+    locked_until: Mapped[datetime | None]
 
 
 class VendorOrigin(Base):

@@ -482,9 +482,13 @@ async def test_an_imports_problems_name_own_products_only(market: World, tmp_pat
 async def test_every_route_but_health_and_metrics_needs_a_key(market: World) -> None:
     wired = routes(market.house, build_schema()).routes
     paths = {route.path for route in wired}  # type: ignore[attr-defined]
-    keyed = {"/graphql", "/exports/{token}", "/embed/tokens", "/embed/tokens/{prefix}"}
+    keyed = {"/graphql", "/exports/{token}", "/embed/tokens", "/embed/tokens/{prefix}", "/session"}
     assert paths == keyed | {"/healthz", "/readyz", "/metrics"}
-    for method, path in (("POST", "/embed/tokens"), ("DELETE", "/embed/tokens/aaaaaaaa")):
+    for method, path in (
+        ("POST", "/embed/tokens"),
+        ("DELETE", "/embed/tokens/aaaaaaaa"),
+        ("DELETE", "/session"),
+    ):
         assert (await market.client.request(method, path)).status_code == 401
     for method, body in (("GET", None), ("POST", {"query": "{ __typename }"})):
         answer = await market.client.request(method, "/graphql?query={__typename}", json=body)

@@ -145,7 +145,7 @@ async def test_what_the_roles_may_do_with_tables(admin: asyncpg.Connection) -> N
     catalogue = {"products", "prices", "vendors", "licences", "api_keys"} | open_tables
     catalogue |= {"product_packs", "approvals", "finding_thresholds"}
     registered = {"vendor_origins", "trusted_documents"}
-    catalogue |= registered
+    catalogue |= registered | {"accounts"}
     links = {"vendor_products", "product_interfaces", "rule_packs", "price_tiers", "report_formats"}
     links |= {"audit_events", "audit_checkpoints"}
     assert may["gateway_operator", "SELECT"] == catalogue | links | {"reach_clock"}
@@ -165,6 +165,8 @@ async def test_what_the_roles_may_do_with_tables(admin: asyncpg.Connection) -> N
         "SELECT digest FROM api_keys",
         "SELECT * FROM vendor_origins",
         "SELECT * FROM trusted_documents",
+        "SELECT * FROM accounts",
+        "UPDATE accounts SET attempts = 0",
         "INSERT INTO vendor_origins (vendor_id, origin) VALUES (1, 'https://x')",
         "INSERT INTO api_keys (prefix, digest, role, vendor_id) VALUES ('x', 'x', 'x', 1)",
         "INSERT INTO audit_events (holder, number, digest, occurred_at, vendor_id, actor, action, "
@@ -259,6 +261,9 @@ async def test_functions_are_for_their_callers_only(admin: asyncpg.Connection) -
         "gateway_revoke_embed",
         "gateway_append",
         "gateway_checkpoint",
+        "gateway_attempt",
+        "gateway_sign_in",
+        "gateway_sign_out",
         "gateway_refuse",
     }
     for row in rows:

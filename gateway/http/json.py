@@ -1,0 +1,55 @@
+"""Endpoints that take JSON and give JSON, apart from the graph: errors are told in its form."""
+
+from abc import ABC, abstractmethod
+from typing import TypeVar
+
+import orjson
+from pydantic import BaseModel, ValidationError
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from gateway.errors import BadInput, GatewayError
+from gateway.http.errors import body_of, language_of, status_of
+
+M = TypeVar("M", bound=BaseModel)
+_MOST_BYTES = 65_536
+
+
+class JsonEndpoint(ABC):
+    """Answers requests; what it answers is not to be kept by anybody on the way."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or tell the error."""
+        request = Request(scope, receive)
+        try:
+            response = await self.answer(request)
+        except GatewayError as error:
+            language = language_of(request.headers.get("accept-language"))
+            body = orjson.dumps(body_of(error, language))
+            response = Response(body, status_of(error), media_type="application/json")
+        response.headers["Cache-Control"] = "no-store"
+        await response(scope, receive, send)
+
+    @abstractmethod
+    async def answer(self, request: Request) -> Response:
+        """Return the answer, or raise GatewayError."""
+
+
+async def read_model(request: Request, model: type[M], accepted: str) -> M:
+    """Return a request's body as a model; BadInput, which says what would do, for any other."""
+    data = b""
+    async for part in request.stream():
+        data += part
+        if len(data) > _MOST_BYTES:
+            raise BadInput(
+                "the body is too long", "请求体过长", accepted=f"at most {_MOST_BYTES} bytes"
+            )
+    try:
+        return model.model_validate_json(data or b"{}")
+    except ValidationError as error:
+        first = error.errors(include_input=False)[0]
+        place = ".".join(str(part) for part in first["loc"]) or "body"
+        raise BadInput(
+            f"{place}: {first['msg']}", f"{place}不符合要求", argument=place, accepted=accepted
+        ) from None
