@@ -30,7 +30,10 @@ class AuditEvent:
         """Return the instant."""
         return datetime.fromisoformat(self.row["occurred_at"])
 
-    @strawberry.field(description="Who: `key:…` by its first eight characters, `account:…`, `oidc:…`, or `operator:…`.")
+    @strawberry.field(
+        description="Who: `key:…` by its first eight characters, `account:…`, `oidc:…` or "
+        "`operator:…`."
+    )
     def actor(self) -> str:
         """Return the actor."""
         return str(self.row["actor"])
