@@ -148,16 +148,18 @@ def _step(
 class _Partly:
     """A function some of whose values are known already."""
 
-    __slots__ = ("_function", "_known")
+    __slots__ = ("_function", "_known", "_places")
 
     def __init__(self, function: Callable[..., Any], known: Sequence[tuple[Any] | None]) -> None:
-        self._function, self._known = function, known
+        self._function = function
+        self._known = [None if one is None else one[0] for one in known]
+        self._places = [place for place, one in enumerate(known) if one is None]
 
     def __call__(self, *values: Any) -> Any:
-        others = iter(values)
-        return self._function(
-            *(next(others) if known is None else known[0] for known in self._known)
-        )
+        whole = self._known.copy()
+        for place, value in zip(self._places, values, strict=True):
+            whole[place] = value
+        return self._function(*whole)
 
 
 def _run(step: Step, values: Sequence[Any]) -> Any:
@@ -194,8 +196,11 @@ class Memory(Generic[P]):
         """
         node = self._root
         while node is not None:
-            for step in node.derivations:
-                values.append(_run(step, values))
+            for function, slots in node.derivations:  # as `_run`, of which there are many
+                if len(slots) == 1:
+                    values.append(function(values[slots[0]]))
+                else:
+                    values.append(function(*[values[slot] for slot in slots]))
             if node.decision is None:
                 return node.plan
             node = node.after.get(_run(node.decision, values))

@@ -44,7 +44,7 @@ def _application(house: House) -> Any:
         values = document.coerced(asked["variables"])
         ready = operations.prepare(document, values, caller.stated, today(), _no_link, _FORMATS)
         pool = answers.by_values if ready.plan.by_values else answers.by_shape
-        answer = ready.completed(await ask(pool, ready.plan.sealed, ready.values, caller))
+        answer, _ = ready.completed(await ask(pool, ready.plan.sealed, ready.values, caller))
         headers = [
             (b"content-type", b"application/json"),
             (b"content-length", b"%d" % len(answer)),

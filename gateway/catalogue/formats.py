@@ -37,7 +37,9 @@ class Formats:
         """Take stored versions: code, version, content; those that come with the gateway join."""
         known: dict[str, ReportFormat] = {}
         for code, version, content in sorted(stored, key=lambda one: one[:2]):
-            known[code] = known[f"{code}@{version}"] = read_format(content, f"{code}@{version}")
+            known[code] = known[f"{code}@{version}"] = read_format(
+                content, f"{code}@{version}", stored=True
+            )
         for one in builtin_formats().values():
             known[one.code] = known[str(one)] = one
         return cls(known, of_products)

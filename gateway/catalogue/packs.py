@@ -28,6 +28,8 @@ _DEFINITIONS = RulePackDefinition.table()
 _USES = ProductPack.table()
 MOST_PACKS: Final = 30
 """Rule packs that there can be, versions aside: as many as one statement compares."""
+_ADDING: Final = 733120412
+"""The key of the advisory lock by which those who add packs wait for each other."""
 
 
 async def add_pack(session: OperatorSession, pack: RulePack) -> bool:
@@ -55,8 +57,9 @@ async def add_pack(session: OperatorSession, pack: RulePack) -> bool:
             argument="version",
             accepted="a version that is not taken",
         )
-    others = select(_DEFINITIONS.c.name).where(_DEFINITIONS.c.name != pack.name).distinct()
-    if len((await session.execute(others)).all()) + 1 >= MOST_PACKS:
+    await session.execute(select(func.pg_advisory_xact_lock(_ADDING)))
+    held = set((await session.execute(select(_DEFINITIONS.c.name).distinct())).scalars())
+    if pack.name not in held and len(held) + 1 >= MOST_PACKS:
         raise BadInput(
             f"there are {MOST_PACKS} rule packs already",
             f"规则包已有{MOST_PACKS}个",

@@ -108,11 +108,13 @@ def _password(file: Path | None) -> str:
             )
         typed: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
         return typed
-    if str(file) == "-":
-        return sys.stdin.readline().rstrip("\r\n")
     try:
-        with file.open(encoding="utf-8") as lines:
-            return lines.readline().rstrip("\r\n")
+        if str(file) == "-":
+            first = sys.stdin.buffer.readline()
+        else:
+            with file.open("rb") as lines:
+                first = lines.readline()
+        return first.decode("utf-8-sig").rstrip("\r\n")
     except UnicodeDecodeError:
         raise BadInput(
             f"{file} is not UTF-8",

@@ -21,7 +21,7 @@ from gateway.audit.access import Asked, rows_of
 from gateway.catalogue.formats import Formats
 from gateway.compiled.request import DECLINED, HOLE, Link, Request, Uncompiled
 from gateway.compiled.roots import ROOTS
-from gateway.compiled.text import REFUSED, ROW, Json, constant, count_of, mapping, unmarked
+from gateway.compiled.text import Json, constant, json_of, mapping, refuses, unmarked
 from gateway.compiled.uncompiled import selects_uncompiled
 from gateway.compiled.variables import Variables
 from gateway.errors import CostLimit, GatewayError, ScopeViolation
@@ -39,7 +39,6 @@ MOST_CHARACTERS: Final = 2_000_000
 """Of all kept documents together: read, each takes a hundred bytes of memory."""
 PLAN_CHARACTERS: Final = 20_000
 """Of a statement that counts as one plan; a longer one counts as several."""
-_ROW: Final = ROW.encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +60,17 @@ class Prepared:
     values: list[Any]
     asked: Asked
 
-    def completed(self, answer: bytes) -> bytes:
-        """Return the response's body; raise Uncompiled where the statement declined."""
+    def completed(self, answer: bytes) -> tuple[bytes, int]:
+        """Return the response's body, and how many objects it has in lists.
+
+        Raise Uncompiled where the statement declined.
+        """
         plan = self.plan
         if answer == DECLINED:
             raise Uncompiled("rulePack")
-        if REFUSED in answer:
+        if refuses(answer):
             raise Uncompiled("format")
-        answer = unmarked(answer)
+        answer, listed = json_of(answer)
         if plan.holes:
             parts = answer.split(HOLE)
             for i in range(1, len(parts), 2):
@@ -76,13 +78,13 @@ class Prepared:
                 fill = plan.holes[number]
                 parts[i] = (self.values[fill] if isinstance(fill, int) else fill)(*row)
             answer = b"".join(parts)
-        return b"".join((plan.before, answer, plan.behind))
+        return b"".join((plan.before, answer, plan.behind)), listed
 
-    def rows(self, answer: bytes, body: bytes) -> int:
-        """Return how many objects an answer has in lists, and alone at the roots."""
+    def rows(self, body: bytes, listed: int) -> int:
+        """Return how many objects a response has in lists, and alone at the roots."""
         if self.asked.single:
             return rows_of(orjson.loads(body)["data"], self.asked.single)
-        return count_of(_ROW, answer)
+        return listed
 
 
 @dataclass(slots=True, eq=False)

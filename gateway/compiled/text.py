@@ -22,8 +22,11 @@ from sqlalchemy.dialects.postgresql import aggregate_order_by
 _QUOTE, _BACKSLASH = "\x02", "\x04"
 ROW: Final = "\x03"
 """Where an object of a list begins; in no text, so that objects can be counted."""
+_ROW: Final = ROW.encode()
 REFUSAL: Final = "\x07"
 """What stands in the place of a value that can't be written: the executor tells why."""
+_REAL: Final = bytes.maketrans(f"{_QUOTE}{_BACKSLASH}".encode(), b'"\\')
+"""Marks to what they stand for: one pass, however many there are."""
 _MARKS: Final = str.maketrans({'"': _QUOTE, "\\": _BACKSLASH})
 LABEL: Final = 'YYYY"年"MM"月"'
 """A month as pages show it, for `to_char`."""
@@ -38,6 +41,12 @@ def marked(json: str) -> str:
 
 REFUSED: Final = marked(orjson.dumps(REFUSAL).decode())[1:-1].encode()
 """How a refusal looks in an answer: the database escapes the text in which it stands."""
+_ESCAPES: Final = _BACKSLASH.encode()
+
+
+def refuses(answer: bytes) -> bool:
+    """Whether an answer has a refusal; most have no escape at all, which is soon seen."""
+    return _ESCAPES in answer and REFUSED in answer
 
 
 def count_of(mark: bytes, text: bytes) -> int:
@@ -45,14 +54,19 @@ def count_of(mark: bytes, text: bytes) -> int:
     return len(text) - len(text.replace(mark, b""))
 
 
-def unmarked(answer: bytes) -> bytes:
-    """Return an answer as JSON."""
+def json_of(answer: bytes) -> tuple[bytes, int]:
+    """Return an answer as JSON, and how many objects there are in its lists."""
     if b"\\" in answer:
         answer = answer.replace(b"\\", b"\\\\")
     if b'"' in answer:
         answer = answer.replace(b'"', b'\\"')
-    answer = answer.replace(ROW.encode(), b"").replace(_QUOTE.encode(), b'"')
-    return answer.replace(_BACKSLASH.encode(), b"\\")
+    json = answer.translate(_REAL, _ROW)
+    return json, len(answer) - len(json)
+
+
+def unmarked(answer: bytes) -> bytes:
+    """Return an answer as JSON."""
+    return json_of(answer)[0]
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,8 @@ class Settings(BaseSettings):
     )
     secret: SecretStr | None = Field(
         default=None,
-        description="At least 32 characters; seals download links. The same on every server. "
+        description="At least 32 characters; seals download links and the secrets of accounts' "
+        "codes. The same on every server, and for the operator's commands. "
         "Unset: made once and kept in the data directory.",
     )
     audit_keys: Path | None = Field(

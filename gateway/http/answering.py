@@ -33,7 +33,7 @@ from gateway.limits.cost import Estimate
 from gateway.limits.spending import Spending, Tenant
 from gateway.limits.turns import Turns
 from gateway.schema.context import sealed_link
-from gateway.tenancy.admission import Admission, Admissions
+from gateway.tenancy.admission import Admission, Admissions, lasts
 from gateway.tenancy.principal import Principal
 from gateway.tenancy.scope import Scope
 from gateway.tenancy.sealed import Answers, NotAdmitted, ask
@@ -93,7 +93,7 @@ class Answering:
 
         `caller` is who was admitted just now; without it, that is done here.
         """
-        if caller is None:
+        if caller is None or not lasts(caller):
             caller = await self.admissions.admit(asking.authorization)
         if asking.access is not None:
             asking.access.tenant = caller.scope_for(asking.purpose)
@@ -195,9 +195,9 @@ class Answering:
     @staticmethod
     def _noted(ready: Prepared, found: bytes, scope: Scope, access: Access | None) -> bytes:
         """Return the response's body, its rows counted for the log."""
-        body = ready.completed(found)
+        body, listed = ready.completed(found)
         if access is not None:
-            access.tenant, access.rows = scope, ready.rows(found, body)
+            access.tenant, access.rows = scope, ready.rows(body, listed)
         return body
 
     async def _executed(

@@ -39,6 +39,7 @@ class ExportEndpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request: 404 for a link that is not valid, else the file."""
         request = Request(scope, receive)
+        language = language_of(request.headers.get("accept-language"))
         try:
             ticket = self._links.open(request.path_params["token"])
             tenant = await reauthenticate(self._engine, ticket.key, ticket.subject)
@@ -48,24 +49,25 @@ class ExportEndpoint:
             await admitted(self._engine, tenant, ticket.export)
             report_format = (await formats_of(self._engine, tenant)).named(ticket.format)
         except GatewayError as error:
-            await _refuse(error, language_of(request.headers.get("accept-language")), send)
+            await _refuse(error, language, send)
             return
         if request.method == "HEAD":
             await send(_start(ticket, report_format, trailers=False))
             await send({"type": "http.response.body", "body": b""})
             return
-        await self._until_gone(ticket, tenant, report_format, receive, send)
+        await self._until_gone(ticket, tenant, report_format, language, receive, send)
 
     async def _until_gone(
         self,
         ticket: Ticket,
         tenant: TenantScope,
         report_format: ReportFormat,
+        language: Language,
         receive: Receive,
         send: Send,
     ) -> None:
         """Stream; stop the database's work when the client goes away, or the server."""
-        work = asyncio.create_task(self._stream(ticket, tenant, report_format, send))
+        work = asyncio.create_task(self._stream(ticket, tenant, report_format, language, send))
         gone = asyncio.create_task(_disconnected(receive))
         try:
             await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
@@ -78,7 +80,12 @@ class ExportEndpoint:
             raise failure
 
     async def _stream(
-        self, ticket: Ticket, tenant: TenantScope, report_format: ReportFormat, send: Send
+        self,
+        ticket: Ticket,
+        tenant: TenantScope,
+        report_format: ReportFormat,
+        language: Language,
+        send: Send,
     ) -> None:
         started = False
 
@@ -100,7 +107,7 @@ class ExportEndpoint:
         except GatewayError as error:
             if started:
                 raise
-            await _refuse(error, "en", send)
+            await _refuse(error, language, send)
             return
         await start()
         await send({"type": "http.response.body", "body": b"", "more_body": False})

@@ -10,7 +10,9 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from gateway.errors import BadInput, GatewayError
+from gateway.http.asked import NotTaken, read_body
 from gateway.http.errors import body_of, language_of, status_of
+from gateway.http.gone import Gone
 
 M = TypeVar("M", bound=BaseModel)
 _MOST_BYTES = 65_536
@@ -24,10 +26,12 @@ class JsonEndpoint(ABC):
         request = Request(scope, receive)
         try:
             response = await self.answer(request)
+        except Gone:
+            return
+        except NotTaken as refusal:
+            response = _told(request, refusal.error, refusal.status)
         except GatewayError as error:
-            language = language_of(request.headers.get("accept-language"))
-            body = orjson.dumps(body_of(error, language))
-            response = Response(body, status_of(error), media_type="application/json")
+            response = _told(request, error, status_of(error))
         response.headers["Cache-Control"] = "no-store"
         await response(scope, receive, send)
 
@@ -36,15 +40,15 @@ class JsonEndpoint(ABC):
         """Return the answer, or raise GatewayError."""
 
 
+def _told(request: Request, error: GatewayError, status: int) -> Response:
+    language = language_of(request.headers.get("accept-language"))
+    body = orjson.dumps(body_of(error, language))
+    return Response(body, status, media_type="application/json")
+
+
 async def read_model(request: Request, model: type[M], accepted: str) -> M:
     """Return a request's body as a model; BadInput, which says what would do, for any other."""
-    data = b""
-    async for part in request.stream():
-        data += part
-        if len(data) > _MOST_BYTES:
-            raise BadInput(
-                "the body is too long", "请求体过长", accepted=f"at most {_MOST_BYTES} bytes"
-            )
+    data = await read_body(request.receive, _MOST_BYTES)
     try:
         return model.model_validate_json(data or b"{}")
     except ValidationError as error:

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from gateway.audit.log import record
 from gateway.http.json import JsonEndpoint, read_model
-from gateway.tenancy.accounts import SignIn
+from gateway.tenancy.accounts import SignIn, sign_out
 from gateway.tenancy.authenticate import authenticate
 from gateway.tenancy.identity import credential_of, refusal
 from gateway.tenancy.keys import digest
@@ -42,19 +42,24 @@ class SessionEndpoint(JsonEndpoint):
         if request.method == "DELETE":
             header = request.headers.get("authorization")
             scope = await authenticate(self._engine, header)
-            if not await self._sign_in.close(digest(credential_of(header))):
-                raise refusal()
-            await self._log(scope, "session.close")
+            async with open_session(self._engine, _own(scope), write=True) as session:
+                if not await sign_out(session, digest(credential_of(header))):
+                    raise refusal()
+                await record(session, "session.close")
             return Response(status_code=204)
         wanted = await read_model(request, _Wanted, _ACCEPTED)
-        key, expires = await self._sign_in.open(wanted.account, wanted.password, wanted.code)
+        address = request.client.host if request.client else ""
+        key, expires = await self._sign_in.open(
+            wanted.account, wanted.password, wanted.code, address
+        )
+        # until it is told nobody has it: a session that can't be logged is never used
         scope = await authenticate(self._engine, f"Bearer {key.text}")
-        await self._log(scope, "session.open")
+        async with open_session(self._engine, _own(scope), write=True) as session:
+            await record(session, "session.open")
         told = {"token": key.text, "expiresAt": expires}
         return Response(orjson.dumps(told), 201, media_type="application/json")
 
-    async def _log(self, scope: Scope, action: str) -> None:
-        """Log an act in the holder's own chain: a data company's is no vendor's business."""
-        own = scope if scope.principal.vendor is not None else scope.narrow(vendors=[])
-        async with open_session(self._engine, own, write=True) as session:
-            await record(session, action)
+
+def _own(scope: Scope) -> Scope:
+    """Return what an act in the holder's own chain is of: a data company's is no vendor's."""
+    return scope if scope.principal.vendor is not None else scope.narrow(vendors=[])

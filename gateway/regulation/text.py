@@ -3,8 +3,8 @@
 import re
 from typing import Final, Literal
 
-CONTROL: Final = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029]")
-"""Control characters and the line breaks that are not control characters."""
+CONTROL: Final = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029\\ufeff]")
+"""Control characters, the line breaks that are none, and the mark of an encoding (U+FEFF)."""
 
 Fault = Literal["EMPTY", "CONTROL_CHARACTER", "BAR_AT_EDGE", "SEPARATOR_INSIDE", "TOO_LONG"]
 

@@ -121,7 +121,7 @@ async def monthly_stats(
             for one in of_rows
             if one.name == "feesByPack"
         }
-        _refuse_too_many(compared.values())
+        _refuse_too_many(len({pack for packs in compared.values() for pack in packs}))
     found, places = await read()
     if rule_pack is None and stats.packs is None and found["other_packs"]:
         defined, packs = await known()
@@ -170,18 +170,19 @@ def _connection(
 
 def _compared(asked: Sequence[str] | None, defined: Sequence[RulePack]) -> list[RulePack]:
     """Return the packs whose fees are asked for: by default the latest version of each."""
-    latest = {pack.name: pack for pack in defined}
-    return list(latest.values()) if asked is None else [named(one, defined) for one in asked]
+    if asked is None:
+        return list({pack.name: pack for pack in defined}.values())[:MOST_PACKS]
+    _refuse_too_many(len(asked))
+    return list(dict.fromkeys(named(one, defined) for one in asked))
 
 
-def _refuse_too_many(compared: Iterable[Iterable[RulePack]]) -> None:
-    different = {pack for packs in compared for pack in packs}
-    if len(different) > MOST_PACKS:
+def _refuse_too_many(number: int) -> None:
+    if number > MOST_PACKS:
         raise BadInput(
-            f"{len(different)} rule packs are too many to compare at once",
+            f"{number} rule packs are too many to compare at once",
             f"一次最多比较{MOST_PACKS}个规则包",
             argument="packs",
-            accepted=f"{MOST_PACKS} different ones at most",
+            accepted=f"{MOST_PACKS} at most, in all of the document",
         )
 
 

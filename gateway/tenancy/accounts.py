@@ -9,14 +9,15 @@ hour at the most.
 import asyncio
 import base64
 import hashlib
+import logging
 import re
 import secrets
 import time
 import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cache
 from typing import Any, Final
 
 from cryptography.exceptions import InvalidKey
@@ -34,26 +35,38 @@ from sqlalchemy import (
     func,
     insert,
     select,
+    text,
     update,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from gateway.errors import BadInput, NotFound, Unauthenticated
+from gateway.errors import BadInput, NotFound, RateLimited, Unauthenticated
 from gateway.tenancy.issue import Holder, check_role
 from gateway.tenancy.keys import NewKey, generate
 from gateway.tenancy.models import Account, ApiKey
 from gateway.tenancy.operator import OperatorSession
 from gateway.tenancy.principal import Role
 from gateway.tenancy.reach import DATABASE_ERRORS, translated, unreachable
+from gateway.tenancy.session import ScopedSession
 
 SESSION_SECONDS: Final = 8 * 3600
 _STEP: Final = 30
 _SEED_BYTES: Final = 20
+_MOST_DECOMPOSED: Final = 4 * 256
+"""Characters that a good password can have before its accents are put together."""
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._@-]{0,63}")
 _CODE: Final = re.compile(r"[0-9]{6}")
 _LEAST_PASSWORD, _MOST_PASSWORD = 12, 256
+_MOST_WAITING, _MOST_OF_ONE = 16, 4
+"""Attempts that wait to be hashed, in all and from one address: hashing is meant to be slow."""
+_NOBODYS: Final = (
+    "$argon2id$v=19$m=65536,t=3,p=4$bm90aGluZyBvcGVucyBtZQ$"
+    "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+)
+"""A hash of no password that is known, for names that no account has."""
+_log = logging.getLogger(__name__)
 _KEYS, _ACCOUNTS = ApiKey.table(), Account.table()
 _ATTEMPT = select(func.gateway_attempt(bindparam("name", type_=String), type_=JSONB))
 _SIGN_IN = select(
@@ -67,7 +80,7 @@ _SIGN_IN = select(
         type_=DateTime(timezone=True),
     )
 )
-_SIGN_OUT = select(func.gateway_sign_out(bindparam("digest", type_=LargeBinary)))
+_UNHURRIED = text("SET LOCAL synchronous_commit = off")
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,14 +166,21 @@ async def reset_account(
 ) -> tuple[Provisioned, Holder]:
     """Give an account another password and secret, unlock it, and end its sessions at once.
 
-    An account that was revoked stays so. NotFound for a name that no account has.
+    NotFound for a name that no account has, BadInput for an account that was revoked.
     """
-    prefix, holder = await _of(session, name)
+    prefix, holder, revoked = await _of(session, name)
+    if revoked:
+        raise BadInput(
+            f"the account {name} was revoked, for good",
+            f"账户{name}已被永久吊销",
+            argument="NAME",
+            accepted="an account that is not revoked, or gateway account add with another name",
+        )
     hashed, seed = await _hashed(password), secrets.token_bytes(_SEED_BYTES)
     await session.execute(
         update(_ACCOUNTS)
         .where(_ACCOUNTS.c.prefix == prefix)
-        .values(password=hashed, seed=seeds.seal(seed), attempts=0, locked_until=None)
+        .values(password=hashed, seed=seeds.seal(seed), last_step=0, attempts=0, locked_until=None)
     )
     await session.execute(
         update(_KEYS)
@@ -172,7 +192,7 @@ async def reset_account(
 
 async def revoke_account(session: OperatorSession, name: str) -> Holder:
     """Revoke an account and with it its sessions, at once and for good."""
-    prefix, holder = await _of(session, name)
+    prefix, holder, _ = await _of(session, name)
     await session.execute(
         update(_KEYS)
         .where(_KEYS.c.prefix == prefix)
@@ -204,17 +224,19 @@ async def list_accounts(session: OperatorSession) -> Sequence[dict[str, Any]]:
     ]
 
 
-async def _of(session: OperatorSession, name: str) -> tuple[str, Holder]:
+async def _of(session: OperatorSession, name: str) -> tuple[str, Holder, bool]:
+    """Return an account's prefix, whose it is, and whether it is revoked."""
     found = (
         await session.execute(
-            select(_KEYS.c.prefix, _KEYS.c.vendor_id, _KEYS.c.licensor_id).where(
-                _KEYS.c.prefix == _ACCOUNTS.c.prefix, _ACCOUNTS.c.name == name
-            )
+            select(
+                *(_KEYS.c.prefix, _KEYS.c.vendor_id, _KEYS.c.licensor_id, _KEYS.c.revoked_at)
+            ).where(_KEYS.c.prefix == _ACCOUNTS.c.prefix, _ACCOUNTS.c.name == name)
         )
     ).first()
     if found is None:
         raise NotFound.of("account", "账户", name, argument="NAME")
-    return found.prefix, Holder(found.vendor_id, found.licensor_id)
+    holder = Holder(found.vendor_id, found.licensor_id)
+    return found.prefix, holder, found.revoked_at is not None
 
 
 # By whoever signs in
@@ -227,17 +249,31 @@ class SignIn:
         """Take the engine of the service's role."""
         self._engine, self._seeds = engine, seeds
         self._hashing = asyncio.Semaphore(1)
+        self._waiting: Counter[str] = Counter()
 
-    async def open(self, name: str, password: str, code: str) -> tuple[NewKey, datetime]:
+    async def open(
+        self, name: str, password: str, code: str, address: str = ""
+    ) -> tuple[NewKey, datetime]:
         """Return a session and when it ends; Unauthenticated, in one wording, for anything else.
 
-        A name that no account has takes as long as one that has a wrong password.
+        A name that no account has takes as long as one that has a wrong password. RateLimited where
+        too many wait, in all or from the address; nothing is counted then.
         """
-        found = await self._ask(_ATTEMPT, name=name) if _NAME.fullmatch(name) else None
-        stored = _nobodys() if found is None else str(found["password"])
-        async with self._hashing:
-            right = await asyncio.to_thread(_proves, password, stored)
-        step = None if found is None else self._step(str(found["seed"]), code)
+        waiting, came = self._waiting, int(time.time())
+        if waiting.total() >= _MOST_WAITING or waiting[address] >= _MOST_OF_ONE:
+            raise _busy()
+        waiting[address] += 1
+        try:
+            # what is asked first is answered first, so that the order tells nothing of the name
+            async with self._hashing:
+                found = await self._ask(_ATTEMPT, name=name) if _NAME.fullmatch(name) else None
+                stored = _NOBODYS if found is None else str(found["password"])
+                right = await asyncio.to_thread(_proves, password, stored)
+        finally:
+            waiting[address] -= 1
+            if not waiting[address]:
+                del waiting[address]
+        step = None if found is None else self._step(str(found["seed"]), code, came)
         if not right or step is None:
             raise _refusal()
         key = generate("gs")
@@ -254,19 +290,16 @@ class SignIn:
             raise _refusal()
         return key, ends
 
-    async def close(self, presented: bytes) -> bool:
-        """End the session whose digest it is, at once; say whether it is one."""
-        return bool(await self._ask(_SIGN_OUT, digest=presented))
-
-    def _step(self, sealed: str, code: str) -> int | None:
-        """Return which step's code it is, of the present one and its neighbours."""
+    def _step(self, sealed: str, code: str, came: int) -> int | None:
+        """Return which step's code it is, of the one when it came and its neighbours."""
         if not _CODE.fullmatch(code):
             return None
         try:
             totp = _totp(self._seeds.open(sealed))
         except InvalidToken:
+            _log.warning("an account's codes were sealed with another GATEWAY_SECRET")
             return None
-        now = int(time.time()) // _STEP
+        now = came // _STEP
         for step in (now, now - 1, now + 1):
             if secrets.compare_digest(totp.generate(step * _STEP), code.encode()):
                 return step
@@ -275,11 +308,19 @@ class SignIn:
     async def _ask(self, statement: Any, **values: Any) -> Any:
         try:
             async with self._engine.begin() as connection:
+                # a count that a crash loses is no loss, and a commit that waits tells of a name
+                await connection.execute(_UNHURRIED)
                 return (await connection.execute(statement, values)).scalar()
         except DBAPIError as error:
             raise translated(error) from error
         except DATABASE_ERRORS as error:
             raise unreachable() from error
+
+
+async def sign_out(session: ScopedSession, presented: bytes) -> bool:
+    """End the session whose digest it is, at once; say whether it is one."""
+    asked = func.gateway_sign_out(bindparam(None, presented, LargeBinary, unique=True))
+    return bool(await session.scalar(select(asked)))
 
 
 def _totp(seed: bytes) -> TOTP:
@@ -306,6 +347,8 @@ def _hash(password: str) -> str:
 
 
 def _proves(password: str, stored: str) -> bool:
+    if len(password) > _MOST_DECOMPOSED:  # to normalize it would take long
+        password = ""
     try:
         Argon2id.verify_phc_encoded(_bytes(password), stored)
     except InvalidKey:
@@ -317,9 +360,13 @@ def _bytes(password: str) -> bytes:
     return unicodedata.normalize("NFC", password).encode("utf-8", "backslashreplace")
 
 
-@cache
-def _nobodys() -> str:
-    return _hash(secrets.token_urlsafe())
+def _busy() -> RateLimited:
+    return RateLimited(
+        "too many people sign in at once",
+        "同时登录的人数过多",
+        accepted="the same in a few seconds",
+        seconds=3,
+    )
 
 
 def _refusal() -> Unauthenticated:

@@ -58,7 +58,7 @@ class Admissions:
         credential = credential_of(header)
         presented = digest(credential)
         known = self._known.get(presented)
-        if known is not None and _lasts(known):
+        if known is not None and lasts(known):
             self._known.move_to_end(presented)
             return known
         identity = await identify(credential, self._issuer)
@@ -91,7 +91,8 @@ class Admissions:
             del self._known[admission.presented]
 
 
-def _lasts(known: Admission) -> bool:
+def lasts(known: Admission) -> bool:
+    """Whether an admission holds by the clock; whether it was revoked, the database knows."""
     if known.fresh_until is not None and known.fresh_until < monotonic():
         return False
     expires = known.principal.expires

@@ -155,6 +155,7 @@ def _principal(
         purpose=terms.get("own_purpose"),
         subject=subject,
         is_token=found["kind"] == "EMBED",
+        is_session=found["kind"] == "SESSION",
     )
 
 

@@ -82,14 +82,16 @@ class Principal:
     """Whom an issuer named, of its tokens."""
     is_token: bool = False
     """Whether it is an embed token, which a key issued."""
+    is_session: bool = False
+    """Whether it is a session, which somebody opened by signing in."""
 
     @property
     def rights(self) -> frozenset[Right]:
-        """The rights of the role; a token issues none, and reveals by its own purpose only."""
-        if not self.is_token:
+        """The rights of the role; a token reveals by its own purpose only, and keys alone issue."""
+        if not self.is_token and not self.is_session:
             return self.role.rights
         kept = self.role.rights - {Right.ISSUE_TOKENS}
-        return kept if self.purpose else kept - {Right.READ_PERSONAL}
+        return kept if self.is_session or self.purpose else kept - {Right.READ_PERSONAL}
 
     @property
     def tenant(self) -> str:

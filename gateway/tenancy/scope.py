@@ -4,10 +4,11 @@ Everything below the edge takes a scope, never a bare vendor number.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Final, NoReturn, Self
-from weakref import WeakKeyDictionary
+from weakref import ref
 
 from sqlalchemy import ARRAY, Alias, ColumnElement, FromClause, Integer, Table, and_, any_
 
@@ -63,7 +64,7 @@ class Scope:
 
     @property
     def _reach(self) -> "_Reach":
-        found = _REACHES.get(self)
+        found = _REACHES.get(id(self))
         if found is None:
             raise ScopeViolation("a scope is made by tenancy.scope.mint only")
         return found
@@ -102,7 +103,7 @@ class Scope:
     @property
     def reveals(self) -> bool:
         """Whether personal data is in clear: the role may see it, and for a stated purpose."""
-        return self._reach.stated and Right.READ_PERSONAL in self.rights
+        return self._reach.reveals
 
     @property
     def own(self) -> "Scope":
@@ -147,18 +148,20 @@ class Scope:
         if vendors is None and products is None:
             return self
         reach = self._reach
-        picked = (
-            None if vendors is None else tuple(vendors),
-            None if products is None else tuple(products),
+        picked = tuple(
+            None if names is None else tuple(sorted(set(names))) for names in (vendors, products)
         )
         part = reach.parts.get(picked)
         if part is None:
-            part = _made(
-                reach.principal,
-                _pick(reach.vendors, vendors, "vendor", "信息商", f"{argument}vendors"),
-                _pick(reach.products, products, "product", "信息产品", f"{argument}products"),
-                reach.owners,
-                stated=reach.stated,
+            part = _put(
+                replace(
+                    reach,
+                    vendors=_pick(reach.vendors, vendors, "vendor", "信息商", f"{argument}vendors"),
+                    products=_pick(
+                        reach.products, products, "product", "信息产品", f"{argument}products"
+                    ),
+                    parts={},
+                )
             )
             if len(reach.parts) >= _MOST_PARTS:
                 reach.parts.clear()
@@ -170,8 +173,7 @@ class Scope:
         """Return the scope for a request that says for what it sees personal data, if it does."""
         if purpose is None:
             return self
-        reach = self._reach
-        return _made(reach.principal, reach.vendors, reach.products, reach.owners, stated=True)
+        return _put(_stated(replace(self._reach, parts={}, stated=True)))
 
     def licensed(self, licensor: str) -> "Scope":
         """Return the part of one licensor's products; NotFound where there are none of it."""
@@ -327,13 +329,16 @@ class _Reach:
     owners: Mapping[int, Owner]
     stated: bool
     """Whether the request says for what purpose it sees personal data."""
+    reveals: bool = False
     parts: dict[tuple[tuple[str, ...] | None, ...], Scope] = field(default_factory=dict)
     """Parts that were asked for lately, by the names of their vendors and products."""
 
 
-_MOST_PARTS: Final = 128
+_MOST_PARTS: Final = 64
 _MOST_NAMES: Final = 8
-_REACHES: Final[WeakKeyDictionary[Scope, _Reach]] = WeakKeyDictionary()
+_REACHES: Final[dict[int, _Reach]] = {}
+"""By the scope's identity, as long as it lives: a WeakKeyDictionary, asked so often, takes long."""
+_ENDINGS: Final[dict[int, ref[Scope]]] = {}
 
 
 def mint(
@@ -357,20 +362,49 @@ def _made(
     *,
     stated: bool,
 ) -> Scope:
-    scope = object.__new__(Scope)
-    _REACHES[scope] = _Reach(
-        principal,
-        MappingProxyType(dict(vendors)),
-        MappingProxyType(dict(products)),
-        MappingProxyType(dict(owners)),
-        stated,
+    return _put(
+        _stated(
+            _Reach(
+                principal,
+                MappingProxyType(dict(vendors)),
+                MappingProxyType(dict(products)),
+                MappingProxyType(dict(owners)),
+                stated,
+            )
+        )
     )
+
+
+def _stated(reach: _Reach) -> _Reach:
+    """Return a reach that knows whether personal data is in clear."""
+    reveals = reach.stated and Right.READ_PERSONAL in reach.principal.rights
+    return replace(reach, reveals=reveals)
+
+
+def _put(reach: _Reach) -> Scope:
+    scope = object.__new__(Scope)
+    number = id(scope)
+    _REACHES[number] = reach
+    _ENDINGS[number] = ref(scope, partial(_forget, number))
     return scope
+
+
+def _forget(
+    number: int,
+    _: object,
+    reaches: dict[int, _Reach] = _REACHES,
+    endings: dict[int, ref[Scope]] = _ENDINGS,
+) -> None:
+    """Forget a scope that is no more, before another object can have its identity.
+
+    The names of the module may be gone by then, when the program ends.
+    """
+    del reaches[number], endings[number]
 
 
 def genuine(scope: Scope) -> Scope:
     """Return the scope, or raise ScopeViolation for anything else that has its methods."""
-    if type(scope) is not Scope or scope not in _REACHES:
+    if type(scope) is not Scope or id(scope) not in _REACHES:
         raise ScopeViolation("not a scope")
     return scope
 
@@ -428,4 +462,4 @@ def _pick(
     for name in wanted:
         if name not in numbers:
             raise NotFound.of(kind, kind_zh, name, argument=argument)
-    return {numbers[name]: name for name in wanted}
+    return MappingProxyType({numbers[name]: name for name in wanted})

@@ -75,8 +75,8 @@ from gateway.errors import ScopeViolation
 FUNCTIONS: Final = frozenset({
     "array_agg", "bool_and", "bool_or", "ceil", "char_length", "clock_timestamp", "coalesce",
     "concat", "convert_to", "count", "date_trunc", "dense_rank", "encode", "first_value", "floor",
-    "gateway_analyze", "gateway_issue_embed", "gateway_revoke_embed", "greatest", "json_agg",
-    "json_build_array", "json_build_object",
+    "gateway_analyze", "gateway_issue_embed", "gateway_revoke_embed", "gateway_sign_out",
+    "greatest", "json_agg", "json_build_array", "json_build_object",
     "jsonb_agg", "jsonb_build_array", "jsonb_build_object", "lag", "last_value", "lead",
     "least", "left", "length", "lower", "ltrim", "max", "min", "nullif", "rank", "replace", "right",
     "round", "row_number", "starts_with", "string_agg", "strpos", "sum", "textsend", "to_char",

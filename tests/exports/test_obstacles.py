@@ -1,6 +1,7 @@
 """Values that a format can't hold: refused before the first byte, and never written."""
 
 import itertools
+from importlib.resources import files
 from pathlib import Path
 
 import asyncpg
@@ -16,12 +17,14 @@ from gateway.app.house import House
 from gateway.catalogue import registry
 from gateway.catalogue.formats import add_format
 from gateway.db.embedded import EmbeddedPostgres
-from gateway.errors import Refused
+from gateway.errors import BadInput, Refused
 from gateway.exports.requests import UserExport, run_export
 from gateway.exports.stream import Form
 from gateway.intake.check import check
 from gateway.intake.problems import BadLine
 from gateway.intake.sources import FileSource
+from gateway.intake.validate import Validator
+from gateway.regulation.fields import Field
 from gateway.regulation.formats.format import ReportFormat
 from gateway.regulation.formats.obstacles import holds, obstacles
 from gateway.regulation.formats.reading import read_format
@@ -29,6 +32,9 @@ from gateway.regulation.layouts import SZSE_2010
 from gateway.tenancy.operator import open_operator
 from gateway.tenancy.principal import Role
 
+SZSE_TEXT = (
+    files("gateway.regulation.formats").joinpath("szse-2010.toml").read_text(encoding="utf-8")
+)
 NARROW_TEXT = PIPE_TEXT.replace('separator = "|"', 'separator = "|"\nspaces = true').replace(
     '{ field = "service_status", heading = "状态" },',
     '{ field = "address", heading = "地址", below = 9 },\n'
@@ -178,6 +184,93 @@ async def test_a_file_is_refused_or_reads_as_what_it_was_made_of(
 
 def quoted(text: str) -> str:
     return '"' + text.replace('"', '""') + '"' if set(text) & set(',"') else text
+
+
+TIGHT = read_format(
+    SZSE_TEXT.replace('"用户名称", below = 64', '"用户名称", below = 64, required = true'), "t.toml"
+)
+CALLED = HKEX_TEXT.replace('"Telephone", below = 32', '"Telephone", below = 32, required = true')
+MAYBE_CALLED = read_format(
+    HKEX_TEXT.replace('    { field = "phone", heading = "Telephone", below = 32 },\n', "").replace(
+        "optional = true },\n]",
+        "optional = true },\n"
+        '    { field = "phone", heading = "T", below = 32, optional = true, required = true },\n]',
+    ),
+    "maybe.toml",
+)
+ALL = (*SHAPES, TIGHT, read_format(CALLED, "called.toml"), MAYBE_CALLED)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    one=st.sampled_from(ALL),
+    other=st.sampled_from(ALL),
+    value=st.one_of(TEXTS, st.text(st.sampled_from("a "), min_size=8, max_size=300)),
+    mark=st.booleans(),
+)
+def test_what_a_format_holds_meets_no_obstacle(
+    one: ReportFormat, other: ReportFormat, value: str, mark: bool
+) -> None:
+    """Whatever a file of the other format may say, if all of it is held."""
+    if not holds(one, other):
+        return
+    for number in range(len(other.users.fields), len(other.imports[-1].fields) + 1):
+        read = {place.name: place for place in other.imports[-1].fields[:number]}
+        for obstacle in obstacles(one, one.users):
+            field = read.get(obstacle.field.name)
+            if field is None:
+                assert not obstacle.meets(None)
+                continue
+            text = other.missing if mark else value
+            if not other.quotes and other.separator in text:
+                continue
+            if Validator(report_format=other)._fault(field, text) is not None:
+                continue
+            nameless = field.name == "user_name"
+            stored = text if nameless or text != field.missing else None
+            if field.name in {"user_id", "product", "user_name"} and not text:
+                continue
+            trimmed = stored if stored is None or not other.spaces else _trim(stored, field, other)
+            assert not obstacle.meets(trimmed), (field.name, obstacle.hindrance)
+
+
+def _trim(text: str, field: Field, other: ReportFormat) -> str:
+    """What is left of a value in a file in which spaces round separators do not count."""
+    fields = other.users.names
+    if field.name not in fields:
+        return text.strip(" ")
+    place = fields.index(field.name)
+    text = text.lstrip(" ") if place else text
+    return text if place == len(fields) - 1 else text.rstrip(" ")
+
+
+def test_formats_that_seem_to_hold_what_they_do_not() -> None:
+    called = read_format(CALLED, "called.toml")
+    assert not holds(TIGHT, SZSE_2010)
+    assert holds(SZSE_2010, TIGHT)
+    assert not holds(called, MAYBE_CALLED)
+    assert holds(HKEX, called)
+
+
+async def test_the_last_of_all_days_is_an_open_end_in_every_format(
+    house: House, tmp_path: Path
+) -> None:
+    await hkex(house, "A")
+    shape = read_format(HKEX_TEXT.replace('["", "9999-12-31"]', '"open"'), "x.toml")
+    line = HELD.replace("2026-01-01,,", "2026-01-01,9999-12-31,")
+    await bring(house, "A", file(line), tmp_path, shape)
+    assert await written(house, UserExport(("A",)), shape) == file(
+        line.replace("9999-12-31", "open")
+    )
+    assert await written(house, UserExport(("A",))) == file(HELD)
+
+
+def test_a_stored_format_is_read_though_a_rule_is_newer() -> None:
+    text = HKEX_TEXT.replace('"9999-12-31"]', '"2099-12-31"]')
+    with pytest.raises(BadInput):
+        read_format(text, "x.toml")
+    stored = read_format(text, "hkex-csv@1", stored=True)
+    assert stored.users.fields[0].opens == ("", "2099-12-31", "9999-12-31")
 
 
 def test_what_holds_what() -> None:

@@ -51,7 +51,7 @@ def refused(text: str) -> BadInput:
         ('extension = "csv"', 'extension = "../x"', "file.extension", "small letters"),
         ('missing = ""', 'missing = "a,b"', "values.missing", "no separator"),
         ('missing = ""', 'missing = "|"', "values.missing", "no separator"),
-        ('missing = ""', 'missing = "2026-01-01"', "values.missing", "no date, unless"),
+        ('missing = ""', 'missing = "2026-01-01"', "values.missing", "no date"),
         ('"9999-12-31"]', '"2099-12-31"]', "values.open_end", "unless it is 9999-12-31"),
         ('date = "yyyy-mm-dd"', 'date = "yy-mm-dd"', "values.date", "once each"),
         ('date = "yyyy-mm-dd"', 'date = "yyyy,mm,dd"', "values.date", "the separator not among"),

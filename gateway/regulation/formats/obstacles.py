@@ -91,7 +91,8 @@ def _of(report_format: ReportFormat, one: Field, *, first: bool, last: bool) -> 
         yield Hindrance.SPACE_BEFORE
     if report_format.spaces and not last:
         yield Hindrance.SPACE_BEHIND
-    if one.missing and not (one.name == "user_name" and one.missing == _STORED_MARK):
+    stored = one.name == "user_name" and one.missing == _STORED_MARK  # for a name that is missing
+    if one.missing and (one.required or not stored):
         yield Hindrance.MARK
     if one.required and one.name not in _NEVER_MISSING:
         yield Hindrance.MISSING
@@ -120,8 +121,9 @@ def _ruled_out(one: Obstacle, other: ReportFormat, place: int, read: Field) -> b
         case Hindrance.SPACE_BEHIND:
             return other.spaces and place < len(other.users.fields) - 1
         case Hindrance.MARK:
-            return one.field.missing == read.missing
+            nameless = read.name == "user_name" and not read.required
+            return one.field.missing == read.missing and not (one.field.required and nameless)
         case Hindrance.MISSING:
-            return read.required
+            return read.required and place < len(other.users.fields)
         case Hindrance.TOO_LONG:
             return read.below is not None and read.below <= one.below

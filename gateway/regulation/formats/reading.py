@@ -21,6 +21,8 @@ MAX_SIZE: Final = 65_536
 """Characters that a format's file may have."""
 DEFAULT: Final = "szse-2010"
 _MOST_COLUMNS: Final = 64
+_MOST_TEXT: Final = 4096
+"""The limit of a text for which none is given, so that a line has one."""
 _SEPARATOR: Final = r"\|\||\t|[!#$%&*+,/:;<=>?@^_`|~]"
 _SEPARATOR_SAID: Final = '"||", a tab, or one of ! # $ % & * + , / : ; < = > ? @ ^ _ ` | ~'
 _NAME: Final = r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]{1,128}"
@@ -29,15 +31,19 @@ _MARK_SAID: Final = "at most 32 characters, no control character, no separator, 
 
 
 @lru_cache(maxsize=256)
-def read_format(text: str, source: str) -> ReportFormat:
-    """Read a format; `source` names the file in errors."""
+def read_format(text: str, source: str, *, stored: bool = False) -> ReportFormat:
+    """Read a format; `source` names the file in errors.
+
+    One that is `stored` was good when it came: rules that are newer do not hold for it.
+    """
     if len(text) > MAX_SIZE:
         raise _unreadable(source, f"{len(text)} characters", f"at most {MAX_SIZE} characters")
     try:
         table = tomllib.loads(text.replace("\r\n", "\n"))
     except (ValueError, RecursionError) as error:
         raise _unreadable(source, str(error) or "nested too deeply", "TOML 1.0") from None
-    return _Reading(Entries(source, "", table)).format(hashlib.sha256(text.encode()).hexdigest())
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    return _Reading(Entries(source, "", table), stored=stored).format(digest)
 
 
 @cache
@@ -54,8 +60,8 @@ def builtin_formats() -> Mapping[str, ReportFormat]:
 class _Reading:
     """One format while it is read: what its parts have in common."""
 
-    def __init__(self, top: Entries) -> None:
-        self.top = top
+    def __init__(self, top: Entries, *, stored: bool) -> None:
+        self.top, self.stored = top, stored
         self.code = top.text(
             "code",
             "[a-z0-9][a-z0-9-]{0,31}",
@@ -117,6 +123,9 @@ class _Reading:
         self.opens = tuple(values.texts("open_end", "a text, or a list of different texts"))
         for one in self.opens:
             self._mark(values, "open_end", one)
+        # an open end is the last of all days: that day is one too, whatever else is
+        last = self.dates.write(date.max)
+        self.opens = self.opens if last in self.opens else (*self.opens, last)
         amount = values.table("amount", default=True)
         self.money = Money(
             amount.text("unit", _NAME, _NAME_SAID, "yuan"),
@@ -141,8 +150,10 @@ class _Reading:
             fault(mark) or self.separator in mark or QUOTE in mark or mark != mark.strip()
         ):
             values.wrong(key, mark, _MARK_SAID)
-        if self.dates.read(mark) not in {None, date.max}:
-            values.wrong(key, mark, f"no date, unless it is {self.dates.write(date.max)}")
+        last = date.max if key == "open_end" else None
+        if not self.stored and self.dates.read(mark) not in {None, last}:
+            unless = "" if last is None else f", unless it is {self.dates.write(last)}"
+            values.wrong(key, mark, f"no date{unless}")
 
     def _codes(self, codes: Entries) -> None:
         kinds = {name: one.codes for name, one in USER_FIELDS.items() if one.codes is not None}
@@ -217,6 +228,8 @@ class _Reading:
             column.wrong("below", below, "a limit for texts and codes of users only")
         if below is not None and (below < 2 or any(len(text) >= below for text in texts)):
             column.wrong("below", below, f"more than {max(map(len, texts), default=1)}")
+        if below is None and what.kind is Kind.TEXT and layout == "users":
+            below = _MOST_TEXT
         may_lack = column.flag("optional", default=False)
         if may_lack and (what.needed or layout == "monthly"):
             column.wrong("optional", "true", "false: " + _needed(known))
