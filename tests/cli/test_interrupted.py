@@ -187,7 +187,8 @@ async def test_a_file_that_can_not_be_read(place: Place, tmp_path: Path) -> None
         (tmp_path / ("long" * 70), "File name too long"),
         (Path("/proc/self/mem"), "Input/output error"),
     ):
-        for command in (("import", "users", path, "--vendor", "A"), ("check", path)):
+        imported = ("import", "users", path, "--vendor", "A")
+        for command in (imported, ("check", path)) if path == tmp_path else (("check", path),):
             ran = await place.run(*command)
             said = "\n".join((f"error: {path}: {reason}", *readable, ""))
             assert (ran.code, ran.out, ran.err) == (2, b"", said)

@@ -138,7 +138,7 @@ async def test_imports_killed_at_random_moments(filled: Place, tmp_path: Path) -
     dry = await filled.run("import", "users", path, "--vendor", "A", "--dry-run")
     took = loop.time() - began
     assert dry.code == 0, dry.err
-    for turn in range(4):
+    for turn in range(3):
         process = await filled.start("import", "users", path, "--vendor", "A")
         await asyncio.sleep(took * chance.uniform(0.3, 1))
         await kill(process)

@@ -133,7 +133,7 @@ SHAPES = (SZSE_2010, HKEX, PIPE, NARROW)
 
 
 @settings(
-    max_examples=40,
+    max_examples=25,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -385,7 +385,7 @@ async def test_the_lists_filtered_by_a_count(house: House, tmp_path: Path, roste
     assert lists == counted_lists(roster, products, wanted, by_filter=True)
 
 
-@examples(6)
+@examples(4)
 @given(run=runs(files=2))
 async def test_the_lists_nested_in_figures(
     house: House, server: EmbeddedPostgres, database: str, tmp_path: Path, run: list[Step]

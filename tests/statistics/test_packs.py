@@ -317,7 +317,7 @@ def cases(draw: DrawFn) -> Case:
     return Case(roster, draw(approvals_of(roster)), options, sorted(wanted))
 
 
-@examples(20)
+@examples(14)
 @given(cases())
 async def test_any_pack_counts_as_the_naive_recount(
     house: House, tmp_path: Path, case: Case

@@ -7,6 +7,7 @@ two answers are the same byte by byte, headers, ids, cursors, totals and downloa
 that takes `$after` or `$before` is asked again with the cursor that it gave, to the list's end.
 """
 
+import os
 import re
 from itertools import cycle
 from typing import Any
@@ -531,7 +532,7 @@ async def all_told(world: World, who: Principal, document: str) -> str:
 async def test_a_field_tells_nothing_of_others(
     market: World, alone: dict[Principal, World], field: str, who: Principal
 ) -> None:
-    await _tells_nothing(market, alone[who], field, who, "compiled")
+    await _tells_nothing(market, alone[who], field, who, "compiled", PRINCIPALS.index(who) % 2)
 
 
 @pytest.mark.parametrize("field", CASES)
@@ -539,7 +540,7 @@ async def test_neither_does_the_executor(
     market: World, alone: dict[Principal, World], field: str
 ) -> None:
     async with market.executing() as one, alone[SZSE].executing() as other:
-        await _tells_nothing(one, other, field, SZSE, "executor; reason=not asked for")
+        await _tells_nothing(one, other, field, SZSE, "executor; reason=not asked for", 1)
 
 
 _NAMES = {word for pair in LICENSOR_NAME.items() for word in pair}
@@ -548,13 +549,27 @@ PUBLIC |= dict.fromkeys(("Query.exchanges", "Query.interfaceSpecs", "Query.node"
 """Exchanges and data companies are published: the catalogue names them all to everybody."""
 
 
-async def _tells_nothing(market: World, alone: World, field: str, who: Principal, way: str) -> None:
+WHOLE = os.environ.get("GATEWAY_CASES") == "all"
+_MANY = 4
+
+
+async def _tells_nothing(
+    market: World, alone: World, field: str, who: Principal, way: str, turn: int
+) -> None:
+    """Ask a field's documents: where there are many, every other one from `turn` on.
+
+    So a vendor, a data company and the executor or the other pair ask each; GATEWAY_CASES=all has
+    everybody ask all of them.
+    """
     own_is_told = False
     asked = await documents_for(who, field, market)
     caller = who.auditor if field in AUDITED else who
     asked_alone = await documents_for(who, field, alone)
     assert field in AUDITED or asked == asked_alone
-    for document, same in zip(asked, asked_alone, strict=True):
+    step = 1 if WHOLE or len(asked) <= _MANY else 2
+    start = turn if step > 1 else 0
+    pairs = list(zip(asked, asked_alone, strict=True))
+    for document, same in pairs[start::step]:
         told, by_itself = (
             await all_told(market, caller, document),
             await all_told(alone, caller, same),
