@@ -8,6 +8,8 @@ _PRODUCT = {
     "id": ("product_name",),
     "name": ("product_name",),
     "licensor": ("licensor_code", "licensor_name"),
+    "exchange": ("product_name",),
+    "interfaceSpecs": ("product_name",),
 }
 _COLUMNS = {
     "id": ("vendor_code", "record_id"),

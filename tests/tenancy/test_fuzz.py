@@ -48,7 +48,8 @@ RANDOM = re.compile(
     r'http://test/exports/[\w=-]+|(?<="expiresAt":)"[^"]*"|(?<="incident":)"[^"]*"'
     r'|"(text|digest|signedAt|signature|key|number|occurredAt|checkpoint)":("[^"]*"|\d+)'
 )
-
+ESCAPE = re.compile(r"\\u(?:([0-9A-Fa-f]{4})|\{([0-9A-Fa-f]+)\})")
+"""A character that a document spells by its number."""
 PUBLIC = {word for pair in LICENSOR_NAME.items() for word in pair}
 """The catalogue names the data companies to everybody."""
 
@@ -113,7 +114,8 @@ async def told(world: World, who: Principal, one: Operation) -> tuple[int, str]:
 
 def asked_words(one: Operation) -> str:
     """All that the sender said itself, ids and cursors read."""
-    return revealed(f"{one.document} {json.dumps(one.variables, ensure_ascii=False)}")
+    document = ESCAPE.sub(lambda match: chr(int(match[1] or match[2], 16)), one.document)
+    return revealed(f"{document} {json.dumps(one.variables, ensure_ascii=False)}")
 
 
 async def attack(arena: Arena, who: Principal, one: Operation) -> tuple[str, bool]:
