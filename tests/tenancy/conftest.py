@@ -4,10 +4,13 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+import httpx
 import pytest
-from worlds import PRINCIPALS, Principal, World, opened, settle
+from worlds import EXECUTOR, PRINCIPALS, Principal, World, opened, settle
 
+from gateway.app.server import application, routes
 from gateway.db.embedded import EmbeddedPostgres
+from gateway.resolvers.query import build_schema
 
 
 @pytest.fixture(scope="session")
@@ -30,6 +33,25 @@ async def alone(
             place: Path = tmp_path_factory.mktemp(who.code)
             found[who] = await settle(await stack.enter_async_context(opened(server, place)), who)
         yield found
+
+
+@pytest.fixture(scope="module")
+async def shared(
+    server: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[World]:
+    """A market of this module's, for tests that issue keys and tokens and change nothing else."""
+    async with opened(server, tmp_path_factory.mktemp("shared")) as made:
+        yield await settle(made)
+
+
+@pytest.fixture(scope="module")
+async def shared_front(shared: World) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(application(shared.house))
+    executing = {EXECUTOR: httpx.ASGITransport(routes(shared.house, build_schema()))}
+    async with httpx.AsyncClient(
+        transport=transport, mounts=executing, base_url="http://test"
+    ) as client:
+        yield client
 
 
 @pytest.fixture

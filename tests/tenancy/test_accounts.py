@@ -4,7 +4,6 @@ import asyncio
 import base64
 import time
 import unicodedata
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,14 +13,10 @@ import pytest
 from cryptography.fernet import InvalidToken
 from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.hazmat.primitives.twofactor.totp import TOTP
-from test_embed_tokens import EXECUTOR
-from worlds import ALPHA, BETA, PRINCIPALS, SZSE, Principal, World, opened, settle
+from worlds import ALPHA, BETA, EXECUTOR, PRINCIPALS, SZSE, Principal, World
 
-from gateway.app.server import application, routes
 from gateway.catalogue import registry
-from gateway.db.embedded import EmbeddedPostgres
 from gateway.errors import BadInput, NotFound
-from gateway.resolvers.query import build_schema
 from gateway.tenancy.accounts import (
     Provisioned,
     Seeds,
@@ -36,25 +31,6 @@ from gateway.tenancy.principal import Role
 
 PASSWORD = "correct hörse 电池"
 WORDING = "name, password or code is wrong, or there were too many attempts"
-ROLES = {"VENDALPHA": Role.VENDOR_OPERATOR, "VENDBETA": Role.VENDOR_OPERATOR}
-
-
-@pytest.fixture(scope="module")
-async def shared(
-    server: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[World]:
-    async with opened(server, tmp_path_factory.mktemp("accounts")) as made:
-        yield await settle(made)
-
-
-@pytest.fixture(scope="module")
-async def front(shared: World) -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(application(shared.house))
-    executing = {EXECUTOR: httpx.ASGITransport(routes(shared.house, build_schema()))}
-    async with httpx.AsyncClient(
-        transport=transport, mounts=executing, base_url="http://test"
-    ) as client:
-        yield client
 
 
 class Person:
@@ -115,22 +91,22 @@ def refused(answer: httpx.Response) -> None:
 
 @pytest.mark.parametrize("who", PRINCIPALS, ids=[who.code for who in PRINCIPALS])
 async def test_a_session_sees_what_its_holder_sees_and_nobody_elses(
-    shared: World, front: httpx.AsyncClient, who: Principal
+    shared: World, shared_front: httpx.AsyncClient, who: Principal
 ) -> None:
     one = await person(shared, f"sees.{who.code.lower()}", who)
-    answer = await one.sign_in(front)
+    answer = await one.sign_in(shared_front)
     token = session_of(answer)
     ends = datetime.fromisoformat(answer.json()["expiresAt"])
     assert timedelta(hours=7) < ends - datetime.now(UTC) <= timedelta(hours=8)
     query = "{ viewer { name vendors { code } } users { totalCount nodes { userId userName } } }"
     mine = await shared.answer(who, "{ users { totalCount nodes { userId userName } } }")
-    for told in await asked(front, token, query):
+    for told in await asked(shared_front, token, query):
         assert told["data"]["viewer"]["name"] == f"account:{one.name}"
         assert told["data"]["users"] == mine["users"]
         assert not [word for word in who.canaries if word in str(told)]
 
 
-async def test_what_does_not_sign_in(shared: World, front: httpx.AsyncClient) -> None:
+async def test_what_does_not_sign_in(shared: World, shared_front: httpx.AsyncClient) -> None:
     one = await person(shared, "wrong")
     digits = {one.code(-1), one.code(), one.code(1)}
     other = next(text for text in ("000000", "111111", "222222", "333333") if text not in digits)
@@ -148,13 +124,13 @@ async def test_what_does_not_sign_in(shared: World, front: httpx.AsyncClient) ->
         {"account": ""},
         {"password": "p" * 10_000},
     ):
-        refused(await one.sign_in(front, **wrong))
+        refused(await one.sign_in(shared_front, **wrong))
         await one.set("locked_until", None)
         await one.set("attempts", 0)
     # composed and decomposed characters are the same password
     apart = unicodedata.normalize("NFD", PASSWORD)
     assert apart != PASSWORD
-    session_of(await one.sign_in(front, password=apart))
+    session_of(await one.sign_in(shared_front, password=apart))
 
 
 @pytest.mark.parametrize(
@@ -171,150 +147,156 @@ async def test_what_does_not_sign_in(shared: World, front: httpx.AsyncClient) ->
     ],
 )
 async def test_a_body_that_is_no_attempt(
-    front: httpx.AsyncClient, body: bytes, argument: str | None
+    shared_front: httpx.AsyncClient, body: bytes, argument: str | None
 ) -> None:
-    answer = await front.post("/session", content=body)
+    answer = await shared_front.post("/session", content=body)
     assert answer.status_code == (413 if len(body) > 65_536 else 400), answer.text
     assert answer.json()["errors"][0]["extensions"].get("argument") == argument
     assert "geheim" not in answer.text
 
 
 async def test_a_code_is_taken_once_and_none_before_it(
-    shared: World, front: httpx.AsyncClient
+    shared: World, shared_front: httpx.AsyncClient
 ) -> None:
     one = await person(shared, "once")
     codes = [one.code(steps) for steps in (-1, 0, 1)]
-    session_of(await one.sign_in(front, code=codes[1]))
-    refused(await one.sign_in(front, code=codes[1]))
-    refused(await one.sign_in(front, code=codes[0]))
-    session_of(await one.sign_in(front, code=codes[2]))
+    session_of(await one.sign_in(shared_front, code=codes[1]))
+    refused(await one.sign_in(shared_front, code=codes[1]))
+    refused(await one.sign_in(shared_front, code=codes[0]))
+    session_of(await one.sign_in(shared_front, code=codes[2]))
 
 
 async def test_of_one_code_at_once_only_one_is_taken(
-    shared: World, front: httpx.AsyncClient
+    shared: World, shared_front: httpx.AsyncClient
 ) -> None:
     one = await person(shared, "atonce")
     code = one.code()
-    answers = await asyncio.gather(*(one.sign_in(front, code=code) for _ in range(4)))
+    answers = await asyncio.gather(*(one.sign_in(shared_front, code=code) for _ in range(4)))
     assert sorted(answer.status_code for answer in answers) == [201, 401, 401, 401]
 
 
 async def test_after_five_attempts_the_right_one_waits(
-    shared: World, front: httpx.AsyncClient
+    shared: World, shared_front: httpx.AsyncClient
 ) -> None:
     one = await person(shared, "locked")
-    answers = await asyncio.gather(*(one.sign_in(front, password="x" * 12) for _ in range(4)))
+    answers = await asyncio.gather(
+        *(one.sign_in(shared_front, password="x" * 12) for _ in range(4))
+    )
     assert {answer.status_code for answer in answers} == {401}
-    refused(await one.sign_in(front, password="x" * 12))
-    refused(await one.sign_in(front))
+    refused(await one.sign_in(shared_front, password="x" * 12))
+    refused(await one.sign_in(shared_front))
     async with open_operator(shared.house.operator, "test") as session:
         (told,) = [row for row in await list_accounts(session) if row["name"] == "locked"]
     left = told["lockedUntil"] - datetime.now(UTC)
     assert timedelta(seconds=15) < left <= timedelta(seconds=30)
     # half a minute later one more attempt is let through, which if wrong locks twice as long
     await one.set("locked_until", datetime.now(UTC) - timedelta(seconds=1))
-    refused(await one.sign_in(front, password="x" * 12))
+    refused(await one.sign_in(shared_front, password="x" * 12))
     async with open_operator(shared.house.operator, "test") as session:
         (told,) = [row for row in await list_accounts(session) if row["name"] == "locked"]
     assert told["lockedUntil"] - datetime.now(UTC) > timedelta(seconds=45)
     await one.set("locked_until", datetime.now(UTC) - timedelta(seconds=1))
-    session_of(await one.sign_in(front))
+    session_of(await one.sign_in(shared_front))
     async with open_operator(shared.house.operator, "test") as session:
         (told,) = [row for row in await list_accounts(session) if row["name"] == "locked"]
     assert told["lockedUntil"] is None
 
 
-async def test_a_session_ends_when_it_is_left(shared: World, front: httpx.AsyncClient) -> None:
+async def test_a_session_ends_when_it_is_left(
+    shared: World, shared_front: httpx.AsyncClient
+) -> None:
     one = await person(shared, "leaves")
-    token = session_of(await one.sign_in(front))
-    other = session_of(await one.sign_in(front, code=one.code(1)))
+    token = session_of(await one.sign_in(shared_front))
+    other = session_of(await one.sign_in(shared_front, code=one.code(1)))
     headers = {"Authorization": f"Bearer {token}"}
-    assert (await front.delete("/session", headers=headers)).status_code == 204
-    assert (await front.delete("/session", headers=headers)).status_code == 401
-    for told in await asked(front, token, "{ viewer { name } }"):
+    assert (await shared_front.delete("/session", headers=headers)).status_code == 204
+    assert (await shared_front.delete("/session", headers=headers)).status_code == 401
+    for told in await asked(shared_front, token, "{ viewer { name } }"):
         assert told["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
-    for told in await asked(front, other, "{ viewer { name } }"):
+    for told in await asked(shared_front, other, "{ viewer { name } }"):
         assert told["data"]
     # a key is no session, and stays
     headers = {"Authorization": f"Bearer {ALPHA.key.text}"}
-    assert (await front.delete("/session", headers=headers)).status_code == 401
+    assert (await shared_front.delete("/session", headers=headers)).status_code == 401
     assert await shared.answer(ALPHA, "{ viewer { name } }")
 
 
-async def test_sessions_end_with_their_account(shared: World, front: httpx.AsyncClient) -> None:
+async def test_sessions_end_with_their_account(
+    shared: World, shared_front: httpx.AsyncClient
+) -> None:
     one = await person(shared, "revoked", SZSE)
-    token = session_of(await one.sign_in(front))
-    assert (await asked(front, token, "{ viewer { name } }"))[0]["data"]
+    token = session_of(await one.sign_in(shared_front))
+    assert (await asked(shared_front, token, "{ viewer { name } }"))[0]["data"]
     async with open_operator(shared.house.operator, "test") as session:
         await revoke_account(session, "revoked")
-    for told in await asked(front, token, "{ viewer { name } }"):
+    for told in await asked(shared_front, token, "{ viewer { name } }"):
         assert told["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
-    refused(await one.sign_in(front, code=one.code(1)))
+    refused(await one.sign_in(shared_front, code=one.code(1)))
     async with open_operator(shared.house.operator, "test") as session:
         with pytest.raises(NotFound):
             await revoke_account(session, "nobody")
 
 
 async def test_a_reset_gives_another_password_and_phone(
-    shared: World, front: httpx.AsyncClient
+    shared: World, shared_front: httpx.AsyncClient
 ) -> None:
     one = await person(shared, "reset")
-    token = session_of(await one.sign_in(front))
+    token = session_of(await one.sign_in(shared_front))
     other = "another password"
     async with open_operator(shared.house.operator, "test") as session:
         made, _ = await reset_account(session, shared.house.seeds, "reset", other)
-    for told in await asked(front, token, "{ viewer { name } }"):
+    for told in await asked(shared_front, token, "{ viewer { name } }"):
         assert told["errors"]
     again = Person(shared, made, other)
-    refused(await one.sign_in(front, code=one.code(1)))
-    refused(await again.sign_in(front, password=PASSWORD))
+    refused(await one.sign_in(shared_front, code=one.code(1)))
+    refused(await again.sign_in(shared_front, password=PASSWORD))
     for _ in range(4):
-        refused(await again.sign_in(front, password=PASSWORD))
-    refused(await again.sign_in(front))  # locked
+        refused(await again.sign_in(shared_front, password=PASSWORD))
+    refused(await again.sign_in(shared_front))  # locked
     async with open_operator(shared.house.operator, "test") as session:
         made, _ = await reset_account(session, shared.house.seeds, "reset", other)
-    session_of(await Person(shared, made, other).sign_in(front))
+    session_of(await Person(shared, made, other).sign_in(shared_front))
     async with open_operator(shared.house.operator, "test") as session:
         await revoke_account(session, "reset")
         with pytest.raises(BadInput, match="revoked"):
             await reset_account(session, shared.house.seeds, "reset", other)
 
 
-async def test_those_who_wait_are_bounded(shared: World, front: httpx.AsyncClient) -> None:
+async def test_those_who_wait_are_bounded(shared: World, shared_front: httpx.AsyncClient) -> None:
     """More from one address than may wait are told to come again, and not counted."""
     one = await person(shared, "queue")
     answers = await asyncio.gather(
-        *(one.sign_in(front, account="nobody", password="x" * 60_000) for _ in range(9))
+        *(one.sign_in(shared_front, account="nobody", password="x" * 60_000) for _ in range(9))
     )
     assert sorted(answer.status_code for answer in answers) == [401] * 4 + [429] * 5
     late = next(answer for answer in answers if answer.status_code == 429).json()["errors"][0]
     assert (late["extensions"]["code"], late["extensions"]["retryAfter"]) == ("RATE_LIMITED", 3)
-    session_of(await one.sign_in(front))
+    session_of(await one.sign_in(shared_front))
 
 
-async def test_a_body_of_accents_holds_nobody_up(front: httpx.AsyncClient) -> None:
+async def test_a_body_of_accents_holds_nobody_up(shared_front: httpx.AsyncClient) -> None:
     """Putting 20,000 accents together would take as long as a thousand requests."""
     given = {"account": "a", "password": "a" + "\u0301" * 10_000 + "\u0316" * 10_000, "code": "1"}
-    refused(await front.post("/session", json=given))
+    refused(await shared_front.post("/session", json=given))
 
 
-async def test_a_session_issues_no_tokens(shared: World, front: httpx.AsyncClient) -> None:
+async def test_a_session_issues_no_tokens(shared: World, shared_front: httpx.AsyncClient) -> None:
     one = await person(shared, "admin", ALPHA, Role.VENDOR_ADMINISTRATOR)
-    token = session_of(await one.sign_in(front))
-    for told in await asked(front, token, "{ viewer { rights } }"):
+    token = session_of(await one.sign_in(shared_front))
+    for told in await asked(shared_front, token, "{ viewer { rights } }"):
         assert "ADMINISTER" in told["data"]["viewer"]["rights"]
         assert "ISSUE_TOKENS" not in told["data"]["viewer"]["rights"]
     headers = {"Authorization": f"Bearer {token}"}
-    answer = await front.post("/embed/tokens", json={}, headers=headers)
+    answer = await shared_front.post("/embed/tokens", json={}, headers=headers)
     assert answer.status_code == 404
 
 
 async def test_that_a_session_ends_is_no_matter_of_others(
-    shared: World, front: httpx.AsyncClient
+    shared: World, shared_front: httpx.AsyncClient
 ) -> None:
     """Others' admissions hold, and an operator at work on the catalogue keeps nobody signed in."""
     one = await person(shared, "apart")
-    token = session_of(await one.sign_in(front))
+    token = session_of(await one.sign_in(shared_front))
     admin = await asyncpg.connect(shared.admin)
     ticks = "SELECT sum(ticks) FROM reach_clock"
     before = await admin.fetchval(ticks)
@@ -323,13 +305,15 @@ async def test_that_a_session_ends_is_no_matter_of_others(
     await admin.execute("UPDATE vendors SET name = name")
     async with asyncio.timeout(10):
         headers = {"Authorization": f"Bearer {token}"}
-        assert (await front.delete("/session", headers=headers)).status_code == 204
+        assert (await shared_front.delete("/session", headers=headers)).status_code == 204
     await work.rollback()
     assert await admin.fetchval(ticks) == before
     await admin.close()
 
 
-async def test_the_tables_copy_opens_nothing(shared: World, front: httpx.AsyncClient) -> None:
+async def test_the_tables_copy_opens_nothing(
+    shared: World, shared_front: httpx.AsyncClient
+) -> None:
     """Without the gateway's secret the codes can't be computed; the password is a hash."""
     one = await person(shared, "copied")
     admin = await asyncpg.connect(shared.admin)
@@ -340,12 +324,12 @@ async def test_the_tables_copy_opens_nothing(shared: World, front: httpx.AsyncCl
     assert PASSWORD not in str(dict(row))
     assert len(shared.house.seeds.open(row["seed"])) == 20
     stranger = Seeds("x" * 48)
-    refused(await one.sign_in(front, code="000000"))
+    refused(await one.sign_in(shared_front, code="000000"))
     with pytest.raises(InvalidToken):
         stranger.open(row["seed"])
     # nothing that can be presented stands for the account itself
     assert len(digests) == 1
-    for told in await asked(front, f"gw_{row['prefix']}_{'A' * 43}", "{ viewer { name } }"):
+    for told in await asked(shared_front, f"gw_{row['prefix']}_{'A' * 43}", "{ viewer { name } }"):
         assert told["errors"]
 
 
@@ -367,7 +351,7 @@ async def test_what_is_no_account(shared: World) -> None:
 
 
 async def test_the_log_tells_who_signed_in_and_that_somebody_tried(
-    shared: World, front: httpx.AsyncClient
+    shared: World, shared_front: httpx.AsyncClient
 ) -> None:
     one = await person(shared, "logged", BETA, Role.VENDOR_AUDITOR)
     admin = await asyncpg.connect(shared.admin)
@@ -375,10 +359,10 @@ async def test_the_log_tells_who_signed_in_and_that_somebody_tried(
     while shared.house.accesses.waiting:
         await asyncio.sleep(0.05)
     before = await admin.fetchval(tries)
-    refused(await one.sign_in(front, password="geheimgeheim"))
-    token = session_of(await one.sign_in(front))
+    refused(await one.sign_in(shared_front, password="geheimgeheim"))
+    token = session_of(await one.sign_in(shared_front))
     query = "{ auditEvents(first: 100) { nodes { actor action } } }"
-    told = (await asked(front, token, query))[0]["data"]["auditEvents"]["nodes"]
+    told = (await asked(shared_front, token, query))[0]["data"]["auditEvents"]["nodes"]
     assert {"actor": "account:logged", "action": "session.open"} in told
     async with asyncio.timeout(10):
         while await admin.fetchval(tries) == before:

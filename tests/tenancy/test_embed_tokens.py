@@ -10,11 +10,10 @@ import httpx
 import pytest
 from sqlalchemy import text
 from test_keys import ASKED, behind, issued
-from worlds import ALPHA, SZSE, World, opened, settle
+from worlds import ALPHA, EXECUTOR, SZSE, World, settle
 
 from gateway.app.server import application, routes
 from gateway.catalogue import registry
-from gateway.db.embedded import EmbeddedPostgres
 from gateway.resolvers.query import build_schema
 from gateway.tenancy import registered
 from gateway.tenancy.issue import Holder, issue, revoke
@@ -23,7 +22,6 @@ from gateway.tenancy.principal import Role
 from gateway.tenancy.registered import digest_of_document
 
 PORTAL = "https://portal.alpha.example"
-EXECUTOR = "http://executor.test"
 
 
 @pytest.fixture
@@ -37,25 +35,6 @@ async def front(own: World) -> AsyncIterator[httpx.AsyncClient]:
     """The whole application; at another address one where the executor answers everything."""
     transport = httpx.ASGITransport(application(own.house))
     executing = {EXECUTOR: httpx.ASGITransport(routes(own.house, build_schema()))}
-    async with httpx.AsyncClient(
-        transport=transport, mounts=executing, base_url="http://test"
-    ) as client:
-        yield client
-
-
-@pytest.fixture(scope="module")
-async def shared(
-    server: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[World]:
-    """A market of this module's, for tests that issue keys and tokens and change nothing else."""
-    async with opened(server, tmp_path_factory.mktemp("shared")) as made:
-        yield await settle(made)
-
-
-@pytest.fixture(scope="module")
-async def shared_front(shared: World) -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(application(shared.house))
-    executing = {EXECUTOR: httpx.ASGITransport(routes(shared.house, build_schema()))}
     async with httpx.AsyncClient(
         transport=transport, mounts=executing, base_url="http://test"
     ) as client:

@@ -152,6 +152,8 @@ BETA = Principal("VENDBETA", Role.VENDOR_ADMINISTRATOR)
 SZSE = Principal("SZSEINFO", Role.LICENSOR_ANALYST)
 HKEX = Principal("HKEX", Role.LICENSOR_ADMINISTRATOR)
 PRINCIPALS = (ALPHA, BETA, SZSE, HKEX)
+EXECUTOR = "http://executor.test"
+"""Where a client of both ways has the one that the executor answers."""
 
 
 def sign(vendor: str, product: str) -> str:
