@@ -23,6 +23,7 @@ from types import TracebackType
 from typing import IO, Self
 from urllib.parse import quote
 
+from gateway.db.lockfiles import clear_remnants
 from gateway.errors import Unavailable
 
 _log = logging.getLogger(__name__)
@@ -95,6 +96,7 @@ class EmbeddedPostgres:
         with self._alone():
             if not (self._cluster / "PG_VERSION").exists():
                 self._make()
+            clear_remnants(self._cluster, self._socket())
             if not self._running():
                 self._run_server()
             self._users = (self.directory / "postgres.users").open("a")
@@ -117,6 +119,7 @@ class EmbeddedPostgres:
     def _stop_server(self) -> None:
         """Stop the server. Whatever becomes of it, the work is done: the next start recovers."""
         cluster = str(self._cluster)
+        clear_remnants(self._cluster, self._socket())
         stopped = self._tool("pg_ctl", "stop", "-m", "fast", "-w", "-D", cluster, check=False)
         if stopped.returncode != 0:
             status = self._tool("pg_ctl", "status", "-D", cluster, check=False)
@@ -203,6 +206,8 @@ class EmbeddedPostgres:
         return False
 
     def _run_server(self) -> None:
+        log = self._cluster / "server.log"
+        logged = log.stat().st_size if log.exists() else 0
         started = self._tool(
             "pg_ctl",
             "start",
@@ -212,14 +217,14 @@ class EmbeddedPostgres:
             "-D",
             str(self._cluster),
             "-l",
-            str(self._cluster / "server.log"),
+            str(log),
             "-o",
             f"-k '{self._socket()}'",
             check=False,
         )
         if started.returncode != 0:
-            log = self._cluster / "server.log"
-            tail = log.read_text(errors="replace")[-2000:] if log.exists() else started.stdout
+            written = log.read_bytes()[logged:] if log.exists() else b""
+            tail = (started.stdout + written.decode(errors="replace"))[-2000:]
             raise Unavailable(
                 f"the embedded PostgreSQL in {self._cluster} does not start:\n{tail}",
                 f"内置的PostgreSQL（{self._cluster}）无法启动：\n{tail}",
