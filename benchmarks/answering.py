@@ -107,7 +107,7 @@ async def ready(place: Place) -> tuple[Callers, list[Case]]:
 async def keys_of(house: House, vendors: Sequence[str]) -> dict[str, str]:
     """Issue a key to the licensor, for everyone, and to each of the vendors, good for a day."""
     numbers = {code: number for number, code in (await whole_scope(house)).vendors.items()}
-    async with open_operator(house.operator, "benchmark") as session:
+    async with open_operator(house.security, "benchmark") as session:
         keys = {EVERYONE: await _key(session, await _licensor(session), Role.LICENSOR_ANALYST)}
         for code in vendors:
             holder = Holder(vendor_id=numbers[code])

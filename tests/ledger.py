@@ -36,9 +36,9 @@ async def write(house: House, holder: int, entries: int) -> None:
 
 
 async def verified(house: House, **wanted: Any) -> list[Verified]:
-    """Verify as the operator does."""
+    """Verify as the auditor does."""
     trusted = trusted_keys(audit_keys(house.settings))
-    async with open_operator(house.operator, "test") as session:
+    async with open_operator(house.auditor, "test") as session:
         return [one async for one in verify(session, trusted, Wanted(**wanted))]
 
 

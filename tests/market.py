@@ -72,7 +72,7 @@ async def key(
     house: House, *, vendor: str | None = None, licensor: str | None = None, role: Role
 ) -> str:
     """Issue an API key and return its text."""
-    async with open_operator(house.operator, "test") as session:
+    async with open_operator(house.security, "test") as session:
         holder = (
             Holder(vendor_id=await registry.vendor_id(session, vendor))
             if vendor

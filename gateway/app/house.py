@@ -13,7 +13,7 @@ from gateway.audit.keys import signing_key
 from gateway.audit.writer import AccessLog
 from gateway.config.settings import Settings
 from gateway.db.engine import (
-    OPERATOR_ROLE,
+    DUTIES,
     SERVICE_ROLE,
     Addresses,
     database,
@@ -35,7 +35,8 @@ class House:
     """What the command line and the server work with.
 
     Exports last as long as their readers take, and so have connections of their own. `answers` are
-    those of compiled operations, `accesses` what becomes of them in the audit log.
+    those of compiled operations, `accesses` what becomes of them in the audit log. `operator`,
+    `security` and `auditor` are the command line's, by duty.
     """
 
     settings: Settings
@@ -44,6 +45,8 @@ class House:
     answers: Answers
     exports: AsyncEngine
     operator: AsyncEngine
+    security: AsyncEngine
+    auditor: AsyncEngine
     links: Links
     issuers: Issuers | None
     accesses: AccessLog
@@ -69,11 +72,11 @@ async def open_house(config: Settings, *, durable: bool = True) -> AsyncIterator
             role=SERVICE_ROLE,
             pool_size=max(1, config.pool_size // 2),
         )
-        operator = make_engine(addresses.owner, role=OPERATOR_ROLE)
         audit = make_engine(addresses.service, role=SERVICE_ROLE, pool_size=1)
-        service, exports, operator, audit = (
-            signing(engine, signer) for engine in (service, exports, operator, audit)
-        )
+        duties = (make_engine(addresses.owner, role=role) for role in DUTIES)
+        service, exports, audit, operator, security, auditor = engines = [
+            signing(engine, signer) for engine in (service, exports, audit, *duties)
+        ]
         accesses = AccessLog(audit, secret, seconds=config.audit_seconds)
         by_values, by_shape = (
             make_connections(
@@ -91,16 +94,15 @@ async def open_house(config: Settings, *, durable: bool = True) -> AsyncIterator
         try:
             async with by_values, by_shape, client:
                 yield House(
-                    *(config, addresses, service, answers, exports, operator, links, issuers),
+                    *(config, addresses, service, answers, exports, operator, security, auditor),
+                    *(links, issuers),
                     accesses=accesses,
                     seeds=Seeds(secret),
                 )
         finally:
             await accesses.close(config.grace_seconds)
-            await audit.dispose()
-            await service.dispose()
-            await exports.dispose()
-            await operator.dispose()
+            for engine in engines:
+                await engine.dispose()
 
 
 def audit_keys(config: Settings) -> Path:

@@ -10,8 +10,8 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from alembic import command
 from gateway.db.engine import (
     DATABASE,
+    DUTIES,
     FINDER_ROLE,
-    OPERATOR_ROLE,
     OWNER,
     SERVICE,
     Addresses,
@@ -62,10 +62,11 @@ async def _make_database(maker: str, addresses: Addresses) -> None:
                     await connection.execute(
                         text(f"CREATE ROLE {role} LOGIN PASSWORD '{parse_url(address).password}'")
                     )
-            for role in (OPERATOR_ROLE, FINDER_ROLE):
+            nobodys = (*DUTIES, FINDER_ROLE)
+            for role in nobodys:
                 if role not in held:
                     await connection.execute(text(f"CREATE ROLE {role} NOLOGIN"))
-            roles = f"{OPERATOR_ROLE}, {FINDER_ROLE}, {SERVICE}"
+            roles = ", ".join((*nobodys, SERVICE))
             await connection.execute(text(f"GRANT {roles} TO {OWNER}"))
             databases = set(await connection.scalars(text("SELECT datname FROM pg_database")))
             name = parse_url(addresses.owner).database or DATABASE

@@ -8,13 +8,14 @@ import typer
 
 from gateway.app.house import House
 from gateway.catalogue import registry
-from gateway.cli.catalogue import as_operator, holder_of, told
-from gateway.cli.run import Json, actor, in_house, say, tell
+from gateway.cli.catalogue import holder_of, told
+from gateway.cli.duty import acting, on_duty
+from gateway.cli.run import Json, in_house, say, tell
 from gateway.errors import BadInput, Unavailable
 from gateway.tenancy import accounts
 from gateway.tenancy.accounts import Provisioned
 from gateway.tenancy.issue import role_for
-from gateway.tenancy.operator import OperatorSession, open_operator
+from gateway.tenancy.operator import OperatorSession
 
 account = typer.Typer(
     help="Accounts of people, who sign in with a password and a code.", no_args_is_help=True
@@ -40,7 +41,7 @@ def add_account(
 
     async def work(house: House) -> Provisioned:
         password = _password(password_file)
-        async with open_operator(house.operator, actor()) as session:
+        async with on_duty(house, "security") as session:
             holder = await holder_of(session, vendor, licensor)
             granted = role_for(role, holder)
             made = await accounts.add_account(session, house.seeds, holder, granted, name, password)
@@ -58,7 +59,7 @@ def reset_account(name: Name, password_file: PasswordFile = None, json: Json = F
 
     async def work(house: House) -> Provisioned:
         password = _password(password_file)
-        async with open_operator(house.operator, actor()) as session:
+        async with on_duty(house, "security") as session:
             made, holder = await accounts.reset_account(session, house.seeds, name, password)
             await registry.log(session, "account.reset", holder.number, account=name)
             return made
@@ -75,13 +76,13 @@ def revoke_account(name: Name, json: Json = False) -> None:
         await registry.log(session, "account.revoke", holder.number, account=name)
         return True
 
-    told(as_operator(work), f"account {name} revoked", json)
+    told(acting("security", work), f"account {name} revoked", json)
 
 
 @account.command("list")
 def list_accounts(json: Json = False) -> None:
     """List accounts: name, role, whether revoked, until when locked."""
-    found: list[dict[str, Any]] = list(as_operator(accounts.list_accounts))
+    found: list[dict[str, Any]] = list(acting("security", accounts.list_accounts))
     lines = [
         " ".join(
             [

@@ -11,10 +11,11 @@ from gateway.app.house import House, audit_keys
 from gateway.audit.keys import rotate, trusted_keys
 from gateway.audit.verify import Checkpoint, Verified, Wanted, verify
 from gateway.catalogue import registry
-from gateway.cli.run import Json, actor, console, in_house, say, tell
+from gateway.cli.duty import on_duty
+from gateway.cli.run import Json, console, in_house, say, tell
 from gateway.errors import BadInput, Refused
 from gateway.tenancy.appending import signer_of
-from gateway.tenancy.operator import OperatorSession, open_operator
+from gateway.tenancy.operator import OperatorSession
 
 audit = typer.Typer(help="The audit log.", no_args_is_help=True)
 
@@ -43,7 +44,7 @@ def verify_command(
         kept = [] if against is None else _kept(against)
         trusted = trusted_keys(audit_keys(house.settings))
         good, entries = True, 0
-        async with open_operator(house.operator, actor()) as session:
+        async with on_duty(house, "auditor") as session:
             holder = await _holder(session, vendor, licensor)
             async for one in verify(session, trusted, Wanted(holder, begin, kept)):
                 _tell(one, json=json)
@@ -65,8 +66,8 @@ def checkpoint_command() -> None:
 
     async def work(house: House) -> None:
         trusted = trusted_keys(audit_keys(house.settings))
-        signer = signer_of(house.operator)
-        async with open_operator(house.operator, actor()) as session:
+        signer = signer_of(house.auditor)
+        async with on_duty(house, "auditor") as session:
             found = [one async for one in verify(session, trusted, Wanted())]
             wrong = [one for one in found if one.damage and one.damage.kind != "unsigned"]
             if wrong:
@@ -92,8 +93,8 @@ def rotate_command(json: Json = False) -> None:
     """Make another key the one that signs; the others stay trusted. Servers take it at start."""
 
     async def work(house: House) -> None:
-        async with open_operator(house.operator, actor()) as session:
-            before = signer_of(house.operator)
+        async with on_duty(house, "auditor") as session:
+            before = signer_of(house.auditor)
             made = rotate(audit_keys(house.settings))
             await registry.log(
                 session, "audit.key", key=made.id, before=None if before is None else before.id

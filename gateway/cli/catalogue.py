@@ -1,22 +1,21 @@
 """`gateway licensor|vendor|product|licence|price|key …`: setting up the market."""
 
 import re
-from collections.abc import Awaitable, Callable
 from datetime import date
 from decimal import Decimal
 from typing import Annotated, Any
 
 import typer
 
-from gateway.app.house import House
 from gateway.catalogue import registry
 from gateway.catalogue.formats import all_formats
-from gateway.cli.run import Json, actor, in_house, tell
+from gateway.cli.duty import acting
+from gateway.cli.run import Json, tell
 from gateway.errors import BadInput
 from gateway.regulation.codes import UsageMode
 from gateway.regulation.months import Month
 from gateway.tenancy import issue as keys
-from gateway.tenancy.operator import OperatorSession, open_operator
+from gateway.tenancy.operator import OperatorSession
 
 licensor = typer.Typer(help="Data companies (信息公司).", no_args_is_help=True)
 vendor = typer.Typer(help="Vendors (信息商).", no_args_is_help=True)
@@ -68,16 +67,6 @@ def _usage_mode(text: str) -> UsageMode:
     return found
 
 
-def as_operator(work: Callable[[OperatorSession], Awaitable[Any]]) -> Any:
-    """Do a work in an operator's session."""
-
-    async def opened(house: House) -> Any:
-        async with open_operator(house.operator, actor()) as session:
-            return await work(session)
-
-    return in_house(opened)
-
-
 def told(changed: bool, what: str, json: bool) -> None:
     """Tell what was done, or that nothing had to be."""
     tell({"changed": changed, "what": what}, what if changed else f"{what}: as it was", json=json)
@@ -100,13 +89,13 @@ def add_licensor(
             chosen = (await all_formats(session)).named(report_format).code
         return await registry.add_licensor(session, code, name, chosen)
 
-    told(as_operator(work), f"licensor {code}", json)
+    told(acting("operator", work), f"licensor {code}", json)
 
 
 @vendor.command("add")
 def add_vendor(code: str, name: str, json: Json = False) -> None:
     """Add a vendor, or set its name."""
-    told(as_operator(lambda s: registry.add_vendor(s, code, name)), f"vendor {code}", json)
+    told(acting("operator", lambda s: registry.add_vendor(s, code, name)), f"vendor {code}", json)
 
 
 @product.command("add")
@@ -116,7 +105,11 @@ def add_product(
     json: Json = False,
 ) -> None:
     """Add a product of a data company."""
-    told(as_operator(lambda s: registry.add_product(s, name, licensor)), f"product {name}", json)
+    told(
+        acting("operator", lambda s: registry.add_product(s, name, licensor)),
+        f"product {name}",
+        json,
+    )
 
 
 @licence.command("add")
@@ -138,7 +131,7 @@ def add_licence(
         first, modes = day(start, "--from"), [_usage_mode(one) for one in mode or _MODES]
         return await registry.add_licence(session, vendor, product, first, end, modes)
 
-    told(as_operator(work), f"licence {vendor} {product}", json)
+    told(acting("operator", work), f"licence {vendor} {product}", json)
 
 
 @price.command("set")
@@ -173,7 +166,7 @@ def set_price(
             minimum=None if minimum is None else _yuan(minimum, "--minimum"),
         )
 
-    told(as_operator(work), f"price {product} {amount}", json)
+    told(acting("operator", work), f"price {product} {amount}", json)
 
 
 def _yuan(text: str, argument: str) -> Decimal:
@@ -226,7 +219,7 @@ def issue_key(
         await registry.log(session, "key.issue", holder.number, key=made.prefix, role=granted.value)
         return {"key": made.text, "role": granted.value, "expiresAt": expires}
 
-    result = as_operator(work)
+    result = acting("security", work)
     tell(result, result["key"], json=json)
 
 
@@ -258,7 +251,7 @@ def revoke_key(
         await registry.log(session, "key.revoke", holder.number, key=prefix)
         return True
 
-    told(as_operator(work), f"key {prefix} revoked", json)
+    told(acting("security", work), f"key {prefix} revoked", json)
 
 
 @oidc.command("grant")
@@ -288,5 +281,5 @@ def grant_claim(
             )
         return prefix, changed
 
-    prefix, changed = as_operator(work)
+    prefix, changed = acting("security", work)
     told(changed, f"grant {prefix}: {value}", json)

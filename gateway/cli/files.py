@@ -22,8 +22,9 @@ from rich.progress import (
 from gateway.app.house import House
 from gateway.catalogue.formats import all_formats, products_held, reported
 from gateway.cli.catalogue import day
+from gateway.cli.duty import on_duty
 from gateway.cli.formats import Named, among, anywhere
-from gateway.cli.run import Json, actor, console, in_house, run, tell
+from gateway.cli.run import Json, console, in_house, run, tell
 from gateway.config.clock import today
 from gateway.delimited.encoding import TextEncoding
 from gateway.delimited.writer import LineEnd
@@ -41,7 +42,6 @@ from gateway.regulation.formats.format import ReportFormat
 from gateway.regulation.formats.reading import DEFAULT
 from gateway.regulation.months import Month
 from gateway.statistics.grid import months_between
-from gateway.tenancy.operator import open_operator
 
 imports = typer.Typer(help="Bring files in.", no_args_is_help=True)
 exports = typer.Typer(help="Write the downloads.", no_args_is_help=True)
@@ -265,7 +265,7 @@ def import_users_command(
     """Import a vendor's users of one licensor's products: all of the file or nothing."""
 
     async def work(house: House) -> None:
-        async with open_operator(house.operator, actor()) as session:
+        async with on_duty(house) as session:
             scope = (await session.scope()).narrow(vendors=[vendor])
             named = None if report_format is None else await among(session, report_format)
             told = await reported(session, vendor, licensor, named)
@@ -347,7 +347,7 @@ def export_users_command(
     async def work(house: House) -> None:
         products = tuple(product) if product else None
         if licensor is not None:
-            async with open_operator(house.operator, actor()) as session:
+            async with on_duty(house) as session:
                 (await session.scope()).narrow(vendors=vendor, products=products)
                 held = await products_held(session, vendor, licensor)
             products = tuple(one for one in held if products is None or one in products)
@@ -414,7 +414,7 @@ async def _export(
     *,
     json: bool,
 ) -> None:
-    async with open_operator(house.operator, actor()) as session:
+    async with on_duty(house) as session:
         scope = (await session.scope()).narrow(vendors=wanted.vendors, products=wanted.products)
         if written.format is not None:
             report_format = await among(session, written.format)

@@ -10,8 +10,9 @@ from sqlalchemy import select
 
 from gateway.app.house import House
 from gateway.audit.log import record
-from gateway.cli.catalogue import as_operator, told
-from gateway.cli.run import Json, actor, in_house, tell
+from gateway.cli.catalogue import told
+from gateway.cli.duty import acting, on_duty
+from gateway.cli.run import Json, in_house, tell
 from gateway.config.clock import today
 from gateway.errors import BadInput
 from gateway.findings.book import RULES, default_of, picked
@@ -22,7 +23,7 @@ from gateway.findings.registry import set_threshold
 from gateway.findings.rule import Rule, RuleCode, Severity
 from gateway.records.keyset import MAX_PAGE, Page, encode
 from gateway.regulation.months import Month
-from gateway.tenancy.operator import OperatorSession, open_operator
+from gateway.tenancy.operator import OperatorSession
 from gateway.tenancy.scope import Scope
 from gateway.tenancy.session import open_session
 
@@ -52,7 +53,7 @@ def list_findings(
     codes, severities = _picked(RuleCode, rule, "--rule"), _picked(Severity, severity, "--severity")
 
     async def work(house: House) -> None:
-        async with open_operator(house.operator, actor()) as session:
+        async with on_duty(house) as session:
             whole = await session.scope()
         scope = whole.narrow(vendors=vendor, products=product)
         months = months_asked(today(), *_months(month, start, to))
@@ -130,7 +131,7 @@ def list_rules(json: Json = False) -> None:
     """List the rules, their thresholds, and what licensors have set instead."""
 
     async def work(house: House) -> Any:
-        async with open_operator(house.operator, actor()) as session:
+        async with on_duty(house) as session:
             scope = await session.scope()
         async with open_session(house.service, scope) as session:
             return (await session.scalar(select(rule_list(scope))))["overrides"]
@@ -188,4 +189,4 @@ def set_threshold_command(
         number = None if value == "default" else Decimal(value)
         return await set_threshold(session, rule, name, number, licensor=licensor, product=product)
 
-    told(as_operator(work), f"threshold {rule}.{name} {value}", json)
+    told(acting("operator", work), f"threshold {rule}.{name} {value}", json)

@@ -7,13 +7,14 @@ import typer
 
 from gateway.app.house import House
 from gateway.catalogue.formats import add_format, all_formats
-from gateway.cli.catalogue import as_operator, told
-from gateway.cli.run import Json, actor, in_house, run, say, tell
+from gateway.cli.catalogue import told
+from gateway.cli.duty import acting, on_duty
+from gateway.cli.run import Json, in_house, run, say, tell
 from gateway.errors import BadInput
 from gateway.regulation.formats.describing import as_json, as_markdown
 from gateway.regulation.formats.format import ReportFormat
 from gateway.regulation.formats.reading import MAX_SIZE, builtin_formats, read_format
-from gateway.tenancy.operator import OperatorSession, open_operator
+from gateway.tenancy.operator import OperatorSession
 
 formats = typer.Typer(help="Report formats: data companies' own layouts.", no_args_is_help=True)
 
@@ -31,7 +32,7 @@ def add_command(file: _File, json: Json = False) -> None:
     async def work(session: OperatorSession) -> tuple[ReportFormat, bool]:
         return await add_format(session, _content(file), file.name)
 
-    added, new = as_operator(work)
+    added, new = acting("operator", work)
     told(new, f"format {added}", json)
 
 
@@ -64,7 +65,7 @@ def list_command(json: Json = False) -> None:
     """List the formats, all versions of each."""
 
     async def work(house: House) -> list[ReportFormat]:
-        async with open_operator(house.operator, actor()) as session:
+        async with on_duty(house) as session:
             known = (await all_formats(session)).known
         return sorted(set(known.values()), key=lambda one: (one.code, one.version))
 
@@ -79,7 +80,7 @@ def anywhere(named: str) -> ReportFormat:
     async def work() -> ReportFormat | None:
         return without_database(named)
 
-    found: ReportFormat = run(work) or as_operator(lambda session: among(session, named))
+    found: ReportFormat = run(work) or acting("operator", lambda session: among(session, named))
     return found
 
 

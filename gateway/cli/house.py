@@ -11,11 +11,11 @@ from gateway.app.house import House, open_house
 from gateway.app.migrate import migrate as upgrade
 from gateway.app.server import listening, serve
 from gateway.catalogue.loading import found
-from gateway.cli.run import Json, actor, configured, console, fail, in_house, run, say, tell
+from gateway.cli.duty import on_duty
+from gateway.cli.run import Json, configured, console, fail, in_house, run, say, tell
 from gateway.demo.load import found_demo
 from gateway.errors import BadInput
 from gateway.tenancy.doctor import examine
-from gateway.tenancy.operator import open_operator
 
 
 def serve_command() -> None:
@@ -74,7 +74,9 @@ def demo_command(
             config = config.model_copy(update={"data_dir": Path(".gateway-demo")})
         async with listening(config) as held, open_house(config) as house:
             await upgrade(house.addresses)
-            keys = await found_demo(house.service, house.operator, scale, console)
+            keys = await found_demo(
+                *(house.service, house.operator, house.security), scale, console
+            )
             await serve(house, held, lambda at: _welcome(at, keys))
 
     run(work, serving=True)
@@ -83,7 +85,7 @@ def demo_command(
 async def _upgraded(house: House) -> None:
     """Upgrade the schema; bring the built-in catalogue where there is none yet."""
     await upgrade(house.addresses)
-    async with open_operator(house.operator, actor()) as session:
+    async with on_duty(house) as session:
         await found(session)
 
 

@@ -12,9 +12,9 @@ from gateway.catalogue.listing import Listing
 from gateway.catalogue.loading import BUILT_IN, Loaded, built_in, load
 from gateway.catalogue.problems import ListingRefused
 from gateway.catalogue.reader import MOST_BYTES, outside, read_listing
-from gateway.cli.run import Json, actor, console, fail, in_house, say, tell
+from gateway.cli.duty import on_duty
+from gateway.cli.run import Json, console, fail, in_house, say, tell
 from gateway.errors import BadInput
-from gateway.tenancy.operator import open_operator
 
 catalogue = typer.Typer(
     help="The catalogue of exchanges and interface specifications.", no_args_is_help=True
@@ -57,7 +57,7 @@ def load_catalogue(
 
     async def work(house: House) -> Loaded | ListingRefused:
         try:
-            async with open_operator(house.operator, actor()) as session:
+            async with on_duty(house) as session:
                 return await load(session, data, source)
         except ListingRefused as error:
             return error

@@ -7,7 +7,8 @@ import typer
 
 from gateway.catalogue.approvals import load_approvals, read_approvals
 from gateway.catalogue.packs import add_pack, use_pack
-from gateway.cli.catalogue import SZSE_INFO, as_operator, told
+from gateway.cli.catalogue import SZSE_INFO, told
+from gateway.cli.duty import acting
 from gateway.cli.run import Json, fail, tell
 from gateway.errors import BadInput, GatewayError
 from gateway.regulation.months import Month
@@ -30,7 +31,7 @@ def add_pack_command(
         definition = RulePack.parse(_text(file))
     except GatewayError as error:
         fail(error)
-    told(as_operator(lambda s: add_pack(s, definition)), f"rule pack {definition}", json)
+    told(acting("operator", lambda s: add_pack(s, definition)), f"rule pack {definition}", json)
 
 
 @pack.command("use")
@@ -49,7 +50,7 @@ def use_pack_command(
         since = Month.parse(start, argument="--from")
         return await use_pack(session, name, licensor, product, since)
 
-    used = as_operator(work)
+    used = acting("operator", work)
     where = licensor if product is None else f"{licensor} {product}"
     result = {"rulePack": str(used), "licensor": licensor, "product": product, "from": start}
     tell(result, f"{where}: {used} from {start}", json=json)
@@ -66,7 +67,7 @@ def load_approvals_command(
         lines = read_approvals(_text(file))
     except GatewayError as error:
         fail(error)
-    changed = as_operator(lambda s: load_approvals(s, vendor, lines))
+    changed = acting("operator", lambda s: load_approvals(s, vendor, lines))
     text = f"{len(lines)} approvals, {changed} new or changed"
     tell({"lines": len(lines), "changed": changed}, text, json=json)
 

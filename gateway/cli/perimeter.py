@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from gateway.catalogue import registry
-from gateway.cli.catalogue import as_operator, told
+from gateway.cli.catalogue import told
+from gateway.cli.duty import acting
 from gateway.cli.run import Json, tell
 from gateway.errors import BadInput, CostLimit, Unavailable
 from gateway.resolvers.query import build_schema
@@ -31,7 +32,7 @@ def add_origin(address: str, vendor: Vendor, json: Json = False) -> None:
             await registry.log(session, "origin.add", number, origin=address)
         return changed
 
-    told(as_operator(work), f"origin {address}", json)
+    told(acting("security", work), f"origin {address}", json)
 
 
 @origin.command("remove")
@@ -44,7 +45,7 @@ def remove_origin(address: str, vendor: Vendor, json: Json = False) -> None:
         await registry.log(session, "origin.remove", number, origin=address)
         return True
 
-    told(as_operator(work), f"origin {address} removed", json)
+    told(acting("security", work), f"origin {address} removed", json)
 
 
 @origin.command("list")
@@ -55,7 +56,7 @@ def list_origins(vendor: Vendor, json: Json = False) -> None:
         number = await registry.vendor_id(session, vendor)
         return await registered.origins_of(session, number)
 
-    found = as_operator(work)
+    found = acting("security", work)
     tell({"origins": found}, "\n".join(found), json=json)
 
 
@@ -77,7 +78,7 @@ def add_document(
             await registry.log(session, "document.add", number, digest=digest)
         return changed, digest
 
-    changed, digest = as_operator(work)
+    changed, digest = acting("security", work)
     tell({"changed": changed, "documentId": f"sha256:{digest}"}, f"sha256:{digest}", json=json)
 
 
@@ -91,7 +92,7 @@ def remove_document(digest: str, vendor: Vendor, json: Json = False) -> None:
         await registry.log(session, "document.remove", number, digest=digest)
         return True
 
-    told(as_operator(work), f"document {digest} removed", json)
+    told(acting("security", work), f"document {digest} removed", json)
 
 
 @document.command("list")
@@ -102,7 +103,7 @@ def list_documents(vendor: Vendor, json: Json = False) -> None:
         number = await registry.vendor_id(session, vendor)
         return await registered.documents_of(session, number)
 
-    found = as_operator(work)
+    found = acting("security", work)
     lines = [f"sha256:{one['digest']} {one['name']}" for one in found]
     tell({"documents": found}, "\n".join(lines), json=json)
 

@@ -1,7 +1,6 @@
 """What all commands share: opening the house, telling results and errors, exit codes."""
 
 import asyncio
-import getpass
 import json as plain_json
 import os
 import signal
@@ -34,14 +33,6 @@ else:
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 _NO_SUCH_OBJECT = {"42P01", "42703", "42883", "3F000"}
 console = Console(stderr=True, highlight=False, soft_wrap=True)
-
-
-def actor() -> str:
-    """Return how the audit log calls whoever sits at the command line."""
-    try:
-        return f"operator:{getpass.getuser()}"
-    except (KeyError, OSError):
-        return "operator"
 
 
 def configured() -> Settings:

@@ -31,8 +31,8 @@ class Settings(BaseSettings):
     )
     migrate_url: str | None = Field(
         default=None,
-        description="The owner's address, for `gateway migrate` and the operator's commands. "
-        "Unset: the same as the database URL.",
+        description="The owner's address, for `gateway migrate` and all commands; for commands "
+        "also that of a login with their duty. Unset: the same as the database URL.",
     )
     data_dir: Path = Field(
         default=Path(".gateway"),

@@ -18,7 +18,8 @@ from gateway.db.embedded import DATABASE, OWNER, SERVICE, EmbeddedPostgres
 from gateway.errors import BadInput
 
 SERVICE_ROLE = "gateway_service"
-OPERATOR_ROLE = "gateway_operator"
+DUTIES = ("gateway_operator", "gateway_security", "gateway_auditor")
+"""The roles of the command line, which nobody needs to hold together."""
 FINDER_ROLE = "gateway_finder"
 _POOL_SECONDS = 10
 """How long to wait for a free connection before saying that the database does not answer."""
@@ -135,8 +136,8 @@ def make_engine(
 
 __all__ = [
     "DATABASE",
+    "DUTIES",
     "FINDER_ROLE",
-    "OPERATOR_ROLE",
     "OWNER",
     "SERVICE",
     "SERVICE_ROLE",

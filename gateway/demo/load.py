@@ -23,12 +23,16 @@ from gateway.tenancy.issue import Holder, issue
 from gateway.tenancy.operator import OperatorSession, open_operator
 from gateway.tenancy.principal import Role
 
-_ACTOR = "operator:demo"
+_ACTOR, _SECURITY = "operator:demo", "security:demo"
 _LINKS = "interfaces.toml"
 
 
 async def found_demo(
-    service: AsyncEngine, operator: AsyncEngine, scale: float, console: Console
+    service: AsyncEngine,
+    operator: AsyncEngine,
+    security: AsyncEngine,
+    scale: float,
+    console: Console,
 ) -> dict[str, str]:
     """Set up the demo market where it is missing.
 
@@ -62,7 +66,7 @@ async def found_demo(
                 )
                 lines = f"  {vendor.code} {vendor.name}: {outcome.lines} records"
                 console.print(lines, markup=False)
-    return await _issue_keys(operator)
+    return await _issue_keys(security)
 
 
 async def _found_market(session: OperatorSession) -> dict[str, ReportFormat]:
@@ -107,9 +111,9 @@ def _impossible(bad: BadLine) -> None:
     raise AssertionError(bad.problems[0].text())
 
 
-async def _issue_keys(operator: AsyncEngine) -> dict[str, str]:
+async def _issue_keys(security: AsyncEngine) -> dict[str, str]:
     code = market.VENDORS[0].code
-    async with open_operator(operator, _ACTOR) as session:
+    async with open_operator(security, _SECURITY) as session:
         keys = {"code": code}
         for name, licensor in zip(("licensor", "other"), LICENSORS, strict=False):
             holder = Holder(licensor_id=await registry.licensor_id(session, licensor.code))

@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.config.clock import now
 from gateway.db.base import SCOPED, Base
+from gateway.db.engine import DUTIES
 from gateway.tenancy.reach import DATABASE_ERRORS, unreachable
 
 
@@ -24,6 +25,12 @@ _ROLE = text(
     "bool_or(r.rolbypassrls) AS rolbypassrls, "
     "bool_or(EXISTS (SELECT FROM pg_class c WHERE c.relowner = r.oid AND c.relkind = 'r')) AS owns "
     "FROM pg_roles r WHERE r.rolname IN (session_user, current_user)"
+)
+_DUTIES = text(
+    "SELECT m.rolname, array_agg(d.rolname ORDER BY d.rolname) AS duties "
+    "FROM pg_roles m JOIN pg_roles d ON d.rolname = ANY (:duties) AND m.oid <> d.oid "
+    "AND pg_has_role(m.oid, d.oid, 'MEMBER') "
+    "WHERE m.rolcanlogin AND NOT m.rolsuper GROUP BY 1 ORDER BY 1"
 )
 _WALLS = text(
     "SELECT relname, relrowsecurity AND relforcerowsecurity FROM pg_class "
@@ -46,11 +53,25 @@ async def ready(engine: AsyncEngine) -> None:
         raise unreachable() from error
 
 
+def _separation(login: str, duties: dict[str, list[str]]) -> Finding:
+    """Say who has more than one duty; that the service has any is wrong."""
+    if own := duties.get(login):
+        return Finding(
+            "duties", right=False, detail=f"{login} serves, and may act as {' and '.join(own)}"
+        )
+    several = [f"{one} has {' and '.join(held)}" for one, held in duties.items() if len(held) > 1]
+    return Finding("duties", right=True, detail="; ".join(several) or "nobody has more than one")
+
+
 async def examine(engine: AsyncEngine) -> list[Finding]:
     """Look at the service's role, its walls, the encoding and the clock."""
     try:
         async with engine.connect() as connection:
             role = (await connection.execute(_ROLE)).one()
+            duties = {
+                login: [one.removeprefix("gateway_") for one in held]
+                for login, held in await connection.execute(_DUTIES, {"duties": list(DUTIES)})
+            }
             walls = {name: bool(on) for name, on in await connection.execute(_WALLS)}
             open_functions = list(await connection.scalars(_OPEN_FUNCTIONS))
             version = (await connection.execute(text("SHOW server_version_num"))).scalar_one()
@@ -82,6 +103,7 @@ async def examine(engine: AsyncEngine) -> list[Finding]:
             not powers,
             f"{role.login} as {role.role} {' and '.join(powers) or 'owns nothing'}",
         ),
+        _separation(role.login, duties),
         Finding(
             "row-level security",
             not open_tables,

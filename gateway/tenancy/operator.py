@@ -1,7 +1,8 @@
-"""The platform operator's session: the catalogue and the keys, through the command line only.
+"""Sessions of those who run the platform, through the command line only.
 
-The operator's role may read and write catalogue tables and keys of all tenants, and has no access
-at all to service records, figures and batches: those are reached through a scoped session.
+They act in one of three duties, each a role of the database: the operator keeps the catalogue,
+security the keys, accounts, origins and documents, the auditor the log. None has what is another's,
+nor any access to service records, figures and batches: those are reached through a scoped session.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -14,15 +15,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from gateway.tenancy.appending import Entry, Head, Signer, append, checkpoint, signer_of
 from gateway.tenancy.authenticate import operator_scope
-from gateway.tenancy.reach import DATABASE_ERRORS, translated, unreachable
+from gateway.tenancy.reach import DATABASE_ERRORS, not_acting, translated, unreachable
 from gateway.tenancy.scope import Scope
 
 
 class OperatorSession:
-    """One transaction as the operator."""
+    """One transaction in a duty."""
 
     def __init__(self, connection: AsyncConnection, actor: str) -> None:
-        """Wrap a connection of the operator's role."""
+        """Wrap a connection of the duty's role."""
         self._connection, self.actor = connection, actor
         self.entries: list[Entry] = []
 
@@ -31,7 +32,7 @@ class OperatorSession:
         self.entries.append(entry)
 
     async def execute(self, statement: Executable) -> CursorResult[Any]:
-        """Run a statement on the catalogue."""
+        """Run a statement on what is the duty's."""
         try:
             return await self._connection.execute(statement)
         except DBAPIError as error:
@@ -56,11 +57,14 @@ class OperatorSession:
 
 @asynccontextmanager
 async def open_operator(engine: AsyncEngine, actor: str) -> AsyncIterator[OperatorSession]:
-    """Open an operator's session; commit at the end, or nothing."""
+    """Open a session in the duty of an engine; commit at the end, or nothing.
+
+    Unavailable where the login at the database does not have the duty.
+    """
     try:
         connection = await engine.connect()
     except DATABASE_ERRORS as error:
-        raise unreachable() from error
+        raise not_acting(error) from error
     try:
         async with connection.begin():
             session = OperatorSession(connection, actor)

@@ -1,5 +1,6 @@
 """When the database does not answer, or will not take a value."""
 
+import re
 from typing import Final
 
 import asyncpg
@@ -18,6 +19,8 @@ DATABASE_ERRORS: Final = (
 """What SQLAlchemy, its pool, asyncpg and the socket raise, a lost connection among them."""
 
 _CANCELED = "57014"
+_NOT_PERMITTED = "42501"
+_ROLE = re.compile(r"gateway_[a-z]+")
 _DATA_EXCEPTION = "22"
 _STOPPING = ("57P", "08", "53300")
 """The server stops, starts, loses the connection, or has no more of them."""
@@ -26,6 +29,19 @@ _STOPPING = ("57P", "08", "53300")
 def unreachable() -> Unavailable:
     """Return the error that says so."""
     return Unavailable("the database does not answer", "数据库没有应答")
+
+
+def not_acting(error: Exception) -> Unavailable:
+    """Return why a connection was not made: its login may not act as its role, or no answer."""
+    cause = getattr(error, "orig", error)
+    if getattr(cause, "sqlstate", None) == _NOT_PERMITTED and (role := _ROLE.search(str(cause))):
+        return Unavailable(
+            f"the login at the database does not have the duty of {role[0]}",
+            f"该数据库登录账号不具备{role[0]}的职责",
+            argument="GATEWAY_MIGRATE_URL",
+            accepted=f"a login to which {role[0]} is granted",
+        )
+    return unreachable()
 
 
 def translated(error: DBAPIError | asyncpg.PostgresError | asyncpg.InterfaceError) -> Exception:

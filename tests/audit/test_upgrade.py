@@ -43,8 +43,8 @@ async def test_old_entries_are_linked_in_their_order(
     looked_at = await verified(house)
     assert sum(one.entries for one in looked_at) == number
     assert {one.damage.kind for one in looked_at if one.damage} == {"unsigned"}
-    signer = signer_of(house.operator)
+    signer = signer_of(house.auditor)
     assert signer is not None
-    async with open_operator(house.operator, "test") as session:
+    async with open_operator(house.auditor, "test") as session:
         await session.sign([one.head for one in looked_at], signer)
     assert await damages(house) == []

@@ -50,7 +50,9 @@ Cells = dict[tuple[str, str, str], tuple[int, ...]]
 
 async def test_every_cell_of_the_demo_market(house: House, tmp_path: Path) -> None:
     """Now and as of three instants, between imports that change the past."""
-    keys = await found_demo(house.service, house.operator, SCALE, Console(file=io.StringIO()))
+    keys = await found_demo(
+        *(house.service, house.operator, house.security), SCALE, Console(file=io.StringIO())
+    )
     unlimited = house.settings.model_copy(update={"limits": "measure"})
     transport = httpx.ASGITransport(app=application(replace(house, settings=unlimited)))
     async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:

@@ -21,7 +21,9 @@ WANTED = {
 
 
 async def test_the_demo_has_findings(house: House) -> None:
-    keys = await found_demo(house.service, house.operator, 0.02, Console(file=io.StringIO()))
+    keys = await found_demo(
+        *(house.service, house.operator, house.security), 0.02, Console(file=io.StringIO())
+    )
     query = "{ findings(first: 1000) { nodes { vendor { code } rule { code } } } }"
     async with calling(house) as caller:
         nodes = (await Caller(caller.client, keys["licensor"]).ask(query))["findings"]["nodes"]

@@ -29,7 +29,7 @@ NAMES = "{ users { nodes { userName } } }"
 
 async def refused_keys(house: House) -> dict[str, str | None]:
     """Credentials that are none, by what is wrong with them."""
-    async with open_operator(house.operator, "test") as session:
+    async with open_operator(house.security, "test") as session:
         holder = Holder(vendor_id=await registry.vendor_id(session, "A"))
         good, _ = await issue(session, holder, Role.VENDOR_OPERATOR, days=None)
         revoked, _ = await issue(session, holder, Role.VENDOR_OPERATOR, days=None)

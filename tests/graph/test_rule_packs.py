@@ -548,7 +548,9 @@ async def test_a_version_never_changes(house: House) -> None:
 
 async def test_every_fee_of_the_demo_market_adds_up(house: House) -> None:
     """To the fen, by the default pack and by others, with a minimum and tiers as without."""
-    await found_demo(house.service, house.operator, 0.004, Console(file=io.StringIO()))
+    await found_demo(
+        *(house.service, house.operator, house.security), 0.004, Console(file=io.StringIO())
+    )
     transport = httpx.ASGITransport(app=application(house))
     async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
         async with open_operator(house.operator, "test") as session:

@@ -310,7 +310,7 @@ async def test_a_revoked_keys_links_are_closed(house: House, tmp_path: Path) -> 
     async with calling(house, vendor="A") as caller:
         path = await link(caller)
         assert (await get(house, path)).status_code == 200
-        async with open_operator(house.operator, "test") as session:
+        async with open_operator(house.security, "test") as session:
             await revoke(session, caller.key.split("_")[1])
         answer = await get(house, path)
     assert answer.status_code == 401

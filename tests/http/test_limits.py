@@ -231,7 +231,7 @@ async def until(count: Callable[[], Any], wanted: int) -> None:
 @asynccontextmanager
 async def trusting(house: House, document: str) -> AsyncIterator[Caller]:
     """A caller who may run one document only."""
-    async with open_operator(house.operator, "test") as session:
+    async with open_operator(house.security, "test") as session:
         number = await registry.vendor_id(session, "ALPHA")
         assert await registered.add_document(session, number, "page", document)
         made, _ = await issue(

@@ -34,7 +34,7 @@ PORTAL, OTHER = "https://portal.example", "https://other.example"
 async def alpha(house: House, tmp_path: Path) -> AsyncIterator[Caller]:
     await found(house, "ALPHA", "BETA")
     await load(house, "ALPHA", [LINE], tmp_path)
-    async with open_operator(house.operator, "test") as session:
+    async with open_operator(house.security, "test") as session:
         for vendor, origin in (("ALPHA", PORTAL), ("BETA", OTHER)):
             number = await registry.vendor_id(session, vendor)
             assert await registered.add_origin(session, number, origin)
@@ -170,7 +170,7 @@ async def test_a_page_asks_from_its_vendors_origins_only(alpha: Caller) -> None:
 async def test_an_origin_that_is_taken_back_is_refused_at_once(house: House, alpha: Caller) -> None:
     headers = bearer(alpha, Origin=PORTAL)
     assert (await alpha.client.post("/graphql", json=NAME, headers=headers)).status_code == 200
-    async with open_operator(house.operator, "test") as session:
+    async with open_operator(house.security, "test") as session:
         number = await registry.vendor_id(session, "ALPHA")
         await registered.remove_origin(session, number, PORTAL)
     assert (await alpha.client.post("/graphql", json=NAME, headers=headers)).status_code == 403

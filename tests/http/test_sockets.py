@@ -153,7 +153,7 @@ async def test_another_protocol_and_another_sites_page(
 async def test_the_connection_ends_with_the_credential(
     house: House, address: tuple[str, int], alpha: Caller
 ) -> None:
-    async with open_operator(house.operator, "test") as session:
+    async with open_operator(house.security, "test") as session:
         await session._connection.exec_driver_sql(
             "UPDATE api_keys SET expires_at = clock_timestamp() + interval '1 second'"
         )
@@ -167,7 +167,7 @@ async def test_a_revoked_key_ends_it_with_the_next_operation(
 ) -> None:
     async with talking(address) as talk:
         await talk.init(alpha)
-        async with open_operator(house.operator, "test") as session:
+        async with open_operator(house.security, "test") as session:
             await revoke(session, alpha.key.split("_")[1])
         await talk.say("subscribe", id="1", payload=NAME)
         assert await talk.closed() == 4401

@@ -51,6 +51,7 @@ async def test_an_owner_with_createrole_migrates_and_a_plain_login_serves(
         finally:
             await engine.dispose()
         assert found.pop("role") is fit
+        assert found.pop("duties") is fit
         assert all(found.values()), found
 
 

@@ -261,7 +261,7 @@ def access(house: House) -> Access:
 async def count(house: House) -> int:
     connection = await asyncpg.connect(house.addresses.owner.replace("+asyncpg", ""))
     try:
-        await connection.execute("SET ROLE gateway_operator")
+        await connection.execute("SET ROLE gateway_auditor")
         return int(
             await connection.fetchval("SELECT count(*) FROM audit_events WHERE action = 'query'")
         )
@@ -384,7 +384,7 @@ async def test_several_writers_share_chains(house: House) -> None:
     assert await damages(house) == []
     connection = await asyncpg.connect(house.addresses.owner.replace("+asyncpg", ""))
     try:
-        await connection.execute("SET ROLE gateway_operator")
+        await connection.execute("SET ROLE gateway_auditor")
         rows = await connection.fetch(
             "SELECT holder, count(*), max(number) FROM audit_events GROUP BY 1"
         )

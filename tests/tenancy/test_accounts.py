@@ -57,7 +57,7 @@ class Person:
 async def person(
     world: World, name: str, who: Principal = ALPHA, role: Role | None = None
 ) -> Person:
-    async with open_operator(world.house.operator, "test") as session:
+    async with open_operator(world.house.security, "test") as session:
         if who.code in {"VENDALPHA", "VENDBETA"}:
             holder = Holder(vendor_id=await registry.vendor_id(session, who.code))
         else:
@@ -185,19 +185,19 @@ async def test_after_five_attempts_the_right_one_waits(
     assert {answer.status_code for answer in answers} == {401}
     refused(await one.sign_in(shared_front, password="x" * 12))
     refused(await one.sign_in(shared_front))
-    async with open_operator(shared.house.operator, "test") as session:
+    async with open_operator(shared.house.security, "test") as session:
         (told,) = [row for row in await list_accounts(session) if row["name"] == "locked"]
     left = told["lockedUntil"] - datetime.now(UTC)
     assert timedelta(seconds=15) < left <= timedelta(seconds=30)
     # half a minute later one more attempt is let through, which if wrong locks twice as long
     await one.set("locked_until", datetime.now(UTC) - timedelta(seconds=1))
     refused(await one.sign_in(shared_front, password="x" * 12))
-    async with open_operator(shared.house.operator, "test") as session:
+    async with open_operator(shared.house.security, "test") as session:
         (told,) = [row for row in await list_accounts(session) if row["name"] == "locked"]
     assert told["lockedUntil"] - datetime.now(UTC) > timedelta(seconds=45)
     await one.set("locked_until", datetime.now(UTC) - timedelta(seconds=1))
     session_of(await one.sign_in(shared_front))
-    async with open_operator(shared.house.operator, "test") as session:
+    async with open_operator(shared.house.security, "test") as session:
         (told,) = [row for row in await list_accounts(session) if row["name"] == "locked"]
     assert told["lockedUntil"] is None
 
@@ -227,12 +227,12 @@ async def test_sessions_end_with_their_account(
     one = await person(shared, "revoked", SZSE)
     token = session_of(await one.sign_in(shared_front))
     assert (await asked(shared_front, token, "{ viewer { name } }"))[0]["data"]
-    async with open_operator(shared.house.operator, "test") as session:
+    async with open_operator(shared.house.security, "test") as session:
         await revoke_account(session, "revoked")
     for told in await asked(shared_front, token, "{ viewer { name } }"):
         assert told["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
     refused(await one.sign_in(shared_front, code=one.code(1)))
-    async with open_operator(shared.house.operator, "test") as session:
+    async with open_operator(shared.house.security, "test") as session:
         with pytest.raises(NotFound):
             await revoke_account(session, "nobody")
 
@@ -243,7 +243,7 @@ async def test_a_reset_gives_another_password_and_phone(
     one = await person(shared, "reset")
     token = session_of(await one.sign_in(shared_front))
     other = "another password"
-    async with open_operator(shared.house.operator, "test") as session:
+    async with open_operator(shared.house.security, "test") as session:
         made, _ = await reset_account(session, shared.house.seeds, "reset", other)
     for told in await asked(shared_front, token, "{ viewer { name } }"):
         assert told["errors"]
@@ -253,10 +253,10 @@ async def test_a_reset_gives_another_password_and_phone(
     for _ in range(4):
         refused(await again.sign_in(shared_front, password=PASSWORD))
     refused(await again.sign_in(shared_front))  # locked
-    async with open_operator(shared.house.operator, "test") as session:
+    async with open_operator(shared.house.security, "test") as session:
         made, _ = await reset_account(session, shared.house.seeds, "reset", other)
     session_of(await Person(shared, made, other).sign_in(shared_front))
-    async with open_operator(shared.house.operator, "test") as session:
+    async with open_operator(shared.house.security, "test") as session:
         await revoke_account(session, "reset")
         with pytest.raises(BadInput, match="revoked"):
             await reset_account(session, shared.house.seeds, "reset", other)
@@ -334,7 +334,7 @@ async def test_the_tables_copy_opens_nothing(
 
 
 async def test_what_is_no_account(shared: World) -> None:
-    async with open_operator(shared.house.operator, "test") as session:
+    async with open_operator(shared.house.security, "test") as session:
         vendor = Holder(vendor_id=await registry.vendor_id(session, BETA.code))
         seeds = shared.house.seeds
         for name in ("", "Big", "a b", "a" * 65, "名", "-a"):

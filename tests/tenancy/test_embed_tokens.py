@@ -134,7 +134,7 @@ async def test_a_token_of_a_trusted_only_key_runs_registered_documents_only(
     own: World, front: httpx.AsyncClient
 ) -> None:
     other = "{ users { totalCount } }"
-    async with open_operator(own.house.operator, "test") as session:
+    async with open_operator(own.house.security, "test") as session:
         number = await registry.vendor_id(session, "VENDALPHA")
         await registered.add_document(session, number, "asked", ASKED)
         key, _ = await issue(
@@ -165,7 +165,7 @@ async def test_a_token_without_origins_has_its_vendors(
 ) -> None:
     token = await token_of(front, (await issued(own, Role.VENDOR_PORTAL)).text)
     assert {one.status_code for one in await ask(front, token, origin=PORTAL)} == {403}
-    async with open_operator(own.house.operator, "test") as session:
+    async with open_operator(own.house.security, "test") as session:
         number = await registry.vendor_id(session, "VENDALPHA")
         await registered.add_origin(session, number, PORTAL)
     assert {one.status_code for one in await ask(front, token, origin=PORTAL)} == {200}
@@ -185,7 +185,7 @@ async def test_revoking_the_key_ends_its_tokens_at_once(
     key, other = await issued(own, Role.VENDOR_PORTAL), await issued(own, Role.VENDOR_PORTAL)
     token, kept = await token_of(front, key.text), await token_of(front, other.text)
     assert all(answer.status_code == 200 for answer in await ask(front, token))
-    async with open_operator(own.house.operator, "test") as session:
+    async with open_operator(own.house.security, "test") as session:
         await revoke(session, key.prefix)
     assert all(answer.status_code == 401 for answer in await ask(front, token))
     assert all(answer.status_code == 200 for answer in await ask(front, kept))
@@ -269,7 +269,7 @@ async def test_ended_tokens_are_cleared_away(own: World, front: httpx.AsyncClien
         old,
     )
     await token_of(front, key.text)
-    async with own.house.operator.connect() as connection:
+    async with own.house.security.connect() as connection:
         left = (await connection.execute(text("SELECT prefix FROM api_keys"))).scalars().all()
     assert old not in left
     assert key.prefix in left

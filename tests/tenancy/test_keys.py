@@ -33,7 +33,7 @@ async def issued(
     world: World, role: Role = Role.VENDOR_OPERATOR, days: int | None = None
 ) -> NewKey:
     """Issue a new key to VENDALPHA."""
-    async with open_operator(world.house.operator, "test") as session:
+    async with open_operator(world.house.security, "test") as session:
         holder = Holder(vendor_id=await registry.vendor_id(session, "VENDALPHA"))
         made, _ = await issue(session, holder, role, days=days)
     return made
@@ -161,16 +161,16 @@ async def test_refused_headers_look_alike(market: World, name: str) -> None:
 async def test_revocation_takes_effect_at_once_and_stays(own: World) -> None:
     made, kept = await issued(own), await issued(own)
     assert (await own.ask(made.text, ASKED)).status_code == 200
-    async with open_operator(own.house.operator, "test") as session:
+    async with open_operator(own.house.security, "test") as session:
         await revoke(session, made.prefix)
     async with own.unchanged():
         assert (await own.ask(made.text, ASKED)).status_code == 401
     at = (await own.contents())["api_keys"]
-    async with open_operator(own.house.operator, "test") as session:
+    async with open_operator(own.house.security, "test") as session:
         await revoke(session, made.prefix)
     assert (await own.contents())["api_keys"] == at
     assert (await own.ask(kept.text, ASKED)).status_code == 200
-    async with own.unchanged(), open_operator(own.house.operator, "test") as session:
+    async with own.unchanged(), open_operator(own.house.security, "test") as session:
         with pytest.raises(NotFound):
             await revoke(session, "nosuchky")
 
@@ -191,7 +191,7 @@ async def test_unknown_revoked_and_expired_are_refused_in_one_wording(
     own: World, language: str
 ) -> None:
     revoked, expired = await issued(own), await issued(own, days=0)
-    async with open_operator(own.house.operator, "test") as session:
+    async with open_operator(own.house.security, "test") as session:
         await revoke(session, revoked.prefix)
     told = {
         (
@@ -246,7 +246,7 @@ async def test_a_key_has_exactly_one_holder(own: World, holder: Holder) -> None:
         role_for("operator", holder)
     async with own.unchanged():
         with pytest.raises(BadInput) as refused:
-            async with open_operator(own.house.operator, "test") as session:
+            async with open_operator(own.house.security, "test") as session:
                 await issue(session, holder, Role.VENDOR_OPERATOR, days=None)
         assert refused.value.accepted == "either a vendor or a licensor"
 
@@ -258,7 +258,7 @@ async def test_the_database_wants_exactly_one_holder_too(
     monkeypatch.setattr(Holder, "side", "VENDOR")
     async with own.unchanged():
         with pytest.raises(sqlalchemy.exc.IntegrityError):
-            async with open_operator(own.house.operator, "test") as session:
+            async with open_operator(own.house.security, "test") as session:
                 await issue(session, holder, Role.VENDOR_OPERATOR, days=None)
 
 
@@ -268,7 +268,7 @@ async def test_a_key_is_not_issued_for_a_role_of_another_side(
     own: World, side: str, role: Role
 ) -> None:
     async def make() -> None:
-        async with open_operator(own.house.operator, "test") as session:
+        async with open_operator(own.house.security, "test") as session:
             if side == "vendor":
                 holder = Holder(vendor_id=await registry.vendor_id(session, "VENDALPHA"))
             else:

@@ -125,7 +125,7 @@ async def statuses(client: httpx.AsyncClient, token: str) -> set[int]:
 async def granted(
     world: World, url: str, value: str = "szse-analysts", role: Role = Role.LICENSOR_ANALYST
 ) -> str:
-    async with open_operator(world.house.operator, "test") as session:
+    async with open_operator(world.house.security, "test") as session:
         if role.value.startswith("VENDOR"):
             holder = Holder(vendor_id=await registry.vendor_id(session, "VENDALPHA"))
         else:
@@ -160,7 +160,7 @@ async def test_a_revoked_grant_ends_at_once_and_can_be_given_again(
     prefix = await granted(own, issuer.url)
     async with front(own, told(issuer)) as client:
         assert await statuses(client, issuer.token()) == {200}
-        async with open_operator(own.house.operator, "test") as session:
+        async with open_operator(own.house.security, "test") as session:
             await revoke(session, prefix)
         assert await statuses(client, issuer.token()) == {401}
         assert await granted(own, issuer.url, role=Role.VENDOR_OPERATOR) == prefix
@@ -317,7 +317,7 @@ async def test_without_issuers_tokens_are_refused(own: World, issuer: LocalIssue
 
 
 async def test_roles_of_the_other_side_are_refused(own: World, issuer: LocalIssuer) -> None:
-    async with open_operator(own.house.operator, "test") as session:
+    async with open_operator(own.house.security, "test") as session:
         holder = Holder(licensor_id=await registry.licensor_id(session, "SZSEINFO"))
         with pytest.raises(BadInput):
             await grant(session, holder, Role.VENDOR_OPERATOR, issuer.url, "x")

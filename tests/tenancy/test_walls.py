@@ -129,7 +129,8 @@ async def test_what_the_roles_may_do_with_tables(admin: asyncpg.Connection) -> N
         "WHERE table_schema = 'public' AND grantee NOT IN ('gateway_owner', 'postgres')"
     )
     assert {row["grantee"] for row in rows} == {
-        *("gateway_service", "gateway_operator", "gateway_finder")
+        *("gateway_service", "gateway_operator", "gateway_security", "gateway_auditor"),
+        "gateway_finder",
     }
     may = {(role, what): set[str]() for role, *_, what in rows}
     for role, table, what in rows:
@@ -142,20 +143,46 @@ async def test_what_the_roles_may_do_with_tables(admin: asyncpg.Connection) -> N
     assert may["gateway_service", "INSERT"] == INSERTED
     assert may["gateway_service", "UPDATE"] == CHANGED
     assert may["gateway_service", "DELETE"] == CHANGED - {"rosters"}
-    catalogue = {"products", "prices", "vendors", "licences", "api_keys"} | open_tables
+    catalogue = {"products", "prices", "vendors", "licences"} | open_tables
     catalogue |= {"product_packs", "approvals", "finding_thresholds"}
-    registered = {"vendor_origins", "trusted_documents"}
-    catalogue |= registered | {"accounts"}
     links = {"vendor_products", "product_interfaces", "rule_packs", "price_tiers", "report_formats"}
-    links |= {"audit_events", "audit_checkpoints"}
     assert may["gateway_operator", "SELECT"] == catalogue | links | {"reach_clock"}
     assert may["gateway_operator", "INSERT"] == catalogue | links | {"reach_clock"}
     changed = catalogue - {"exchange_pages"}
     assert may["gateway_operator", "UPDATE"] == changed | {"reach_clock"}
-    removed = registered | {"api_keys", "exchange_pages", "product_interfaces", "price_tiers"}
+    removed = {"exchange_pages", "product_interfaces", "price_tiers"}
     assert may["gateway_operator", "DELETE"] == removed
+    registered = {"vendor_origins", "trusted_documents", "api_keys"}
+    credentials = registered | {"accounts"}
+    named = {"licensors", "vendors", "products", "vendor_products", "reach_clock"}
+    assert may["gateway_security", "SELECT"] == credentials | named
+    assert may["gateway_security", "INSERT"] == credentials
+    assert may["gateway_security", "UPDATE"] == credentials
+    assert may["gateway_security", "DELETE"] == registered
+    log = {"audit_events", "audit_checkpoints"}
+    assert may["gateway_auditor", "SELECT"] == log | {"licensors", "vendors"}
+    assert may["gateway_auditor", "INSERT"] == log
     assert may["gateway_finder", "SELECT"] == {"service_records"}
-    assert len(may) == 9
+    assert len(may) == 15
+
+
+async def test_what_may_be_changed_belongs_to_one_duty(admin: asyncpg.Connection) -> None:
+    """Catalogue, credentials and log: no table is written by two of the three."""
+    rows = await admin.fetch(
+        "SELECT table_name, array_agg(DISTINCT grantee::text) AS duties "
+        "FROM information_schema.role_table_grants WHERE table_schema = 'public' "
+        "AND grantee IN ('gateway_operator', 'gateway_security', 'gateway_auditor') "
+        "AND privilege_type <> 'SELECT' GROUP BY 1"
+    )
+    assert rows
+    assert [row["table_name"] for row in rows if len(row["duties"]) != 1] == []
+    members = await admin.fetch(
+        "SELECT r.rolname FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.member "
+        "WHERE m.roleid IN "
+        "('gateway_operator'::regrole, 'gateway_security'::regrole, 'gateway_auditor'::regrole) "
+        "AND r.rolname <> 'gateway_owner'"
+    )
+    assert members == []
 
 
 @pytest.mark.parametrize(
@@ -192,6 +219,8 @@ async def test_what_the_roles_may_do_with_tables(admin: asyncpg.Connection) -> N
         "DROP POLICY scope ON service_records",
         "CREATE TABLE mine (x int)",
         "SET ROLE gateway_operator",
+        "SET ROLE gateway_security",
+        "SET ROLE gateway_auditor",
         "SET ROLE gateway_finder",
         "SET ROLE gateway_owner",
         "SET SESSION AUTHORIZATION postgres",
@@ -206,15 +235,43 @@ async def test_the_service_may_not(market: World, act: str) -> None:
             await service.execute(act)
 
 
+REPORTED = ["service_records", "service_record_versions", "monthly_deltas", "rosters"]
+CREDENTIALS = ["api_keys", "accounts", "vendor_origins", "trusted_documents"]
+LOG = ["audit_events", "audit_checkpoints"]
+BARRED = {
+    "operator": [*REPORTED, "import_batches", *CREDENTIALS, *LOG],
+    "security": [*REPORTED, "import_batches", "prices", "licences", *LOG],
+    "auditor": [*REPORTED, "import_batches", "prices", "licences", "products", *CREDENTIALS],
+}
+BARRED_ACTS = {
+    "operator": ["SELECT gateway_authenticate('x')", "SELECT gateway_sign_out('x')"],
+    "security": [
+        "UPDATE vendors SET name = 'x'",
+        "INSERT INTO licensors (code, name) VALUES ('X', 'X')",
+        "UPDATE reach_clock SET ticks = 0",
+        "SELECT gateway_market()",
+    ],
+    "auditor": [
+        "UPDATE audit_events SET actor = 'x'",
+        "DELETE FROM audit_events",
+        "UPDATE vendors SET name = 'x'",
+        "SELECT gateway_market()",
+    ],
+}
+
+
 @pytest.mark.parametrize(
-    "table",
-    ["service_records", "service_record_versions", "monthly_deltas", "rosters", "import_batches"],
+    ("duty", "act"),
+    [
+        *((duty, f"SELECT * FROM {table}") for duty, tables in BARRED.items() for table in tables),
+        *((duty, act) for duty, acts in BARRED_ACTS.items() for act in acts),
+    ],
 )
-async def test_the_operator_may_not_read(market: World, table: str) -> None:
-    async with open_operator(market.house.operator, "test") as session:
-        assert await session.scope()
+async def test_a_duty_may_not(market: World, duty: str, act: str) -> None:
+    async with market.unchanged(), open_operator(getattr(market.house, duty), "test") as session:
+        assert (await session.execute(sqlalchemy.text("SELECT code FROM vendors"))).all()
         with pytest.raises(sqlalchemy.exc.ProgrammingError, match="permission denied"):
-            await session.execute(sqlalchemy.text(f"SELECT * FROM {table}"))
+            await session.execute(sqlalchemy.text(act))
 
 
 async def test_statistics_of_columns_are_closed(market: World, admin: asyncpg.Connection) -> None:
@@ -268,10 +325,13 @@ async def test_functions_are_for_their_callers_only(admin: asyncpg.Connection) -
     }
     for row in rows:
         assert not any(grant.startswith("=") for grant in row["acl"].split())  # = is PUBLIC
-        if row["proname"] == "gateway_find":
-            assert row["owner"] == "gateway_finder"
-        elif row["proname"] not in {"gateway_analyze", "gateway_refuse"}:
-            assert row["owner"] == "gateway_operator"
+        owners = {
+            **dict.fromkeys(("gateway_analyze", "gateway_refuse"), "gateway_owner"),
+            **dict.fromkeys(("gateway_market", "gateway_tick"), "gateway_operator"),
+            **dict.fromkeys(("gateway_append", "gateway_checkpoint"), "gateway_auditor"),
+            "gateway_find": "gateway_finder",
+        }
+        assert row["owner"] == owners.get(row["proname"], "gateway_security")
 
 
 # Reading

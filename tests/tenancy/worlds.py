@@ -480,7 +480,7 @@ async def _catalogue(world: World, patch: pytest.MonkeyPatch) -> None:
 
 async def _issue(world: World, patch: pytest.MonkeyPatch, who: Principal) -> None:
     patch.setattr(keys, "generate", lambda: who.key)
-    async with open_operator(world.house.operator, "test") as session:
+    async with open_operator(world.house.security, "test") as session:
         if who.is_vendor:
             holder = keys.Holder(vendor_id=await registry.vendor_id(session, who.code))
         else:
