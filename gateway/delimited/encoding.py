@@ -5,11 +5,13 @@ import re
 
 from gateway.regulation.written import TextEncoding
 
-__all__ = ["WINDOW", "TextEncoding", "detect", "first_above_ascii"]
+__all__ = ["WINDOW", "TextEncoding", "detect", "first_above_ascii", "must_be_utf_8"]
 
 WINDOW = 65_536
 """How many bytes, from the first one above ASCII on, decide."""
 
+_ENOUGH = 8
+"""One character of GB18030 in eight is UTF-8 by chance; this many in a row, one in ten million."""
 _ABOVE_ASCII = re.compile(rb"[\x80-\xff]")
 
 
@@ -29,6 +31,18 @@ def detect(sample: bytes) -> TextEncoding:
     lines = [line for line in sample.split(b"\n") if not line.isascii()]
     failed = sum(not _may_be_utf_8(line) for line in lines)
     return TextEncoding.GB18030 if lines and 2 * failed >= len(lines) else TextEncoding.UTF_8
+
+
+def must_be_utf_8(sample: bytes) -> bool:
+    """Tell whether a sample that is said to be GB18030, and may end inside a character, is not.
+
+    All of it is UTF-8, and too much for that to be chance: 联通 in GB18030 is UTF-8 too.
+    """
+    try:
+        text = codecs.getincrementaldecoder("utf-8")().decode(sample)
+    except UnicodeDecodeError:
+        return False
+    return sum(not one.isascii() for one in text) >= _ENOUGH
 
 
 def _may_be_utf_8(line: bytes) -> bool:

@@ -8,7 +8,13 @@ between `\r` and `\n`.
 from dataclasses import dataclass, field
 from typing import Final
 
-from gateway.delimited.encoding import WINDOW, TextEncoding, detect, first_above_ascii
+from gateway.delimited.encoding import (
+    WINDOW,
+    TextEncoding,
+    detect,
+    first_above_ascii,
+    must_be_utf_8,
+)
 
 MAX_LINE: Final = 65_536
 """Bytes that a line may have; a statutory line has at most some 1,500."""
@@ -34,8 +40,15 @@ class Reader:
     """Turn chunks of bytes into blocks of lines: `decode` each chunk, then `flush` once."""
 
     def __init__(self, encoding: TextEncoding | None = None) -> None:
-        """Fix the encoding, or leave it to be detected from the content."""
-        self.encoding = encoding
+        """Name the encoding, or leave it to be detected from the content.
+
+        That a file is UTF-8 which is named GB18030 would not be seen line by line: most of it can
+        be read as other characters. The first line above ASCII is ENCODING then.
+        """
+        self._named = encoding
+        self.encoding: TextEncoding | None = None
+        if encoding is not TextEncoding.GB18030:
+            self.encoding = encoding
         self._held = bytearray()
         self._searched = 0
         self._sample = bytearray()
@@ -78,7 +91,7 @@ class Reader:
         if len(self._held) < _LONGEST_BOM and not final:
             return False
         for mark, encoding in _BOMS:
-            if self._held.startswith(mark) and self.encoding in {None, encoding}:
+            if self._held.startswith(mark) and self._named in {None, encoding}:
                 del self._held[: len(mark)]
                 self.encoding = encoding
                 break
@@ -97,9 +110,15 @@ class Reader:
 
     def _decide(self, *, final: bool) -> None:
         """Fix the encoding once enough is gathered; plain ASCII meanwhile passes on."""
-        if self.encoding is None and self._sample and (final or len(self._sample) >= WINDOW):
-            self.encoding = detect(bytes(self._sample[:WINDOW]))
-            self._sample.clear()
+        if self.encoding is not None or not (final or len(self._sample) >= WINDOW):
+            return
+        sample = bytes(self._sample[:WINDOW])
+        if self._named is not None:
+            self.encoding = self._named
+            self._doubted |= must_be_utf_8(sample)
+        elif sample:
+            self.encoding = detect(sample)
+        self._sample.clear()
 
     def _cut(self, end: int, blocks: list[Block]) -> None:
         """Move the whole lines before `end` out of what is held."""
@@ -130,16 +149,16 @@ class Reader:
         return True
 
     def _block(self, lines: list[str], broken: dict[int, str]) -> Block:
-        if self._doubted:
+        if self._doubted and (above := _first_above_ascii_of(lines)) is not None:
             self._doubted = False
-            if self._is_utf_8(lines[0]):
-                broken = {self._next: "ENCODING"} | broken
+            if self._is_utf_8(lines[above]):
+                broken = {self._next + above: "ENCODING"} | broken
         block = Block(self._next, lines, broken)
         self._next += len(lines)
         return block
 
     def _is_utf_8(self, line: str) -> bool:
-        """Whether a line that begins with UTF-8's mark, and was read as another encoding, is it."""
+        """Whether a line that was read as another encoding is UTF-8."""
         try:
             line.encode((self.encoding or TextEncoding.UTF_8).value).decode()
         except UnicodeError:
@@ -177,3 +196,7 @@ class Reader:
                 broken[number] = "LINE_TOO_LONG"
             lines.append(line.removesuffix("\r"))
         return lines, broken
+
+
+def _first_above_ascii_of(lines: list[str]) -> int | None:
+    return next((at for at, line in enumerate(lines) if not line.isascii()), None)

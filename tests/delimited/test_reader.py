@@ -277,6 +277,33 @@ def test_a_file_of_utf_8_that_is_named_gb18030_is_told(text: str, size: int) -> 
     assert found.lines[1:] == ["u2||c"]
 
 
+@pytest.mark.parametrize("sizes", [[1], [7], [1000]])
+def test_a_file_of_utf_8_without_a_mark_that_is_named_gb18030_is_told(sizes: list[int]) -> None:
+    """Where its characters stand first, and read as what was named for the rest."""
+    data = "plain||1\nu1||深圳证券信息\nu2||有限公司\n".encode()
+    found = read(cut(data, sizes), GB18030)
+    assert found.broken == {2: "ENCODING"}
+    assert found.encoding is GB18030
+    assert found.lines[0] == "plain||1"
+
+
+@pytest.mark.parametrize("sizes", [[1], [7], [1000]])
+@pytest.mark.parametrize(
+    "data",
+    [
+        "联通\n".encode("gb18030"),  # UTF-8 by chance
+        "u1||甲乙\n".encode(),  # too little to tell
+        "深圳证券信息有限公司\n".encode("gb18030"),
+        "深圳证券信息有限公司\n".encode() + "个人\n".encode("gb18030"),
+        b"plain\n" * 20,
+        b"",
+    ],
+)
+def test_what_may_be_gb18030_is_read_as_it_is_named(data: bytes, sizes: list[int]) -> None:
+    found = read(cut(data, sizes), GB18030)
+    assert found == Read(data.decode("gb18030").splitlines(), {}, GB18030)
+
+
 # Lines that can't be read
 
 
