@@ -67,7 +67,7 @@ async def test_one_plan_serves_two_vendors_and_gives_each_its_own(market: House)
 
 async def test_a_revoked_key_is_refused_at_once(market: House, alpha: Caller) -> None:
     assert await names(alpha) == ["甲"]
-    async with open_operator(market.operator, "test") as session:
+    async with open_operator(market.security, "test") as session:
         assert await revoke(session, alpha.key.split("_")[1])
     answer = await alpha.post("{ users { nodes { userName } } }")
     assert answer.status_code == 401
@@ -76,7 +76,7 @@ async def test_a_revoked_key_is_refused_at_once(market: House, alpha: Caller) ->
 
 async def test_an_expired_key_is_refused_at_once(market: House, alpha: Caller) -> None:
     assert await names(alpha) == ["甲"]
-    async with open_operator(market.operator, "test") as session:
+    async with open_operator(market.security, "test") as session:
         await session._connection.exec_driver_sql("UPDATE api_keys SET expires_at = now()")
     assert (await alpha.post("{ users { nodes { userName } } }")).status_code == 401
 
@@ -86,7 +86,7 @@ async def test_a_key_whose_role_changes_has_the_new_rights_at_once(
 ) -> None:
     link = "{ users { download { expiresAt } } }"
     assert "data" in (await alpha.post(link)).json()
-    async with open_operator(market.operator, "test") as session:
+    async with open_operator(market.security, "test") as session:
         await session._connection.exec_driver_sql("UPDATE api_keys SET role = 'VENDOR_PORTAL'")
     answer = (await alpha.post(link)).json()
     assert [one["extensions"]["code"] for one in answer["errors"]] == ["NOT_FOUND"]

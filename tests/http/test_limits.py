@@ -282,7 +282,7 @@ async def test_documents_are_their_vendors_and_go_at_once(market: House) -> None
         for other in (beta, company):
             assert code_of(await post(other, **named)) == "NOT_FOUND"
             assert (await post(other, query=PAGE)).status_code == 200
-        async with open_operator(market.operator, "test") as session:
+        async with open_operator(market.security, "test") as session:
             number = await registry.vendor_id(session, "ALPHA")
             await registered.remove_document(session, number, digest(PAGE))
         assert (await post(embed, **named)).status_code == 404

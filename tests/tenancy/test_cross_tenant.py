@@ -355,7 +355,7 @@ async def test_a_link_gives_the_askers_rows_only(market: World) -> None:
 async def test_a_link_closes_with_its_key(own: World) -> None:
     url, kept = await own.link(ALPHA), await own.link(BETA)
     assert (await followed(own, url)).status_code == 200
-    async with open_operator(own.house.operator, "test") as session:
+    async with open_operator(own.house.security, "test") as session:
         await revoke(session, ALPHA.key.prefix)
     async with own.unchanged():
         refused = await followed(own, url)
@@ -433,7 +433,7 @@ async def test_a_link_is_read_only(market: World, method: str) -> None:
 
 
 async def test_without_the_right_there_is_no_link(own: World) -> None:
-    async with open_operator(own.house.operator, "test") as session:
+    async with open_operator(own.house.security, "test") as session:
         holder = Holder(vendor_id=await registry.vendor_id(session, "VENDALPHA"))
         portal, _ = await issue(session, holder, Role.VENDOR_PORTAL, days=None)
     token, _ = own.house.links.seal(portal.prefix, UserExport(), Form())
