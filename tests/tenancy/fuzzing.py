@@ -111,25 +111,27 @@ def asked_words(one: Operation) -> str:
 
 
 def drawn(
-    rng: random.Random, schema: GraphQLSchema, material: Material, often: int
+    rng: random.Random, schema: GraphQLSchema, material: Material, often: int, together: int
 ) -> list[tuple[Principal, Operation]]:
     """One document, so often, with values of several tenants; and who asks it with them.
 
-    The document is mostly another tenant's than the sender.
+    So many senders together have the same values, which are mostly another tenant's.
     """
     codes = [who.code for who in PRINCIPALS]
     of_the_log = rng.random() < OF_THE_LOG
     with pytest.MonkeyPatch.context() as patch:
         for name in measures.EXECUTORS:
             patch.setitem(measures.WEIGHTS, name, 0.3)
-        patch.setitem(measures.WEIGHTS, "auditEvents", 25 if of_the_log else 0.3)
+        # beside it there is hardly anything that an auditor may ask: one such field ends an answer
+        patch.setitem(measures.WEIGHTS, "auditEvents", 200 if of_the_log else 0.3)
         size = rng.choice((8, 20, 60))
         first = operation(rng, schema, material, rng.choice(codes), size)
-    found = []
-    for _ in range(often):
+    found: list[tuple[Principal, Operation]] = []
+    while len(found) < often:
         values_of = rng.choice(codes)
         one = vary(rng, first, material, values_of)
-        senders = AUDITORS if rng.random() < (0.85 if of_the_log else 0.1) else PRINCIPALS
-        sender = rng.choice([who for who in senders if rng.random() < 0.3 or who.code != values_of])
-        found.append((sender, one))
+        for _ in range(min(together, often - len(found))):
+            senders = AUDITORS if rng.random() < (0.85 if of_the_log else 0.1) else PRINCIPALS
+            those = [who for who in senders if rng.random() < 0.3 or who.code != values_of]
+            found.append((rng.choice(those), one))
     return found
