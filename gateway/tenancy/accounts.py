@@ -248,6 +248,7 @@ class SignIn:
     def __init__(self, engine: AsyncEngine, seeds: Seeds) -> None:
         """Take the engine of the service's role."""
         self._engine, self._seeds = engine, seeds
+        self._nobodys_seed = seeds.seal(secrets.token_bytes(_SEED_BYTES))
         self._hashing = asyncio.Semaphore(1)
         self._waiting: Counter[str] = Counter()
 
@@ -256,8 +257,8 @@ class SignIn:
     ) -> tuple[NewKey, datetime]:
         """Return a session and when it ends; Unauthenticated, in one wording, for anything else.
 
-        A name that no account has takes as long as one that has a wrong password. RateLimited where
-        too many wait, in all or from the address; nothing is counted then.
+        A name that no account has is as much work as one that has a wrong password. RateLimited
+        where too many wait, in all or from the address; nothing is counted then.
         """
         waiting, came = self._waiting, int(time.time())
         if waiting.total() >= _MOST_WAITING or waiting[address] >= _MOST_OF_ONE:
@@ -273,8 +274,9 @@ class SignIn:
             waiting[address] -= 1
             if not waiting[address]:
                 del waiting[address]
-        step = None if found is None else self._step(str(found["seed"]), code, came)
-        if not right or step is None:
+        seed = self._nobodys_seed if found is None else str(found["seed"])
+        step = self._step(seed, code, came)
+        if found is None or not right or step is None:
             raise _refusal()
         key = generate("gs")
         ends: datetime | None = await self._ask(

@@ -72,6 +72,10 @@ class Material:
     instants: list[str] = field(default_factory=list)
     cursors: dict[tuple[str, str], list[tuple[str, str]]] = field(default_factory=dict)
     vendor_names: list[str] = field(default_factory=list)
+    logged_at: list[str] = field(default_factory=list)
+    """When there are entries of the audit log."""
+    actors: list[str] = field(default_factory=lambda: ["test", "key:lphalpha", "nobody"])
+    actions: list[str] = field(default_factory=lambda: ["import.users", "vendor.add", "query"])
     months: list[str] = field(default_factory=list)
 
     def all_cursors(self) -> list[str]:

@@ -57,11 +57,12 @@ class Values:
             chosen = {"field", *self.rng.sample(["direction"], self.rng.randint(0, 1))}
         else:
             number = self.rng.choice((0, 1, 1, 1, 2, 2, 3, 4))
-            names += _OFTEN.intersection(names)
+            names += sorted(_OFTEN.intersection(names))
             chosen = set(self.rng.choices(names, k=number))
         if "countedAs" in chosen and self.rng.random() < 0.8:
             chosen.add("countedIn")
-        return sorted(chosen, key=ranked)
+        # a set's order is another in each process
+        return sorted(sorted(chosen), key=ranked)
 
     def object(self, place: Place, kind: GraphQLInputObjectType) -> dict[str, Any]:
         found: dict[str, Any] = {}
@@ -123,6 +124,8 @@ class Values:
         return found.replace("-", "") if rng.random() < 0.1 else found
 
     def _from(self, place: Place, given: Given) -> Any:
+        if place.path[0] == "Query.auditEvents":
+            return self._logged_at()
         if place.path[0] == "Query.changes":
             return self._instant()
         return (
@@ -130,10 +133,15 @@ class Values:
         )
 
     def _to(self, place: Place, given: Given) -> Any:
+        if place.path[0] == "Query.auditEvents":
+            return self._logged_at()
         if place.path[0] != "Query.changes":
             return None if given.get("year") is not None else self._month()
         later = [one for one in self.material.instants if _at(one) >= _at(given.get("from"))]
         return self.rng.choice(later) if later else None
+
+    def _logged_at(self) -> str:
+        return self.rng.choice(self.material.logged_at or self.material.instants)
 
     def _instant(self) -> str:
         """An instant at which something was recorded, or a moment from it; in one of its forms."""
@@ -156,7 +164,8 @@ class Values:
 
     def _cursor(self, place: Place, given: Given) -> Any:
         """A cursor of the list in its order, of a vendor whose rows the list may have."""
-        kind = "users" if place.nested else place.path[0].removeprefix("Query.")
+        of_users = place.nested or place.path[0] == "Finding.evidence"
+        kind = "users" if of_users else place.path[0].removeprefix("Query.")
         cursors = self.material.cursors.get((kind, order_key(given.get("orderBy"))), [])
         asked = [
             one for one in (given.get("vendors"), place.outer.get("vendors")) if one is not None
@@ -220,8 +229,8 @@ _MAKERS: dict[str, Callable[[Values, Place, Given], Any]] = {
     "id": Values._id,
     "format": lambda self, _, __: self.rng.choice(("szse-2010", "szse-2010", "szse-2010@1")),
     "countedAs": Values._counted_as,
-    "actor": lambda self, _, __: self.rng.choice(("test", "key:lphalpha", "nobody")),
-    "actions": lambda self, _, __: self.rng.choice(("import.users", "vendor.add", "query")),
+    "actor": lambda self, _, __: self.rng.choice(self.material.actors),
+    "actions": lambda self, _, __: self.rng.choice(self.material.actions),
     "rulePack": Values._pack,
     "packs": Values._pack,
     "@skip": lambda self, _, __: self.rng.random() < 0.25,

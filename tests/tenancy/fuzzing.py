@@ -1,0 +1,137 @@
+"""What the fuzzer asks of whom, and what it demands of the answers."""
+
+import json
+import random
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import anyio
+import pytest
+from graphql import GraphQLSchema
+from operations import measures
+from operations.documents import Operation, operation, vary
+from operations.material import Material
+from starlette.types import ASGIApp
+from worlds import LICENSOR_NAME, PRINCIPALS, Principal, World, revealed
+
+AUDITORS = tuple(who.auditor for who in PRINCIPALS)
+OF_THE_LOG = 0.15
+"""The share of documents that ask for the log, mostly by auditors."""
+LINK = re.compile(r"http://test/exports/([\w=-]+)")
+INSTANT = re.compile(r'"(\d{4}-\d\d-\d\dT[^"]*)"')
+ESCAPE = re.compile(r"\\u(?:([0-9A-Fa-f]{4})|\{([0-9A-Fa-f]+)\})")
+"""A character that a document spells by its number."""
+PUBLIC = {word for pair in LICENSOR_NAME.items() for word in pair}
+"""The catalogue names the data companies to everybody."""
+
+Told = tuple[int, str]
+"""A status, and a body without what is different each time."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """A world by one of its ways to answer; leaks are planted in whose key it is asked with."""
+
+    world: World
+    app: ASGIApp
+    key: Callable[[Principal], str] = lambda who: who.key.text
+
+    async def told(self, who: Principal, one: Operation) -> Told:
+        """An answer, what its links carry in their place, without when they expire.
+
+        Expiring is all that is later than the world. Its field may have any alias: the value tells.
+        """
+        status, text = await self._sent(who, one)
+        text = LINK.sub(lambda found: repr(self.world.house.links.open(found[1])), text)
+        return status, INSTANT.sub(self._dated, text)
+
+    async def _sent(self, who: Principal, one: Operation) -> Told:
+        """Send by ASGI alone: a client's own work would be a third of it all."""
+        headers = [(b"host", b"test"), (b"content-type", b"application/json")]
+        headers.append((b"authorization", f"Bearer {self.key(who)}".encode()))
+        if one.purpose is not None:
+            headers.append((b"gateway-purpose", one.purpose.encode()))
+        body = json.dumps(one.body, ensure_ascii=False).encode()
+        waiting = [{"type": "http.request", "body": body}]
+        sent: list[Any] = []
+
+        async def receive() -> Any:
+            if waiting:
+                return waiting.pop()
+            await anyio.sleep_forever()
+            raise AssertionError
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        scope = {"type": "http", "method": "POST", "path": "/graphql", "query_string": b""}
+        await self.app({**scope, "headers": headers}, receive, send)
+        text = b"".join(message.get("body", b"") for message in sent[1:]).decode()
+        return sent[0]["status"], text
+
+    def _dated(self, found: re.Match[str]) -> str:
+        try:
+            of_now = datetime.fromisoformat(found[1]) > self.world.settled
+        except (TypeError, ValueError):
+            return found[0]
+        return '""' if of_now else found[0]
+
+
+@dataclass(frozen=True)
+class Arena:
+    """All tenants' market by both ways, each tenant's world without the others, what to ask."""
+
+    market: Way
+    executing: Way
+    alone: dict[str, Way]
+    material: Material
+
+    async def attack(self, who: Principal, one: Operation) -> tuple[str, bool]:
+        """Ask everywhere; return what is wrong, and whether there was data."""
+        compiled = await self.market.told(who, one)
+        if compiled[0] >= 500 or '"incident":"' in compiled[1]:
+            return f"a fault: {compiled}", False
+        said, shown = asked_words(one), revealed(compiled[1])
+        if found := [word for word in who.canaries - PUBLIC if word in shown and word not in said]:
+            return f"canaries {found}: {compiled}", True
+        if compiled != (other := await self.executing.told(who, one)):
+            return f"the executor tells another answer: {compiled} {other}", True
+        if compiled != (other := await self.alone[who.code].told(who, one)):
+            return f"others make a difference: {compiled} {other}", True
+        return "", '"data":{' in compiled[1]
+
+
+def asked_words(one: Operation) -> str:
+    """All that the sender said itself, ids and cursors read."""
+    document = ESCAPE.sub(lambda match: chr(int(match[1] or match[2], 16)), one.document)
+    return revealed(f"{document} {json.dumps(one.variables, ensure_ascii=False)}")
+
+
+def drawn(
+    rng: random.Random, schema: GraphQLSchema, material: Material, often: int, together: int
+) -> list[tuple[Principal, Operation]]:
+    """One document, so often, with values of several tenants; and who asks it with them.
+
+    So many senders together have the same values, which are mostly another tenant's.
+    """
+    codes = [who.code for who in PRINCIPALS]
+    of_the_log = rng.random() < OF_THE_LOG
+    with pytest.MonkeyPatch.context() as patch:
+        for name in measures.EXECUTORS:
+            patch.setitem(measures.WEIGHTS, name, 0.3)
+        # beside it there is hardly anything that an auditor may ask: one such field ends an answer
+        patch.setitem(measures.WEIGHTS, "auditEvents", 200 if of_the_log else 0.3)
+        size = rng.choice((8, 20, 60))
+        first = operation(rng, schema, material, rng.choice(codes), size)
+    found: list[tuple[Principal, Operation]] = []
+    while len(found) < often:
+        values_of = rng.choice(codes)
+        one = vary(rng, first, material, values_of)
+        for _ in range(min(together, often - len(found))):
+            senders = AUDITORS if rng.random() < (0.85 if of_the_log else 0.1) else PRINCIPALS
+            those = [who for who in senders if rng.random() < 0.3 or who.code != values_of]
+            found.append((rng.choice(those), one))
+    return found
