@@ -104,7 +104,7 @@ def present(value: Any) -> Any:
     return None if decide(_is_none, value) else value
 
 
-def param(value: Any, kind: TypeEngine[Any] | type[TypeEngine[Any]]) -> BindParameter[Any]:
+def param(value: Any, kind: TypeEngine[Any]) -> BindParameter[Any]:
     """Return a value as a statement's parameter."""
     if isinstance(value, Given):
         now = value._recording.values[value._slot]  # noqa: SLF001

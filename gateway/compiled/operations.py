@@ -15,7 +15,7 @@ from graphql import (
     OperationDefinitionNode,
     OperationType,
 )
-from sqlalchemy import ColumnElement, Text, case, func, literal, or_, select
+from sqlalchemy import ColumnElement, case, func, literal, or_, select
 
 from gateway.audit.access import Asked, rows_of
 from gateway.catalogue.formats import Formats
@@ -25,6 +25,7 @@ from gateway.compiled.text import Json, constant, json_of, mapping, refuses, unm
 from gateway.compiled.uncompiled import selects_uncompiled
 from gateway.compiled.variables import Variables
 from gateway.errors import CostLimit, GatewayError, ScopeViolation
+from gateway.kinds import TEXT
 from gateway.limits.cost import Cost
 from gateway.recording import Memory
 from gateway.schema.asked import asked_of
@@ -228,7 +229,7 @@ class Operations:
             before, inner, behind = json.unwrapped()
             answer: ColumnElement[Any] = func.textsend(inner.long_text)
             if request.unless:
-                declined = func.textsend(literal(DECLINED.decode(), Text))
+                declined = func.textsend(literal(DECLINED.decode(), TEXT))
                 answer = case((or_(*request.unless), declined), else_=answer)
             sealed = seal(select(answer), given[0])
         except ScopeViolation:

@@ -16,8 +16,10 @@ from functools import reduce
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import ColumnElement, Text, case, cast, func, literal
+from sqlalchemy import ColumnElement, case, cast, func, literal
 from sqlalchemy.dialects.postgresql import aggregate_order_by
+
+from gateway.kinds import TEXT
 
 _QUOTE, _BACKSLASH = "\x02", "\x04"
 ROW: Final = "\x03"
@@ -89,9 +91,9 @@ class Json:
         parts = self._parts()
         while len(parts) > _MOST:
             parts = [
-                func.concat(*parts[i : i + _MOST], type_=Text) for i in range(0, len(parts), _MOST)
+                func.concat(*parts[i : i + _MOST], type_=TEXT) for i in range(0, len(parts), _MOST)
             ]
-        return func.concat(*parts, type_=Text)
+        return func.concat(*parts, type_=TEXT)
 
     def unwrapped(self) -> tuple[str, "Json", str]:
         """Return the constant text before and behind, and the value between."""
@@ -111,7 +113,7 @@ class Json:
                 merged[-1] += piece
             elif not (isinstance(piece, str) and piece == ""):
                 merged.append(piece)
-        return [literal(one, Text) if isinstance(one, str) else one for one in merged or [""]]
+        return [literal(one, TEXT) if isinstance(one, str) else one for one in merged or [""]]
 
 
 def raw(*pieces: str | ColumnElement[Any]) -> Json:
@@ -125,7 +127,7 @@ def constant(value: Any) -> Json:
 
 
 NULL: Final = constant(None)
-_NULL: Final = literal("null", Text)
+_NULL: Final = literal("null", TEXT)
 
 
 def scalar(value: ColumnElement[Any]) -> Json:
@@ -139,14 +141,14 @@ def nullable(value: ColumnElement[Any]) -> Json:
 
 
 def _escaped(value: ColumnElement[Any]) -> ColumnElement[str]:
-    json = cast(func.to_json(value), Text)
-    real, marks = literal('"\\', Text), literal(_QUOTE + _BACKSLASH, Text)
-    return func.translate(json, real, marks, type_=Text)
+    json = cast(func.to_json(value), TEXT)
+    real, marks = literal('"\\', TEXT), literal(_QUOTE + _BACKSLASH, TEXT)
+    return func.translate(json, real, marks, type_=TEXT)
 
 
 def plain(value: ColumnElement[Any]) -> Json:
     """Return a text without control characters, a date or an exact number; never null."""
-    return raw(_QUOTE, cast(value, Text), _QUOTE)
+    return raw(_QUOTE, cast(value, TEXT), _QUOTE)
 
 
 def plain_nullable(value: ColumnElement[Any]) -> Json:
@@ -156,12 +158,12 @@ def plain_nullable(value: ColumnElement[Any]) -> Json:
 
 def number(value: ColumnElement[Any]) -> Json:
     """Return a whole number that is never null."""
-    return raw(cast(value, Text))
+    return raw(cast(value, TEXT))
 
 
 def boolean(condition: ColumnElement[bool]) -> Json:
     """Return true or false; false for null."""
-    return raw(case((condition, literal("true", Text)), else_=literal("false", Text)))
+    return raw(case((condition, literal("true", TEXT)), else_=literal("false", TEXT)))
 
 
 def name(column: ColumnElement[int], names: Sequence[str]) -> Json:
@@ -177,19 +179,19 @@ def chosen(column: ColumnElement[int], texts: dict[int, str]) -> Json:
 
 def instant(value: ColumnElement[Any]) -> Json:
     """Return an instant as Python's isoformat writes it, or null. The session is in UTC."""
-    whole = func.date_trunc(literal("second", Text), value) == value
+    whole = func.date_trunc(literal("second", TEXT), value) == value
     written = case(
-        (whole, func.to_char(value, literal('YYYY-MM-DD"T"HH24:MI:SS"+00:00"', Text))),
-        else_=func.to_char(value, literal('YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"', Text)),
+        (whole, func.to_char(value, literal('YYYY-MM-DD"T"HH24:MI:SS"+00:00"', TEXT))),
+        else_=func.to_char(value, literal('YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"', TEXT)),
     )
     return plain_nullable(written)
 
 
 def encoded(values: Sequence[Any]) -> Json:
     """Return an array of constants, columns and arrays as an opaque text: base64 for URLs."""
-    text = func.convert_to(_array(values).text, literal("UTF8", Text))
-    data = func.encode(text, literal("base64", Text))
-    opaque = func.translate(data, literal("+/=\n", Text), literal("-_", Text), type_=Text)
+    text = func.convert_to(_array(values).text, literal("UTF8", TEXT))
+    data = func.encode(text, literal("base64", TEXT))
+    opaque = func.translate(data, literal("+/=\n", TEXT), literal("-_", TEXT), type_=TEXT)
     return raw(_QUOTE, opaque, _QUOTE)
 
 
@@ -199,7 +201,7 @@ def _array(values: Sequence[Any]) -> Json:
     for i, value in enumerate(values):
         divider = "," if i else ""
         if isinstance(value, ColumnElement):
-            found = found + raw(divider, cast(func.to_json(value), Text))
+            found = found + raw(divider, cast(func.to_json(value), TEXT))
         elif isinstance(value, list):
             found = found + raw(divider) + _array(value)
         else:
@@ -234,8 +236,8 @@ def joined(
     where: ColumnElement[bool] | None = None,
 ) -> ColumnElement[str]:
     """Return rows' texts, in order and with something between them: an aggregate."""
-    divider: Any = literal(between, Text)
+    divider: Any = literal(between, TEXT)
     every: Any = func.string_agg(
-        text, aggregate_order_by(divider, *order) if order else divider, type_=Text
+        text, aggregate_order_by(divider, *order) if order else divider, type_=TEXT
     )
-    return func.coalesce(every if where is None else every.filter(where), literal("", Text))
+    return func.coalesce(every if where is None else every.filter(where), literal("", TEXT))

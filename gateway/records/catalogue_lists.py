@@ -6,10 +6,11 @@ Here vendors and products in scope, and what all lists of the catalogue share.
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, ScalarSelect, Text, func, null, or_, select
+from sqlalchemy import ColumnElement, FromClause, ScalarSelect, func, null, or_, select
 
 from gateway.catalogue.licensors import licensor_text
 from gateway.catalogue.models import Product, Vendor
+from gateway.kinds import TEXT
 from gateway.recording import decide, derive, param
 from gateway.records.filters import ascii_lower
 from gateway.records.keyset import Direction, Key, Page, beyond, bounds, ordering, places
@@ -19,12 +20,12 @@ from gateway.tenancy.scope import AnyScope
 
 def vendor_keys(rows: FromClause) -> list[Key]:
     """Return the order of vendors: by code."""
-    return [Key("CODE", rows.c.code, Text, Direction.ASC)]
+    return [Key("CODE", rows.c.code, TEXT, Direction.ASC)]
 
 
 def product_keys(rows: FromClause) -> list[Key]:
     """Return the order of products: by name."""
-    return [Key("NAME", rows.c.name, Text, Direction.ASC)]
+    return [Key("NAME", rows.c.name, TEXT, Direction.ASC)]
 
 
 def vendor_page(
@@ -107,7 +108,7 @@ def matches(
     """Yield the condition that a text begins one column or is in another; ASCII case is ignored."""
     if search is None or not decide(bool, search):
         return
-    term = param(derive(ascii_lower, search), Text)
+    term = param(derive(ascii_lower, search), TEXT)
     yield or_(
         *(func.strpos(func.lower(one), term) > 0 for one in contain),
         *(func.starts_with(func.lower(one), term) for one in begin),

@@ -7,12 +7,8 @@ from enum import Enum
 from typing import Any
 
 from sqlalchemy import (
-    BigInteger,
     ColumnElement,
-    Date,
     FromClause,
-    Integer,
-    Text,
     and_,
     case,
     literal,
@@ -20,6 +16,7 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeEngine
 
 from gateway.catalogue.models import Product
+from gateway.kinds import BIG_INTEGER, DATE, INTEGER, TEXT
 from gateway.records.filters import status_of
 from gateway.records.keyset import Choice, Direction, Key
 from gateway.records.known import calendar_day
@@ -64,15 +61,15 @@ def user_keys(
     """
     field = UserOrderField
     order = order or BY_USER_ID
-    sources: dict[UserOrderField, tuple[ColumnElement[Any], type[TypeEngine[Any]]]] = {
-        field.USER_ID: (rows.c.user_id, Text),
-        field.USER_NAME: (rows.c.user_name, Text),
-        field.USER_TYPE: (rows.c.user_type, Integer),
-        field.START_DATE: (rows.c.start_date, Date),
-        field.END_DATE: (rows.c.end_date, Date),
-        field.PRODUCT: (product_name, Text),
-        field.SERVICE_STATUS: (status_of(rows, today), Integer),
-        field.FEE_CATEGORY: (rows.c.fee_category, Integer),
+    sources: dict[UserOrderField, tuple[ColumnElement[Any], TypeEngine[Any]]] = {
+        field.USER_ID: (rows.c.user_id, TEXT),
+        field.USER_NAME: (rows.c.user_name, TEXT),
+        field.USER_TYPE: (rows.c.user_type, INTEGER),
+        field.START_DATE: (rows.c.start_date, DATE),
+        field.END_DATE: (rows.c.end_date, DATE),
+        field.PRODUCT: (product_name, TEXT),
+        field.SERVICE_STATUS: (status_of(rows, today), INTEGER),
+        field.FEE_CATEGORY: (rows.c.fee_category, INTEGER),
     }
     choices = {} if products is None else _choices(rows, today, products)
     keys: dict[str, Key] = {}
@@ -85,8 +82,8 @@ def user_keys(
     first = next(iter(keys.values())).direction
     return [
         *keys.values(),
-        Key("VENDOR", rows.c.vendor_id, Integer, first),
-        Key("ID", rows.c.record_id, BigInteger, first),
+        Key("VENDOR", rows.c.vendor_id, INTEGER, first),
+        Key("ID", rows.c.record_id, BIG_INTEGER, first),
     ]
 
 

@@ -10,10 +10,8 @@ from typing import Any, Protocol
 from sqlalchemy import (
     ColumnElement,
     FromClause,
-    Integer,
     ScalarSelect,
     Select,
-    Text,
     and_,
     case,
     func,
@@ -24,12 +22,13 @@ from sqlalchemy import (
 
 from gateway.catalogue.licensors import licensor_text
 from gateway.catalogue.models import Product, Vendor
+from gateway.kinds import INTEGER, TEXT
 from gateway.recording import derive, param
 from gateway.records.counted import counted
 from gateway.records.filters import UserFilter, conditions, status_of
 from gateway.records.keyset import Key, Page, beyond, bounds, ordering, places
-from gateway.records.known import BATCHES, CURRENT, OPEN_END, VERSIONS, instant, known
-from gateway.records.models import COLUMNS
+from gateway.records.known import CURRENT, OPEN_END, VERSIONS, instant, known
+from gateway.records.models import COLUMNS, ImportBatch
 from gateway.records.movements import Movement, moved
 from gateway.records.order import BY_USER_ID, UserOrder, UserOrderField, name_of, user_keys
 from gateway.records.parts import Parts, listed_columns
@@ -110,10 +109,10 @@ class CountedBy:
         else:
             yield counted(*month) if self.movement is None else moved(self.movement, *month)
         if self.category is not None:
-            yield rows.c.fee_category == param(derive(int, self.category), Integer)
+            yield rows.c.fee_category == param(derive(int, self.category), INTEGER)
 
 
-VENDOR = Vendor.table().alias("vendor")
+VENDOR = Vendor.aliased("vendor")
 """The vendor of a list's rows."""
 _PRODUCT = Product.table()
 
@@ -152,7 +151,7 @@ def rows_of(users: UserList, paging: Page, figure: Figure | None = None) -> Rows
         return user_values(users, row, VENDOR)
 
     def placed(row: FromClause) -> list[ColumnElement[Any]]:
-        here = VENDOR.c.code if code is None else param(code, Text)
+        here = VENDOR.c.code if code is None else param(code, TEXT)
         return places(shown(row), vendor_at, here)
 
     constant = () if code is None else ("VENDOR",)
@@ -326,7 +325,7 @@ def others_of(users: UserList, row: FromClause, vendor: FromClause) -> Others:
     """Return the other records of a row's user."""
     plain = UserList(users.scope, users.today, as_of=users.as_of)
     rows, where = _base(plain, "o")
-    products = _PRODUCT.alias("o_product")
+    products = Product.aliased("o_product")
     inner = (
         select(*(rows.c[column] for column in COLUMNS), products.c.name.label("product_name"))
         .where(
@@ -373,7 +372,7 @@ def history_of(users: UserList, row: FromClause) -> History:
     """Return the versions of a row's record."""
     parts: list[Select[*tuple[Any, ...]]] = []
     for table in (CURRENT, VERSIONS):
-        closed_by = table.c.closed_by if table is VERSIONS else literal(None, Integer)
+        closed_by = table.c.closed_by if table is VERSIONS else literal(None, INTEGER)
         parts.append(
             select(*(table.c[name] for name in _VERSIONED), closed_by.label("closed_by"))
             .where(
@@ -384,7 +383,7 @@ def history_of(users: UserList, row: FromClause) -> History:
             .correlate(row)
         )
     said = parts[0].union_all(parts[1]).subquery("said")
-    opened, closed = BATCHES.alias("opened"), BATCHES.alias("closed")
+    opened, closed = ImportBatch.aliased("opened"), ImportBatch.aliased("closed")
     until: ColumnElement[Any] = closed.c.recorded_at
     if users.as_of is not None:
         until = case((until <= instant(users.as_of), until))

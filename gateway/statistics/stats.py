@@ -10,7 +10,6 @@ from sqlalchemy import (
     FromClause,
     ScalarSelect,
     Select,
-    Text,
     and_,
     cast,
     func,
@@ -21,6 +20,7 @@ from sqlalchemy import (
 
 from gateway.catalogue.licensors import licensor_text
 from gateway.catalogue.packs import others_in_use
+from gateway.kinds import TEXT
 from gateway.records.filters import UserFilter
 from gateway.records.keyset import Key, Page, beyond, bounds, ordering, places
 from gateway.records.known import calendar_day
@@ -102,8 +102,8 @@ def stats_of(
         return {
             **{name: row.c[name] for name in names},
             **(packed_values(row) if stats.packs else {}),
-            "price": cast(row.c.price, Text),
-            "fee": cast(row.c.fee, Text),
+            "price": cast(row.c.price, TEXT),
+            "fee": cast(row.c.fee, TEXT),
             "licensor_code": licensor_text(row, "code"),
             "licensor_name": licensor_text(row, "name"),
         }
@@ -146,7 +146,7 @@ def stat_page(
         *(part for distance in before for part in _earlier(inner, distance)),
         *(_price(stats, inner) if priced else ()),
         "fees",
-        func.json_build_array(*(cast(inner.c[f"fee_by_{i}"], Text) for i in range(len(compared)))),
+        func.json_build_array(*(cast(inner.c[f"fee_by_{i}"], TEXT) for i in range(len(compared)))),
         "users",
         func.json_build_array(
             *(_users(stats, wanted, inner, found.packed) for wanted in drill_downs.values())
@@ -171,7 +171,7 @@ def stat_page(
 def _price(stats: StatList, row: FromClause) -> tuple[Any, ...]:
     """Return the names and values of what a row's fee is made of, beside the price itself."""
     minimum = in_force(row, row.c.month, stats.scope, lambda price: price.c.minimum)
-    return "minimum", cast(minimum, Text), "tiers", tiers_in_force(row, stats.scope)
+    return "minimum", cast(minimum, TEXT), "tiers", tiers_in_force(row, stats.scope)
 
 
 def _fees(stats: StatList, page: FromClause, packs: Sequence[RulePack]) -> FromClause:
@@ -195,7 +195,7 @@ def _fees(stats: StatList, page: FromClause, packs: Sequence[RulePack]) -> FromC
 def _earlier(row: FromClause, distance: int) -> tuple[str, ColumnElement[Any]]:
     """Return the name and value of the figures so many months before, exact numbers as text."""
     values: dict[str, ColumnElement[Any]] = {name: row.c[f"{name}_{distance}"] for name in COMPARED}
-    values["fee"] = cast(values["fee"], Text)
+    values["fee"] = cast(values["fee"], TEXT)
     return f"before:{distance}", func.json_build_object(
         *(part for pair in values.items() for part in pair)
     )
