@@ -3,18 +3,18 @@
 Here vendors and products in scope, and what all lists of the catalogue share.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from sqlalchemy import ColumnElement, FromClause, ScalarSelect, func, null, or_, select
 
-from gateway.catalogue.licensors import licensor_text
 from gateway.catalogue.models import Product, Vendor
 from gateway.kinds import TEXT
 from gateway.recording import decide, derive, param
 from gateway.records.filters import ascii_lower
 from gateway.records.keyset import Direction, Key, Page, beyond, bounds, ordering, places
 from gateway.records.rows import Rows, json_array
+from gateway.records.said import Said, licensor_of
 from gateway.tenancy.scope import AnyScope
 
 
@@ -86,7 +86,7 @@ def of_one_table(
     table: FromClause,
     keys_of: Callable[[FromClause], list[Key]],
     conditions: Iterable[ColumnElement[bool]],
-    values: Callable[[FromClause], dict[str, ColumnElement[Any]]],
+    values: Callable[[FromClause], Mapping[str, ColumnElement[Any]]],
     scope: AnyScope,
     paging: Page,
 ) -> Rows:
@@ -119,12 +119,8 @@ def _vendor(row: FromClause) -> dict[str, ColumnElement[Any]]:
     return {"vendor_code": row.c.code, "vendor_name": row.c.name}
 
 
-def _product(row: FromClause) -> dict[str, ColumnElement[Any]]:
-    return {
-        "product_name": row.c.name,
-        "licensor_code": licensor_text(row, "code"),
-        "licensor_name": licensor_text(row, "name"),
-    }
+def _product(row: FromClause) -> Mapping[str, ColumnElement[Any]]:
+    return Said({"product_name": row.c.name, **licensor_of(row)})
 
 
 def _total(table: FromClause, scope: AnyScope, search: str | None) -> ScalarSelect[int]:

@@ -1,6 +1,6 @@
 """What a vendor's imports changed between two instants, in the order of the recorded clock."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
@@ -22,7 +22,6 @@ from sqlalchemy import (
     union_all,
 )
 
-from gateway.catalogue.licensors import licensor_text
 from gateway.catalogue.models import Product, Vendor
 from gateway.kinds import BIG_INTEGER, INSTANT, INTEGER
 from gateway.records.keyset import Direction, Key, Page, beyond, bounds, ordering
@@ -30,6 +29,7 @@ from gateway.records.known import BATCHES, CURRENT, OPEN_END, VERSIONS, instant
 from gateway.records.models import CONTENT, KEY, ImportBatch
 from gateway.records.personal import as_seen
 from gateway.records.rows import Rows, json_array
+from gateway.records.said import Said, licensor_of
 from gateway.tenancy.scope import AnyScope
 
 _PROVENANCE = ("number", "recorded_at", "actor", "source", "mode")
@@ -106,13 +106,9 @@ def change_rows(changes: ChangeList, paging: Page) -> Rows:
         .subquery("page")
     )
 
-    def values(row: FromClause) -> dict[str, ColumnElement[Any]]:
-        names = ("kind", "vendor_code", "vendor_name", "product_name", *KEY)
-        return {
-            **{name: row.c[name] for name in (*names, *_PROVENANCE)},
-            "licensor_code": licensor_text(row, "code"),
-            "licensor_name": licensor_text(row, "name"),
-        }
+    def values(row: FromClause) -> Mapping[str, ColumnElement[Any]]:
+        names = ("kind", "vendor_code", "vendor_name", "product_name", *KEY, *_PROVENANCE)
+        return Said({**{name: row.c[name] for name in names}, **licensor_of(row)})
 
     return Rows(
         inner, paging, change_keys, lambda row: [row.c.recorded_at, row.c.record_id], values

@@ -43,9 +43,14 @@ def as_seen(
     only if it is so by `other_type` too, where the same user has another state: a type that was
     corrected would else tell the name that the other state hides.
     """
-    if scope.reveals:
-        return {name: columns[name] for name in PERSONAL}
-    return {name: _masked(name, columns, other_type) for name in PERSONAL}
+    return {name: seen(scope, name, columns, other_type) for name in PERSONAL}
+
+
+def seen(
+    scope: AnyScope, name: str, columns: Columns, other_type: ColumnElement[int] | None = None
+) -> ColumnElement[Any]:
+    """Return one of the personal columns so."""
+    return columns[name] if scope.reveals else _masked(name, columns, other_type)
 
 
 def _masked(

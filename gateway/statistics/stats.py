@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -18,7 +19,6 @@ from sqlalchemy import (
     select,
 )
 
-from gateway.catalogue.licensors import licensor_text
 from gateway.catalogue.packs import others_in_use
 from gateway.kinds import TEXT
 from gateway.records.filters import UserFilter
@@ -27,6 +27,7 @@ from gateway.records.known import calendar_day
 from gateway.records.movements import Movement
 from gateway.records.order import UserOrder
 from gateway.records.rows import Rows, json_array
+from gateway.records.said import Said, licensor_of
 from gateway.records.users import CountedBy, Fields, UserList
 from gateway.records.users import page as user_page
 from gateway.regulation.codes import FeeCategory
@@ -97,16 +98,16 @@ def stats_of(
     def shown(row: FromClause) -> list[Key]:
         return stat_keys(stats.order, row)
 
-    def values(row: FromClause) -> dict[str, ColumnElement[Any]]:
+    def values(row: FromClause) -> Mapping[str, ColumnElement[Any]]:
         names = ("vendor_code", "vendor_name", "product_name", "product_id", "month", *SHOWN)
-        return {
-            **{name: row.c[name] for name in names},
-            **(packed_values(row) if stats.packs else {}),
-            "price": cast(row.c.price, TEXT),
-            "fee": cast(row.c.fee, TEXT),
-            "licensor_code": licensor_text(row, "code"),
-            "licensor_name": licensor_text(row, "name"),
-        }
+        return Said(
+            {
+                **{name: row.c[name] for name in names},
+                **(packed_values(row) if stats.packs else {}),
+                **{name: partial(cast, row.c[name], TEXT) for name in ("price", "fee")},
+                **licensor_of(row),
+            }
+        )
 
     def placed(row: FromClause) -> list[ColumnElement[Any]]:
         return places(shown(row), vendor_at, row.c.vendor_code)
