@@ -83,8 +83,7 @@ class Listed:
                 func.lead(literal(1, INTEGER)).over(order_by=run).label("more"),
             ).subquery(f"numbered_{what.node.lower()}")
             self._kept = self.rows.c.n <= self._size
-        self._order = rows.order(self.rows)
-        self._keys, self._places = rows.keys(self.rows), rows.places(self.rows)
+        self._source, self._order = rows, rows.order(self.rows)
         self._row = what.row_of(self.rows)
 
     @property
@@ -130,9 +129,10 @@ class Listed:
         return written(self._what.node, one.below, self._row)
 
     def _cursor(self) -> Json:
-        if any(place is VENDOR.c.code for place in self._places):
+        places = self._source.places(self.rows)
+        if any(place is VENDOR.c.code for place in places):
             self._row.used.add("vendor_code")
-        return encoded([order_names(self._keys), list(self._places)])
+        return encoded([order_names(self._source.keys(self.rows)), places])
 
     def _info(self, one: Selected) -> Json:
         back = self._paging.backward

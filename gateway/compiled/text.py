@@ -12,12 +12,14 @@ executor's answer.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import lru_cache
 from typing import Any, Final
 
 import orjson
 from sqlalchemy import ColumnElement, case, cast, func, literal
 from sqlalchemy.dialects.postgresql import aggregate_order_by
+from sqlalchemy.sql import operators
+from sqlalchemy.sql.elements import ExpressionClauseList
 
 from gateway.kinds import TEXT
 
@@ -83,7 +85,13 @@ class Json:
     @property
     def text(self) -> ColumnElement[str]:
         """The value as one expression, for short texts: the operator is quicker than the call."""
-        return reduce(lambda left, right: left.concat(right), self._parts())
+        parts = self._parts()
+        if len(parts) == 1:
+            return parts[0]
+        # one by one, each step would copy all those before it
+        return ExpressionClauseList._construct_for_list(  # noqa: SLF001
+            operators.concat_op, TEXT, *parts
+        )
 
     @property
     def long_text(self) -> ColumnElement[str]:
@@ -113,7 +121,13 @@ class Json:
                 merged[-1] += piece
             elif not (isinstance(piece, str) and piece == ""):
                 merged.append(piece)
-        return [literal(one, TEXT) if isinstance(one, str) else one for one in merged or [""]]
+        return [said(one) if isinstance(one, str) else one for one in merged or [""]]
+
+
+@lru_cache(maxsize=10_000)
+def said(text: str) -> ColumnElement[str]:
+    """Return a constant text; most are in many statements, so that it is made once."""
+    return literal(text, TEXT)
 
 
 def raw(*pieces: str | ColumnElement[Any]) -> Json:
@@ -127,7 +141,7 @@ def constant(value: Any) -> Json:
 
 
 NULL: Final = constant(None)
-_NULL: Final = literal("null", TEXT)
+_NULL: Final = said("null")
 
 
 def scalar(value: ColumnElement[Any]) -> Json:
@@ -142,7 +156,7 @@ def nullable(value: ColumnElement[Any]) -> Json:
 
 def _escaped(value: ColumnElement[Any]) -> ColumnElement[str]:
     json = cast(func.to_json(value), TEXT)
-    real, marks = literal('"\\', TEXT), literal(_QUOTE + _BACKSLASH, TEXT)
+    real, marks = said('"\\'), said(_QUOTE + _BACKSLASH)
     return func.translate(json, real, marks, type_=TEXT)
 
 
@@ -163,7 +177,7 @@ def number(value: ColumnElement[Any]) -> Json:
 
 def boolean(condition: ColumnElement[bool]) -> Json:
     """Return true or false; false for null."""
-    return raw(case((condition, literal("true", TEXT)), else_=literal("false", TEXT)))
+    return raw(case((condition, said("true")), else_=said("false")))
 
 
 def name(column: ColumnElement[int], names: Sequence[str]) -> Json:
@@ -179,19 +193,19 @@ def chosen(column: ColumnElement[int], texts: dict[int, str]) -> Json:
 
 def instant(value: ColumnElement[Any]) -> Json:
     """Return an instant as Python's isoformat writes it, or null. The session is in UTC."""
-    whole = func.date_trunc(literal("second", TEXT), value) == value
+    whole = func.date_trunc(said("second"), value) == value
     written = case(
-        (whole, func.to_char(value, literal('YYYY-MM-DD"T"HH24:MI:SS"+00:00"', TEXT))),
-        else_=func.to_char(value, literal('YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"', TEXT)),
+        (whole, func.to_char(value, said('YYYY-MM-DD"T"HH24:MI:SS"+00:00"'))),
+        else_=func.to_char(value, said('YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"')),
     )
     return plain_nullable(written)
 
 
 def encoded(values: Sequence[Any]) -> Json:
     """Return an array of constants, columns and arrays as an opaque text: base64 for URLs."""
-    text = func.convert_to(_array(values).text, literal("UTF8", TEXT))
-    data = func.encode(text, literal("base64", TEXT))
-    opaque = func.translate(data, literal("+/=\n", TEXT), literal("-_", TEXT), type_=TEXT)
+    text = func.convert_to(_array(values).text, said("UTF8"))
+    data = func.encode(text, said("base64"))
+    opaque = func.translate(data, said("+/=\n"), said("-_"), type_=TEXT)
     return raw(_QUOTE, opaque, _QUOTE)
 
 
@@ -211,10 +225,10 @@ def _array(values: Sequence[Any]) -> Json:
 
 def mapping(fields: Iterable[tuple[str, Json]]) -> Json:
     """Return an object."""
-    found = raw("{")
-    for i, (key, value) in enumerate(fields):
-        found = found + raw("," if i else "") + constant(key) + raw(":") + value
-    return found + raw("}")
+    pieces: list[str | ColumnElement[Any]] = []
+    for key, value in fields:
+        pieces += [",", *constant(key).pieces, ":", *value.pieces]
+    return raw("{", *pieces[1:], "}")
 
 
 def optional(there: ColumnElement[bool], value: Json) -> Json:
@@ -236,8 +250,8 @@ def joined(
     where: ColumnElement[bool] | None = None,
 ) -> ColumnElement[str]:
     """Return rows' texts, in order and with something between them: an aggregate."""
-    divider: Any = literal(between, TEXT)
+    divider: Any = said(between)
     every: Any = func.string_agg(
         text, aggregate_order_by(divider, *order) if order else divider, type_=TEXT
     )
-    return func.coalesce(every if where is None else every.filter(where), literal("", TEXT))
+    return func.coalesce(every if where is None else every.filter(where), said(""))
