@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
-from sqlalchemy import BindParameter, Select
+from sqlalchemy import BindParameter, Column, Select
 from sqlalchemy.dialects.postgresql.asyncpg import PGCompiler_asyncpg, PGDialect_asyncpg
 from sqlalchemy.types import TypeEngine
 
@@ -28,19 +28,41 @@ def written(statement: Select[Any]) -> tuple[str, Sequence[Place]]:
 
 
 class _Compiler(PGCompiler_asyncpg):
-    """SQLAlchemy's compiler, but for parameters."""
+    """SQLAlchemy's compiler, but for parameters; and columns, half of all, by a shorter way."""
 
     def __init__(self, *args: Any, **given: Any) -> None:
         self.places: dict[BindParameter[Any], Place] = {}
-        self._known: dict[int, str] = {}
+        self._known: dict[Any, str] = {}
         super().__init__(*args, **given)
 
     def visit_bindparam(self, bindparam: BindParameter[Any], **_: Any) -> str:  # type: ignore[override]
         """Return a constant, or a place."""
-        known = self._known.get(id(bindparam))
+        known = self._known.get(bindparam)
         if known is None:
-            known = self._known[id(bindparam)] = self._parameter(bindparam)
+            known = self._known[bindparam] = self._parameter(bindparam)
         return known
+
+    def visit_column(self, column: Any, *args: Any, **given: Any) -> str:
+        """Return a column's name, which is the same wherever no result is told of it."""
+        if args or given.get("add_to_result_map") or not given.get("include_table", True):
+            return super().visit_column(column, *args, **given)
+        known = self._known.get(column)
+        if known is None:
+            known = self._known[column] = super().visit_column(column, **given)
+        return known
+
+    def _label_select_column(  # type: ignore[override]
+        self, select: Any, column: Any, tells: Any, asfrom: Any, *args: Any, **given: Any
+    ) -> str:
+        """Return a column of a subquery with its label, which no result is told of either."""
+        if asfrom and not tells and type(column) is Column and not given.get("name"):
+            label: str = self.preparer.quote(column.name)
+            return f"{self.visit_column(column)} AS {label}"
+        compiler: Any = super()
+        found: str = compiler._label_select_column(  # noqa: SLF001 (its own)
+            select, column, tells, asfrom, *args, **given
+        )
+        return found
 
     def _parameter(self, parameter: BindParameter[Any]) -> str:
         if parameter.expanding or parameter.required or parameter.callable is not None:
