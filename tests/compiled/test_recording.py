@@ -62,6 +62,8 @@ def test_a_parameter_names_its_slot_and_has_this_requests_value() -> None:
     place = param(double, INTEGER)
     assert place.value == 6
     assert slot_of(place._orig_key) == 1
+    assert param(double, INTEGER) is place
+    assert param(one, INTEGER) is not place
 
 
 def build(number: Any, texts: Any) -> str:
