@@ -104,12 +104,17 @@ def present(value: Any) -> Any:
     return None if decide(_is_none, value) else value
 
 
-def param(value: Any, kind: TypeEngine[Any] | type[TypeEngine[Any]]) -> BindParameter[Any]:
-    """Return a value as a statement's parameter."""
-    if isinstance(value, Given):
-        now = value._recording.values[value._slot]  # noqa: SLF001
-        return bindparam(f"{_MARK}{value._slot}", now, kind, unique=True)  # noqa: SLF001
-    return bindparam(None, value, kind, unique=True)
+def param(value: Any, kind: TypeEngine[Any]) -> BindParameter[Any]:
+    """Return a value as a statement's parameter: a given one's is the same wherever it is used."""
+    if not isinstance(value, Given):
+        return bindparam(None, value, kind, unique=True)
+    recording, slot = value._recording, value._slot  # noqa: SLF001
+    key = (param, slot, kind)
+    if key not in recording.done:
+        now = recording.values[slot]
+        recording.done[key] = bindparam(f"{_MARK}{slot}", now, kind, unique=True)
+    found: BindParameter[Any] = recording.done[key]
+    return found
 
 
 def place_of(value: Known[Any]) -> Any:

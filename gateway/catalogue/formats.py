@@ -4,12 +4,13 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, ScalarSelect, Text, cast, func, insert, literal, select
+from sqlalchemy import Row, ScalarSelect, cast, func, insert, literal, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.catalogue.models import Licensor, Product, StoredFormat, VendorProduct
 from gateway.catalogue.registry import licensor_id, log, vendor_id
 from gateway.errors import BadInput
+from gateway.kinds import TEXT
 from gateway.regulation.formats.format import ReportFormat
 from gateway.regulation.formats.reading import DEFAULT, builtin_formats, read_format
 from gateway.regulation.layouts import SZSE_2010
@@ -83,15 +84,15 @@ def formats_document(scope: Scope) -> ScalarSelect[Any]:
     stored = select(
         func.json_agg(
             func.json_build_array(
-                _FORMATS.c.code, cast(_FORMATS.c.version, Text), _FORMATS.c.content
+                _FORMATS.c.code, cast(_FORMATS.c.version, TEXT), _FORMATS.c.content
             )
         )
     ).where(_FORMATS.c.code.in_(select(licensor.c.report_format).where(*here)))
     return select(
         func.json_build_object(
-            literal("products", Text),
+            literal("products", TEXT),
             products.scalar_subquery(),
-            literal("formats", Text),
+            literal("formats", TEXT),
             stored.scalar_subquery(),
         )
     ).scalar_subquery()

@@ -9,7 +9,7 @@ from gateway.catalogue.models import Licensor, Product
 
 def licensor_text(row: FromClause, column: str) -> ScalarSelect[Any]:
     """Return the code or name of the licensor whose product the row's `product_id` is."""
-    product, licensor = Product.table().alias("its_product"), Licensor.table()
+    product, licensor = Product.aliased("its_product"), Licensor.table()
     return (
         select(licensor.c[column])
         .where(

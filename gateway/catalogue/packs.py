@@ -134,7 +134,7 @@ def named(text: str, defined: Sequence[RulePack]) -> RulePack:
 
 def others_in_use(scope: AnyScope) -> ColumnElement[bool]:
     """Return whether any product in scope counts, at any time, by another pack than the default."""
-    used = _USES.alias("used_pack")
+    used = ProductPack.aliased("used_pack")
     return exists().where(
         scope.covers(used),
         or_(
@@ -148,7 +148,7 @@ def pack_in_use(
     scope: AnyScope, product_id: ColumnElement[Any], month: ColumnElement[Any]
 ) -> ScalarSelect[Any]:
     """Return the pack (`NAME@VERSION`) of a product in a month; null where none was chosen."""
-    used = _USES.alias("pack_in_use")
+    used = ProductPack.aliased("pack_in_use")
     return (
         select(_text(used))
         .where(
@@ -165,7 +165,7 @@ def pack_in_use(
 
 def packs_document(scope: AnyScope) -> ScalarSelect[Any]:
     """Return, as JSON, the definitions of all packs and the names of those in use in scope."""
-    used = _USES.alias("used_pack")
+    used = ProductPack.aliased("used_pack")
     definitions = select(
         func.json_agg(
             func.json_build_object(

@@ -2,12 +2,13 @@
 
 from typing import Any
 
-from sqlalchemy import Text, func
+from sqlalchemy import func
 
 from gateway.compiled.lists import Connection, connection, paged
 from gateway.compiled.objects import Row, written
 from gateway.compiled.request import Request
 from gateway.compiled.text import NULL, Json, number, raw
+from gateway.kinds import TEXT
 from gateway.recording import present
 from gateway.records.catalogue_lists import (
     product_rows,
@@ -56,7 +57,7 @@ def only(kind: str, selection: list[Selected], rows: Rows) -> Json:
     """Return the object of the only row, or null without one."""
     json = written(kind, selection, Row(rows.values(rows.page)))
     found = rows.select(rows.page, json.text).scalar_subquery()
-    return raw(func.coalesce(found, NULL.text, type_=Text))
+    return raw(func.coalesce(found, NULL.text, type_=TEXT))
 
 
 def _listed(request: Request, selected: Selected, node: str) -> Json:

@@ -3,12 +3,13 @@
 from functools import partial
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, Text, and_, case, func, literal, select
+from sqlalchemy import ColumnElement, FromClause, and_, case, func, literal, select
 
 from gateway.compiled.lists import Connection, Listed, connection, paged
 from gateway.compiled.objects import Row, written
 from gateway.compiled.request import Request
 from gateway.compiled.text import ROW, Json, constant, name, number, optional, plain_nullable, raw
+from gateway.kinds import TEXT
 from gateway.records.changes import ChangeKind, change_rows, differences, numbers_of, state
 from gateway.records.models import CONTENT
 from gateway.resolvers.changes import read_changes
@@ -84,10 +85,10 @@ def _fields(row: FromClause, scope: AnyScope, selected: Selected) -> Json:
         parts.append(
             case(
                 (and_(was, still, changed[column]), (raw(",", ROW) + item).text),
-                else_=literal("", Text),
+                else_=literal("", TEXT),
             )
         )
-    listed = func.ltrim(func.concat(*parts, type_=Text), literal(",", Text), type_=Text)
+    listed = func.ltrim(func.concat(*parts, type_=TEXT), literal(",", TEXT), type_=TEXT)
     return raw("[", listed, "]")
 
 

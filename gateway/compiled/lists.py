@@ -7,9 +7,7 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     FromClause,
-    Integer,
     ScalarSelect,
-    Text,
     and_,
     func,
     literal,
@@ -30,6 +28,7 @@ from gateway.compiled.text import (
     raw,
     scalar,
 )
+from gateway.kinds import INTEGER, TEXT
 from gateway.recording import decide
 from gateway.records.keyset import Page
 from gateway.records.rows import Rows
@@ -81,11 +80,10 @@ class Listed:
             self.rows = select(
                 *rows.page.c,
                 func.row_number().over(order_by=run).label("n"),
-                func.lead(literal(1, Integer)).over(order_by=run).label("more"),
+                func.lead(literal(1, INTEGER)).over(order_by=run).label("more"),
             ).subquery(f"numbered_{what.node.lower()}")
             self._kept = self.rows.c.n <= self._size
-        self._order = rows.order(self.rows)
-        self._keys, self._places = rows.keys(self.rows), rows.places(self.rows)
+        self._source, self._order = rows, rows.order(self.rows)
         self._row = what.row_of(self.rows)
 
     @property
@@ -95,7 +93,7 @@ class Listed:
 
     @property
     def _size(self) -> ColumnElement[int]:
-        return literal(decide(int, self._paging.size), Integer)
+        return literal(decide(int, self._paging.size), INTEGER)
 
     def field(self, one: Selected) -> Json:
         """Return a field of the connection."""
@@ -115,8 +113,8 @@ class Listed:
         self.aggregated = True
         parts: list[Any] = []
         for cell in cells:
-            parts += [cell, literal(separator, Text)]
-        line = func.concat(*parts[:-1], literal("\n", Text), type_=Text)
+            parts += [cell, literal(separator, TEXT)]
+        line = func.concat(*parts[:-1], literal("\n", TEXT), type_=TEXT)
         return scalar(joined(line, "", *self._order, where=self._kept))
 
     def _array(self, item: Json) -> Json:
@@ -131,9 +129,10 @@ class Listed:
         return written(self._what.node, one.below, self._row)
 
     def _cursor(self) -> Json:
-        if any(place is VENDOR.c.code for place in self._places):
+        places = self._source.places(self.rows)
+        if any(place is VENDOR.c.code for place in places):
             self._row.used.add("vendor_code")
-        return encoded([order_names(self._keys), list(self._places)])
+        return encoded([order_names(self._source.keys(self.rows)), places])
 
     def _info(self, one: Selected) -> Json:
         back = self._paging.backward
@@ -149,9 +148,9 @@ class Listed:
                 return boolean(func.bool_or(self.rows.c.n > self._size))
         self.aggregated = True
         outermost = (one.name == "startCursor") is back
-        here = self.rows.c.n == literal(1, Integer)
+        here = self.rows.c.n == literal(1, INTEGER)
         if outermost:
             here = or_(self.rows.c.n == self._size, self.rows.c.more.is_(None))
         here = and_(here, self.rows.c.n <= self._size)
-        cursor = func.max(self._cursor().text, type_=Text).filter(here)
+        cursor = func.max(self._cursor().text, type_=TEXT).filter(here)
         return raw(func.coalesce(cursor, NULL.text))

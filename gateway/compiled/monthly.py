@@ -7,12 +7,8 @@ from typing import Any, Final
 
 from sqlalchemy import (
     ColumnElement,
-    DateTime,
     FromClause,
-    Integer,
-    Interval,
     Numeric,
-    Text,
     case,
     cast,
     func,
@@ -41,6 +37,7 @@ from gateway.compiled.text import (
 from gateway.compiled.users import listed_users
 from gateway.exports.columns import cells
 from gateway.exports.requests import UserExport
+from gateway.kinds import INTEGER, INTERVAL, TEXT, WALL_CLOCK
 from gateway.recording import decide, derive
 from gateway.records.filters import UserFilter
 from gateway.records.known import calendar_day
@@ -170,13 +167,13 @@ def _export(
 
 def _comparison(row: FromClause, distance: int, selected: Selected) -> Json:
     """Return the figures beside those so many months before; null before the calendar's begin."""
-    ago: ColumnElement[Any] = literal_column(f"interval '{distance} months'", Interval)
-    month = cast(row.c.month, DateTime(timezone=False)) - ago
+    ago: ColumnElement[Any] = literal_column(f"interval '{distance} months'", INTERVAL)
+    month = cast(row.c.month, WALL_CLOCK) - ago
     before = Row({"month": month})
     there = row.c[f"full_price_{distance}"].is_not(None)
     values: dict[str, Callable[[Selected], Json]] = {
-        "month": lambda _: plain(func.to_char(month, literal("YYYY-MM", Text))),
-        "label": lambda _: plain(func.to_char(month, literal(LABEL, Text))),
+        "month": lambda _: plain(func.to_char(month, literal("YYYY-MM", TEXT))),
+        "label": lambda _: plain(func.to_char(month, literal(LABEL, TEXT))),
         "fee": partial(_change, "FeeChange", row.c.fee, row.c[f"fee_{distance}"]),
         **{
             name: partial(_change, "FigureChange", row.c[column], row.c[f"{column}_{distance}"])
@@ -200,9 +197,9 @@ def _change(
         Row(
             {},
             {
-                "before": lambda _: plain_nullable(cast(before, Text)) if fee else number(before),
-                "change": lambda _: plain_nullable(cast(change, Text)) if fee else number(change),
-                "percent": lambda _: plain_nullable(cast(percent, Text)),
+                "before": lambda _: plain_nullable(cast(before, TEXT)) if fee else number(before),
+                "change": lambda _: plain_nullable(cast(change, TEXT)) if fee else number(change),
+                "percent": lambda _: plain_nullable(cast(percent, TEXT)),
             },
         ),
     )
@@ -213,8 +210,8 @@ def _percent(change: ColumnElement[Any], before: ColumnElement[Any]) -> ColumnEl
 
     The dividend has forty decimals, and so has the quotient: enough to tell a half from less.
     """
-    dividend = cast(change * literal(100, Integer), Numeric(120, 40))
-    return func.round(dividend / before, literal(2, Integer))
+    dividend = cast(change * literal(100, INTEGER), Numeric(120, 40))
+    return func.round(dividend / before, literal(2, INTEGER))
 
 
 def _totals(every: FromClause, selected: Selected, stats: StatList) -> Json:

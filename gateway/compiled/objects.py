@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Integer, Text, cast, func, literal
+from sqlalchemy import ColumnElement, cast, func, literal
 
 from gateway.compiled.text import (
     LABEL,
@@ -24,6 +24,7 @@ from gateway.compiled.text import (
     plain_nullable,
     scalar,
 )
+from gateway.kinds import INTEGER, TEXT
 from gateway.regulation.codes import Code, FeeCategory, ServiceStatus, UsageMode, UserType
 from gateway.schema.selection import Selected
 
@@ -116,11 +117,11 @@ _COUNTS: Final[dict[str, Writer]] = {
 
 
 def _month(row: Row) -> Json:
-    return plain(func.to_char(row["month"], literal("YYYY-MM", Text)))
+    return plain(func.to_char(row["month"], literal("YYYY-MM", TEXT)))
 
 
 def _label(row: Row) -> Json:
-    return plain(func.to_char(row["month"], literal(LABEL, Text)))
+    return plain(func.to_char(row["month"], literal(LABEL, TEXT)))
 
 
 _FIELDS: Final[dict[str, dict[str, Writer]]] = {
@@ -158,7 +159,7 @@ _FIELDS: Final[dict[str, dict[str, Writer]]] = {
         "unpriced": _number("unpriced"),
         "month": _month,
         "label": _label,
-        "year": lambda row: number(cast(func.to_char(row["year"], literal("YYYY", Text)), Integer)),
+        "year": lambda row: number(cast(func.to_char(row["year"], literal("YYYY", TEXT)), INTEGER)),
     },
     "Change": {
         "userId": _plain("user_id"),

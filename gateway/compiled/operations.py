@@ -9,13 +9,15 @@ from typing import Any, Final
 import orjson
 import strawberry
 from graphql import (
+    DocumentNode,
     FieldNode,
     FragmentDefinitionNode,
     GraphQLError,
+    GraphQLSchema,
     OperationDefinitionNode,
     OperationType,
 )
-from sqlalchemy import ColumnElement, Text, case, func, literal, or_, select
+from sqlalchemy import ColumnElement, case, func, literal, or_, select
 
 from gateway.audit.access import Asked, rows_of
 from gateway.catalogue.formats import Formats
@@ -25,9 +27,10 @@ from gateway.compiled.text import Json, constant, json_of, mapping, refuses, unm
 from gateway.compiled.uncompiled import selects_uncompiled
 from gateway.compiled.variables import Variables
 from gateway.errors import CostLimit, GatewayError, ScopeViolation
+from gateway.kinds import TEXT
 from gateway.limits.cost import Cost
 from gateway.recording import Memory
-from gateway.schema.asked import asked_of
+from gateway.schema.asked import asked_in, asked_of
 from gateway.schema.documents import checked, fragments_of, hold_to_length, operations_of
 from gateway.schema.selection import Selected, Selection
 from gateway.tenancy.scope import Scope
@@ -170,7 +173,6 @@ class Operations:
         hold_to_length(query)
         hold_to_length(name or "")
         found = self._known[key] = self._read(query, name)
-        found.asked = asked_of(self._graph, query, name)
         self._characters += len(query)
         while len(self._known) > MOST_DOCUMENTS or self._characters > MOST_CHARACTERS:
             self._forget_oldest()
@@ -182,12 +184,19 @@ class Operations:
         self._plans -= gone.plans.plans
 
     def _read(self, query: str, name: str | None) -> Document:
+        """Return what is known of a text's operation, and what is said of it in the audit log."""
         try:
             document = checked(self._schema, query)
         except CostLimit as error:
-            return Document(None, reason="limits", refusal=error)
+            asked = asked_of(self._graph, query, name)
+            return Document(None, reason="limits", refusal=error, asked=asked)
         if document is None:
-            return Document(None, reason="invalid")
+            return Document(None, reason="invalid", asked=asked_of(self._graph, query, name))
+        found = self._operation(document, name)
+        found.asked = asked_in(self._graph, document, query, name)
+        return found
+
+    def _operation(self, document: DocumentNode, name: str | None) -> Document:
         operations = operations_of(document)
         named = [one for one in operations if one.name is not None and one.name.value == name]
         if name is None and len(operations) == 1:
@@ -199,22 +208,13 @@ class Operations:
         if operation.operation is not OperationType.QUERY:
             reason = operation.operation.value
         else:
-            reason = self._left(operation, fragments)
+            reason = _left(self._graph, operation, fragments)
         try:
             variables = Variables(self._graph, operation)
         except (GraphQLError, ValueError):
             return Document(None, reason="variables")
         cost = Cost(self._graph, operation, fragments)
         return Document(operation, variables, fragments, reason, cost=cost)
-
-    def _left(
-        self, operation: OperationDefinitionNode, fragments: Mapping[str, FragmentDefinitionNode]
-    ) -> str:
-        """Say why an operation is the executor's by what it selects; nothing if it is not."""
-        if _introspects(operation, fragments):
-            return "introspection"
-        parts = [operation, *fragments.values()]
-        return "field" if selects_uncompiled(self._graph, parts) else ""
 
     def _compiled(self, document: Document, given: list[Any]) -> Prepared:
         """Compile a plan by the request's values, and keep it for all of its shape."""
@@ -228,7 +228,7 @@ class Operations:
             before, inner, behind = json.unwrapped()
             answer: ColumnElement[Any] = func.textsend(inner.long_text)
             if request.unless:
-                declined = func.textsend(literal(DECLINED.decode(), Text))
+                declined = func.textsend(literal(DECLINED.decode(), TEXT))
                 answer = case((or_(*request.unless), declined), else_=answer)
             sealed = seal(select(answer), given[0])
         except ScopeViolation:
@@ -258,6 +258,17 @@ def _root(request: Request, one: Selected) -> Json:
     if one.name not in ROOTS:
         raise Uncompiled("field")
     return ROOTS[one.name](request, one)
+
+
+def _left(
+    schema: GraphQLSchema,
+    operation: OperationDefinitionNode,
+    fragments: Mapping[str, FragmentDefinitionNode],
+) -> str:
+    """Say why an operation is the executor's by what it selects; nothing if it is not."""
+    if _introspects(operation, fragments):
+        return "introspection"
+    return "field" if selects_uncompiled(schema, operation, fragments.values()) else ""
 
 
 def _introspects(

@@ -7,12 +7,13 @@ from functools import partial
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, Text
+from sqlalchemy import ColumnElement
 
 from gateway.catalogue.formats import Formats
 from gateway.compiled.text import Json, marked, raw, scalar
 from gateway.exports.requests import MonthlyExport, UserExport, products_of
 from gateway.exports.stream import Form
+from gateway.kinds import TEXT
 from gateway.recording import Known, Recording, decide, derive, param, place_of
 from gateway.regulation.formats.format import ReportFormat
 from gateway.regulation.written import LineEnd, TextEncoding
@@ -89,7 +90,7 @@ class Request:
         """Return a link to a whole list."""
         names = [(one.key, one.name) for one in selected.below]
         link = derive(_linked, self.link, self.formats, self.scope.own, export, *_form(selected))
-        return raw(param(derive(partial(_marked_download, names), link), Text))
+        return raw(param(derive(partial(_marked_download, names), link), TEXT))
 
     def download_of_row(
         self, export: Known[Callable[..., UserExport]], selected: Selected, *row: ColumnElement[Any]

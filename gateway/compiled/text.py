@@ -12,12 +12,16 @@ executor's answer.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import lru_cache
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import ColumnElement, Text, case, cast, func, literal
+from sqlalchemy import ColumnElement, case, cast, func, literal
 from sqlalchemy.dialects.postgresql import aggregate_order_by
+from sqlalchemy.sql import operators
+from sqlalchemy.sql.elements import ExpressionClauseList
+
+from gateway.kinds import TEXT
 
 _QUOTE, _BACKSLASH = "\x02", "\x04"
 ROW: Final = "\x03"
@@ -81,7 +85,13 @@ class Json:
     @property
     def text(self) -> ColumnElement[str]:
         """The value as one expression, for short texts: the operator is quicker than the call."""
-        return reduce(lambda left, right: left.concat(right), self._parts())
+        parts = self._parts()
+        if len(parts) == 1:
+            return parts[0]
+        # one by one, each step would copy all those before it
+        return ExpressionClauseList._construct_for_list(  # noqa: SLF001
+            operators.concat_op, TEXT, *parts
+        )
 
     @property
     def long_text(self) -> ColumnElement[str]:
@@ -89,9 +99,9 @@ class Json:
         parts = self._parts()
         while len(parts) > _MOST:
             parts = [
-                func.concat(*parts[i : i + _MOST], type_=Text) for i in range(0, len(parts), _MOST)
+                func.concat(*parts[i : i + _MOST], type_=TEXT) for i in range(0, len(parts), _MOST)
             ]
-        return func.concat(*parts, type_=Text)
+        return func.concat(*parts, type_=TEXT)
 
     def unwrapped(self) -> tuple[str, "Json", str]:
         """Return the constant text before and behind, and the value between."""
@@ -111,7 +121,13 @@ class Json:
                 merged[-1] += piece
             elif not (isinstance(piece, str) and piece == ""):
                 merged.append(piece)
-        return [literal(one, Text) if isinstance(one, str) else one for one in merged or [""]]
+        return [said(one) if isinstance(one, str) else one for one in merged or [""]]
+
+
+@lru_cache(maxsize=10_000)
+def said(text: str) -> ColumnElement[str]:
+    """Return a constant text; most are in many statements, so that it is made once."""
+    return literal(text, TEXT)
 
 
 def raw(*pieces: str | ColumnElement[Any]) -> Json:
@@ -125,7 +141,7 @@ def constant(value: Any) -> Json:
 
 
 NULL: Final = constant(None)
-_NULL: Final = literal("null", Text)
+_NULL: Final = said("null")
 
 
 def scalar(value: ColumnElement[Any]) -> Json:
@@ -139,14 +155,14 @@ def nullable(value: ColumnElement[Any]) -> Json:
 
 
 def _escaped(value: ColumnElement[Any]) -> ColumnElement[str]:
-    json = cast(func.to_json(value), Text)
-    real, marks = literal('"\\', Text), literal(_QUOTE + _BACKSLASH, Text)
-    return func.translate(json, real, marks, type_=Text)
+    json = cast(func.to_json(value), TEXT)
+    real, marks = said('"\\'), said(_QUOTE + _BACKSLASH)
+    return func.translate(json, real, marks, type_=TEXT)
 
 
 def plain(value: ColumnElement[Any]) -> Json:
     """Return a text without control characters, a date or an exact number; never null."""
-    return raw(_QUOTE, cast(value, Text), _QUOTE)
+    return raw(_QUOTE, cast(value, TEXT), _QUOTE)
 
 
 def plain_nullable(value: ColumnElement[Any]) -> Json:
@@ -156,12 +172,12 @@ def plain_nullable(value: ColumnElement[Any]) -> Json:
 
 def number(value: ColumnElement[Any]) -> Json:
     """Return a whole number that is never null."""
-    return raw(cast(value, Text))
+    return raw(cast(value, TEXT))
 
 
 def boolean(condition: ColumnElement[bool]) -> Json:
     """Return true or false; false for null."""
-    return raw(case((condition, literal("true", Text)), else_=literal("false", Text)))
+    return raw(case((condition, said("true")), else_=said("false")))
 
 
 def name(column: ColumnElement[int], names: Sequence[str]) -> Json:
@@ -177,19 +193,19 @@ def chosen(column: ColumnElement[int], texts: dict[int, str]) -> Json:
 
 def instant(value: ColumnElement[Any]) -> Json:
     """Return an instant as Python's isoformat writes it, or null. The session is in UTC."""
-    whole = func.date_trunc(literal("second", Text), value) == value
+    whole = func.date_trunc(said("second"), value) == value
     written = case(
-        (whole, func.to_char(value, literal('YYYY-MM-DD"T"HH24:MI:SS"+00:00"', Text))),
-        else_=func.to_char(value, literal('YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"', Text)),
+        (whole, func.to_char(value, said('YYYY-MM-DD"T"HH24:MI:SS"+00:00"'))),
+        else_=func.to_char(value, said('YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"')),
     )
     return plain_nullable(written)
 
 
 def encoded(values: Sequence[Any]) -> Json:
     """Return an array of constants, columns and arrays as an opaque text: base64 for URLs."""
-    text = func.convert_to(_array(values).text, literal("UTF8", Text))
-    data = func.encode(text, literal("base64", Text))
-    opaque = func.translate(data, literal("+/=\n", Text), literal("-_", Text), type_=Text)
+    text = func.convert_to(_array(values).text, said("UTF8"))
+    data = func.encode(text, said("base64"))
+    opaque = func.translate(data, said("+/=\n"), said("-_"), type_=TEXT)
     return raw(_QUOTE, opaque, _QUOTE)
 
 
@@ -199,7 +215,7 @@ def _array(values: Sequence[Any]) -> Json:
     for i, value in enumerate(values):
         divider = "," if i else ""
         if isinstance(value, ColumnElement):
-            found = found + raw(divider, cast(func.to_json(value), Text))
+            found = found + raw(divider, cast(func.to_json(value), TEXT))
         elif isinstance(value, list):
             found = found + raw(divider) + _array(value)
         else:
@@ -209,10 +225,10 @@ def _array(values: Sequence[Any]) -> Json:
 
 def mapping(fields: Iterable[tuple[str, Json]]) -> Json:
     """Return an object."""
-    found = raw("{")
-    for i, (key, value) in enumerate(fields):
-        found = found + raw("," if i else "") + constant(key) + raw(":") + value
-    return found + raw("}")
+    pieces: list[str | ColumnElement[Any]] = []
+    for key, value in fields:
+        pieces += [",", *constant(key).pieces, ":", *value.pieces]
+    return raw("{", *pieces[1:], "}")
 
 
 def optional(there: ColumnElement[bool], value: Json) -> Json:
@@ -234,8 +250,8 @@ def joined(
     where: ColumnElement[bool] | None = None,
 ) -> ColumnElement[str]:
     """Return rows' texts, in order and with something between them: an aggregate."""
-    divider: Any = literal(between, Text)
+    divider: Any = said(between)
     every: Any = func.string_agg(
-        text, aggregate_order_by(divider, *order) if order else divider, type_=Text
+        text, aggregate_order_by(divider, *order) if order else divider, type_=TEXT
     )
-    return func.coalesce(every if where is None else every.filter(where), literal("", Text))
+    return func.coalesce(every if where is None else every.filter(where), said(""))

@@ -4,13 +4,14 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, Text, func
+from sqlalchemy import ColumnElement, FromClause, func
 
 from gateway.compiled.lists import Connection, Listed, connection, paged
 from gateway.compiled.objects import Row, written
 from gateway.compiled.request import Request
 from gateway.compiled.text import NULL, REFUSAL, Json, chosen, gathered, number, raw
 from gateway.exports.columns import cells
+from gateway.kinds import TEXT
 from gateway.records.filters import status_of
 from gateway.records.keyset import Page
 from gateway.records.order import UserOrderField
@@ -123,4 +124,4 @@ def one_user_text(users: UserList, selection: list[Selected]) -> Json:
     row = user_row(users, rows.page)
     json = written("User", selection, row)
     found = rows.select(rows.page, json.text).scalar_subquery()
-    return raw(func.coalesce(found, NULL.text, type_=Text))
+    return raw(func.coalesce(found, NULL.text, type_=TEXT))

@@ -4,11 +4,11 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import Text
 
 from gateway.compiled.objects import Row, written
 from gateway.compiled.request import Request
 from gateway.compiled.text import Json, gathered, marked, raw
+from gateway.kinds import TEXT
 from gateway.recording import derive, param
 from gateway.records.catalogue_lists import vendor_rows
 from gateway.records.keyset import MAX_PAGE, Page, ordering
@@ -37,7 +37,7 @@ def viewer(request: Request, selected: Selected) -> Json:
     def said(one: Selected) -> Json:
         tell = _SAID[one.name]
         text = derive(lambda scope: marked(orjson.dumps(tell(scope)).decode()), request.scope.own)
-        return raw(param(text, Text))
+        return raw(param(text, TEXT))
 
     fields: dict[str, Callable[[Selected], Json]] = {
         "vendors": vendors,

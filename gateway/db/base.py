@@ -2,9 +2,10 @@
 
 from datetime import datetime
 from enum import IntEnum
+from functools import lru_cache
 from typing import Any, ClassVar, TypeVar, cast
 
-from sqlalchemy import DateTime, Dialect, MetaData, SmallInteger, Table, Text
+from sqlalchemy import Alias, DateTime, Dialect, MetaData, SmallInteger, Table, Text
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import TypeDecorator
 
@@ -35,6 +36,12 @@ class Base(DeclarativeBase):
     def table(cls) -> Table:
         """Return the table itself, for Core statements."""
         return cast("Table", cls.__table__)
+
+    @classmethod
+    @lru_cache(maxsize=1000)
+    def aliased(cls, name: str) -> Alias:
+        """Return the table by another name: always the same object, whose columns are made once."""
+        return cast("Alias", cls.table().alias(name))
 
 
 Sortable = Text(collation="C")

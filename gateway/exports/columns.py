@@ -7,7 +7,6 @@ from sqlalchemy import (
     ColumnElement,
     Numeric,
     Select,
-    Text,
     and_,
     case,
     cast,
@@ -17,6 +16,7 @@ from sqlalchemy import (
     select,
 )
 
+from gateway.kinds import TEXT
 from gateway.records.known import OPEN_END
 from gateway.regulation.fields import Field, Kind, Layout
 from gateway.regulation.formats.format import ReportFormat
@@ -42,7 +42,7 @@ def cells(
         column = columns[field.name]
         text = _quoted(report_format, field, _text(field, column))
         if ways := [met(one, column) for one in found if one.field == field]:
-            text = case((or_(*ways), literal(refusal, Text)), else_=text)
+            text = case((or_(*ways), literal(refusal, TEXT)), else_=text)
         texts.append(text.label(field.name))
     return texts
 
@@ -55,7 +55,7 @@ def unwritable(
 ) -> Select[*tuple[Any, ...]]:
     """Return, for each obstacle, how many lines meet it, and the least value of `example` there."""
     names = dict.fromkeys((example, *(one.field.name for one in found)))
-    texts = [cast(columns[name], Text).label(name) for name in names]
+    texts = [cast(columns[name], TEXT).label(name) for name in names]
     written = rows.order_by(None).add_columns(*texts).subquery("written")
     return select(
         *(
@@ -68,16 +68,16 @@ def unwritable(
 
 def met(one: Obstacle, text: ColumnElement[Any]) -> ColumnElement[bool]:
     """Return whether a column's text can't be written for an obstacle: as `Obstacle.meets`."""
-    space = literal(" ", Text)
+    space = literal(" ", TEXT)
     match one.hindrance:
         case Hindrance.SEPARATOR:
-            return func.strpos(text, literal(one.separator, Text)) > 0
+            return func.strpos(text, literal(one.separator, TEXT)) > 0
         case Hindrance.SPACE_BEFORE:
             return func.left(text, 1) == space
         case Hindrance.SPACE_BEHIND:
             return func.right(text, 1) == space
         case Hindrance.MARK:
-            return text == literal(one.field.missing, Text)
+            return text == literal(one.field.missing, TEXT)
         case Hindrance.MISSING:
             return text.is_(None)
         case Hindrance.TOO_LONG:
@@ -87,7 +87,7 @@ def met(one: Obstacle, text: ColumnElement[Any]) -> ColumnElement[bool]:
 def _text(field: Field, value: ColumnElement[Any]) -> ColumnElement[str]:
     match field.kind:
         case Kind.CODE:
-            texts = {int(code): literal(text, Text) for code, text in field.written.items()}
+            texts = {int(code): literal(text, TEXT) for code, text in field.written.items()}
             return case(texts, value=value)
         case Kind.DATE:
             found: ColumnElement[str] = func.to_char(value, field.dates.sql)
@@ -100,12 +100,12 @@ def _text(field: Field, value: ColumnElement[Any]) -> ColumnElement[str]:
             money = field.money
             if money.decimals != _ALWAYS_TWO_DECIMALS:
                 value = cast(value, Numeric(40, money.decimals))
-            found = cast(value, Text)
+            found = cast(value, TEXT)
             if money.mark != ".":
-                found = func.translate(found, literal(".", Text), literal(money.mark, Text))
+                found = func.translate(found, literal(".", TEXT), literal(money.mark, TEXT))
             return func.coalesce(found, field.missing)
         case Kind.TEXT | Kind.COUNT:
-            return func.coalesce(cast(value, Text), field.missing)
+            return func.coalesce(cast(value, TEXT), field.missing)
 
 
 def _quoted(
@@ -114,12 +114,12 @@ def _quoted(
     """Put a cell into quotation marks where the format has them; codes and dates never need any."""
     if report_format.quoting is Quoting.NONE:
         return text
-    mark, separator = literal(QUOTE, Text), literal(report_format.separator, Text)
+    mark, separator = literal(QUOTE, TEXT), literal(report_format.separator, TEXT)
     with_separator = field.kind is Kind.MONEY and field.money.mark == report_format.separator
     if field.kind is not Kind.TEXT and not with_separator:
         every = report_format.quoting is Quoting.ALL
         return mark.concat(text).concat(mark) if every else text
-    doubled = func.replace(text, mark, literal(QUOTE * 2, Text), type_=Text)
+    doubled = func.replace(text, mark, literal(QUOTE * 2, TEXT), type_=TEXT)
     quoted = mark.concat(doubled).concat(mark)
     if report_format.quoting is Quoting.ALL:
         return quoted

@@ -7,11 +7,8 @@ from typing import Any, Final
 
 from sqlalchemy import (
     ColumnElement,
-    Date,
     FromClause,
-    Integer,
     ScalarSelect,
-    Text,
     and_,
     case,
     cast,
@@ -28,6 +25,7 @@ from gateway.findings.book import THRESHOLDS
 from gateway.findings.counts import month_counts
 from gateway.findings.rule import COLUMNS, Asked, Rule, same
 from gateway.findings.thresholds import overrides
+from gateway.kinds import DATE, INTEGER, TEXT
 from gateway.records.keyset import Direction, Key, Page, beyond, bounds, ordering, places
 from gateway.records.personal import masked
 from gateway.records.rows import json_array
@@ -105,13 +103,13 @@ class _Evidence:
 
 def finding_keys(row: FromClause) -> list[Key]:
     """Return the order: newest month first, then the gravest; rule and subject leave no tie."""
-    values: tuple[tuple[ColumnElement[Any], type[TypeEngine[Any]]], ...] = (
-        (row.c.month, Date),
-        (row.c.severity, Integer),
-        (row.c.vendor_code, Text),
-        (row.c.product_name, Text),
-        (row.c.rule, Integer),
-        (func.coalesce(row.c.subject, ""), Text),
+    values: tuple[tuple[ColumnElement[Any], TypeEngine[Any]], ...] = (
+        (row.c.month, DATE),
+        (row.c.severity, INTEGER),
+        (row.c.vendor_code, TEXT),
+        (row.c.product_name, TEXT),
+        (row.c.rule, INTEGER),
+        (func.coalesce(row.c.subject, ""), TEXT),
     )
     return [
         Key(name, value, kind, direction)
@@ -132,7 +130,7 @@ def finding_page(
     nested in each row, by the key that they answer under, given as arrays in that order.
     """
     if not findings.rules:
-        return _answer(literal_column("0", Integer), func.json_build_array(), findings.scope)
+        return _answer(literal_column("0", INTEGER), func.json_build_array(), findings.scope)
     asked = findings.asked()
     every = _every(findings, asked)
     named = _named(findings, every)
@@ -148,7 +146,7 @@ def finding_page(
     values: dict[str, ColumnElement[Any]] = {
         "place": func.json_build_array(*places(shown)),
         **{name: page.c[name] for name in (*_NAMED, "rule", *_DAYS, "subject")},
-        **{name: cast(page.c[name], Text) for name in ("observed", "limit", "expected")},
+        **{name: cast(page.c[name], TEXT) for name in ("observed", "limit", "expected")},
         "licensor_code": licensor_text(page, "code"),
         "licensor_name": licensor_text(page, "name"),
         "evidence": func.json_build_array(
@@ -186,7 +184,7 @@ def _every(findings: FindingList, asked: Asked) -> FromClause:
 
 
 def _whole(number: int) -> ColumnElement[int]:
-    return literal_column(str(int(number)), Integer)
+    return literal_column(str(int(number)), INTEGER)
 
 
 def _named(findings: FindingList, every: FromClause) -> FromClause:

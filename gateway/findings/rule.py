@@ -20,6 +20,7 @@ from sqlalchemy import (
     select,
 )
 
+from gateway.kinds import NUMERIC
 from gateway.records.filters import UserFilter
 from gateway.regulation.months import Month
 from gateway.tenancy.scope import AnyScope
@@ -149,7 +150,7 @@ def finding(
 
 
 def _apart(limit: ColumnElement[Any], observed: ColumnElement[Any]) -> ColumnElement[Any]:
-    exact = cast(limit, Numeric) * 100
+    exact = cast(limit, NUMERIC) * 100
     return case((observed > limit, func.floor(exact)), else_=func.ceil(exact)) / 100
 
 

@@ -9,9 +9,7 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     FromClause,
-    Numeric,
     ScalarSelect,
-    Text,
     cast,
     func,
     select,
@@ -21,6 +19,7 @@ from gateway.catalogue.models import Product
 from gateway.errors import BadInput
 from gateway.findings.models import FindingThreshold
 from gateway.findings.rule import Asked, Rule, Threshold
+from gateway.kinds import NUMERIC, TEXT
 from gateway.recording import param
 from gateway.records.rows import json_array
 from gateway.tenancy.scope import AnyScope
@@ -90,13 +89,13 @@ def limits(rule: Rule, asked: Asked, name: str = "limits") -> FromClause:
             .where(
                 scope.covers(own),
                 own.c.product_id == product.c.product_id,
-                own.c.rule == param(rule.code.value, Text),
-                own.c.name == param(one.name, Text),
+                own.c.rule == param(rule.code.value, TEXT),
+                own.c.name == param(one.name, TEXT),
             )
             .correlate(product)
             .scalar_subquery()
         )
-        default = cast(param(str(asked.thresholds[rule.code.value, one.name]), Text), Numeric)
+        default = cast(param(str(asked.thresholds[rule.code.value, one.name]), TEXT), NUMERIC)
         columns.append(func.coalesce(found, default).label(one.name))
     return select(*columns).where(scope.covers(product)).subquery(name)
 
@@ -106,7 +105,7 @@ def overrides(scope: AnyScope) -> ScalarSelect[Any]:
     own, product = _TABLE.alias("set_by_hand"), Product.table().alias("set_for")
     document = func.json_build_object(
         *("rule", own.c.rule, "name", own.c.name),
-        *("product_name", product.c.name, "value", cast(own.c.value, Text)),
+        *("product_name", product.c.name, "value", cast(own.c.value, TEXT)),
     )
     return (
         select(json_array(document, own.c.rule, own.c.name, product.c.name))

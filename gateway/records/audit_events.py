@@ -6,12 +6,9 @@ from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import (
-    ARRAY,
-    BigInteger,
     ColumnElement,
     FromClause,
     ScalarSelect,
-    Text,
     any_,
     func,
     literal,
@@ -20,6 +17,7 @@ from sqlalchemy import (
 )
 
 from gateway.audit.models import AuditCheckpoint, AuditEvent
+from gateway.kinds import BIG_INTEGER, TEXT, TEXTS
 from gateway.recording import param
 from gateway.records.keyset import Direction, Key, Page, beyond, bounds, ordering, places
 from gateway.records.known import instant
@@ -45,7 +43,7 @@ class EventList:
 
 def event_keys(rows: FromClause = _EVENTS) -> list[Key]:
     """Return the order: by number, the newest first."""
-    return [Key("NUMBER", rows.c.number, BigInteger, Direction.DESC)]
+    return [Key("NUMBER", rows.c.number, BIG_INTEGER, Direction.DESC)]
 
 
 def event_page(events: EventList, paging: Page, *, total: bool, signed: bool) -> ScalarSelect[Any]:
@@ -92,13 +90,13 @@ def _last_checkpoint(scope: Scope) -> ScalarSelect[Any]:
         select(document)
         .where(scope.covers(rows))
         .order_by(rows.c.number.desc())
-        .limit(literal(1, BigInteger))
+        .limit(literal(1, BIG_INTEGER))
         .scalar_subquery()
     )
 
 
 def _hexadecimal(value: ColumnElement[bytes]) -> ColumnElement[str]:
-    return func.encode(value, literal("hex", Text), type_=Text)
+    return func.encode(value, literal("hex", TEXT), type_=TEXT)
 
 
 def _conditions(events: EventList) -> Iterator[ColumnElement[bool]]:
@@ -108,6 +106,6 @@ def _conditions(events: EventList) -> Iterator[ColumnElement[bool]]:
     if events.until is not None:
         yield _EVENTS.c.occurred_at < instant(events.until)
     if events.actor is not None:
-        yield _EVENTS.c.actor == param(events.actor, Text)
+        yield _EVENTS.c.actor == param(events.actor, TEXT)
     if events.actions is not None:
-        yield _EVENTS.c.action == any_(param(list(events.actions), ARRAY(Text)))
+        yield _EVENTS.c.action == any_(param(list(events.actions), TEXTS))

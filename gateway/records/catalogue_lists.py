@@ -3,28 +3,29 @@
 Here vendors and products in scope, and what all lists of the catalogue share.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, ScalarSelect, Text, func, null, or_, select
+from sqlalchemy import ColumnElement, FromClause, ScalarSelect, func, null, or_, select
 
-from gateway.catalogue.licensors import licensor_text
 from gateway.catalogue.models import Product, Vendor
+from gateway.kinds import TEXT
 from gateway.recording import decide, derive, param
 from gateway.records.filters import ascii_lower
 from gateway.records.keyset import Direction, Key, Page, beyond, bounds, ordering, places
 from gateway.records.rows import Rows, json_array
+from gateway.records.said import Said, licensor_of
 from gateway.tenancy.scope import AnyScope
 
 
 def vendor_keys(rows: FromClause) -> list[Key]:
     """Return the order of vendors: by code."""
-    return [Key("CODE", rows.c.code, Text, Direction.ASC)]
+    return [Key("CODE", rows.c.code, TEXT, Direction.ASC)]
 
 
 def product_keys(rows: FromClause) -> list[Key]:
     """Return the order of products: by name."""
-    return [Key("NAME", rows.c.name, Text, Direction.ASC)]
+    return [Key("NAME", rows.c.name, TEXT, Direction.ASC)]
 
 
 def vendor_page(
@@ -85,7 +86,7 @@ def of_one_table(
     table: FromClause,
     keys_of: Callable[[FromClause], list[Key]],
     conditions: Iterable[ColumnElement[bool]],
-    values: Callable[[FromClause], dict[str, ColumnElement[Any]]],
+    values: Callable[[FromClause], Mapping[str, ColumnElement[Any]]],
     scope: AnyScope,
     paging: Page,
 ) -> Rows:
@@ -107,7 +108,7 @@ def matches(
     """Yield the condition that a text begins one column or is in another; ASCII case is ignored."""
     if search is None or not decide(bool, search):
         return
-    term = param(derive(ascii_lower, search), Text)
+    term = param(derive(ascii_lower, search), TEXT)
     yield or_(
         *(func.strpos(func.lower(one), term) > 0 for one in contain),
         *(func.starts_with(func.lower(one), term) for one in begin),
@@ -118,12 +119,8 @@ def _vendor(row: FromClause) -> dict[str, ColumnElement[Any]]:
     return {"vendor_code": row.c.code, "vendor_name": row.c.name}
 
 
-def _product(row: FromClause) -> dict[str, ColumnElement[Any]]:
-    return {
-        "product_name": row.c.name,
-        "licensor_code": licensor_text(row, "code"),
-        "licensor_name": licensor_text(row, "name"),
-    }
+def _product(row: FromClause) -> Mapping[str, ColumnElement[Any]]:
+    return Said({"product_name": row.c.name, **licensor_of(row)})
 
 
 def _total(table: FromClause, scope: AnyScope, search: str | None) -> ScalarSelect[int]:

@@ -1,6 +1,6 @@
 """What a vendor's imports changed between two instants, in the order of the recorded clock."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
@@ -8,11 +8,8 @@ from functools import partial
 from typing import Any
 
 from sqlalchemy import (
-    BigInteger,
     ColumnElement,
-    DateTime,
     FromClause,
-    Integer,
     ScalarSelect,
     Select,
     and_,
@@ -25,13 +22,14 @@ from sqlalchemy import (
     union_all,
 )
 
-from gateway.catalogue.licensors import licensor_text
 from gateway.catalogue.models import Product, Vendor
+from gateway.kinds import BIG_INTEGER, INSTANT, INTEGER
 from gateway.records.keyset import Direction, Key, Page, beyond, bounds, ordering
 from gateway.records.known import BATCHES, CURRENT, OPEN_END, VERSIONS, instant
-from gateway.records.models import CONTENT, KEY
+from gateway.records.models import CONTENT, KEY, ImportBatch
 from gateway.records.personal import as_seen
 from gateway.records.rows import Rows, json_array
+from gateway.records.said import Said, licensor_of
 from gateway.tenancy.scope import AnyScope
 
 _PROVENANCE = ("number", "recorded_at", "actor", "source", "mode")
@@ -63,8 +61,8 @@ def change_keys(rows: FromClause, scope: AnyScope | None = None) -> list[Key]:
     """
     bound = None if scope is None else partial(_last_batch, scope)
     return [
-        Key("RECORDED", rows.c.batch_no, DateTime, Direction.ASC, bound=bound),
-        Key("ID", rows.c.record_id, BigInteger, Direction.ASC),
+        Key("RECORDED", rows.c.batch_no, INSTANT, Direction.ASC, bound=bound),
+        Key("ID", rows.c.record_id, BIG_INTEGER, Direction.ASC),
     ]
 
 
@@ -87,7 +85,7 @@ def change_rows(changes: ChangeList, paging: Page) -> Rows:
         .subquery("first")
     )
     vendor, product = Vendor.table(), Product.table()
-    batch = BATCHES.alias("batch")
+    batch = ImportBatch.aliased("batch")
     inner = (
         select(
             *first.c,
@@ -108,13 +106,9 @@ def change_rows(changes: ChangeList, paging: Page) -> Rows:
         .subquery("page")
     )
 
-    def values(row: FromClause) -> dict[str, ColumnElement[Any]]:
-        names = ("kind", "vendor_code", "vendor_name", "product_name", *KEY)
-        return {
-            **{name: row.c[name] for name in (*names, *_PROVENANCE)},
-            "licensor_code": licensor_text(row, "code"),
-            "licensor_name": licensor_text(row, "name"),
-        }
+    def values(row: FromClause) -> Mapping[str, ColumnElement[Any]]:
+        names = ("kind", "vendor_code", "vendor_name", "product_name", *KEY, *_PROVENANCE)
+        return Said({**{name: row.c[name] for name in names}, **licensor_of(row)})
 
     return Rows(
         inner, paging, change_keys, lambda row: [row.c.recorded_at, row.c.record_id], values
@@ -276,7 +270,7 @@ def _gone(changes: ChangeList) -> Select[*tuple[Any, ...]]:
         rows.c.closed_by.label("batch_no"),
         rows.c.record_id,
         *(rows.c[name] for name in KEY),
-        literal(int(ChangeKind.SUPERSEDED), Integer).label("kind"),
+        literal(int(ChangeKind.SUPERSEDED), INTEGER).label("kind"),
         *(rows.c[name].label(f"before_{name}") for name in CONTENT),
         *(literal(None, rows.c[name].type).label(f"after_{name}") for name in CONTENT),
     ).where(

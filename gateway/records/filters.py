@@ -8,13 +8,8 @@ from operator import attrgetter
 from typing import Any, Literal, Self
 
 from sqlalchemy import (
-    ARRAY,
-    BigInteger,
     ColumnElement,
-    Date,
     FromClause,
-    Integer,
-    Text,
     and_,
     any_,
     case,
@@ -23,6 +18,7 @@ from sqlalchemy import (
 )
 
 from gateway.errors import BadInput
+from gateway.kinds import BIG_INTEGER, DATE, INTEGER, INTEGERS, TEXT
 from gateway.recording import Given, decide, derive, param
 from gateway.records.counted import counted
 from gateway.records.known import calendar_day
@@ -150,10 +146,10 @@ def ascii_lower(text: str) -> str:
 def status_of(rows: FromClause, today: date) -> ColumnElement[int]:
     """Return the service status: as reported, or derived from the end date when read."""
     derived = case(
-        (rows.c.end_date < param(today, Date), int(ServiceStatus.EXPIRED)),
+        (rows.c.end_date < param(today, DATE), int(ServiceStatus.EXPIRED)),
         else_=int(ServiceStatus.ACTIVE),
     )
-    return func.coalesce(rows.c.service_status, derived, type_=Integer)
+    return func.coalesce(rows.c.service_status, derived, type_=INTEGER)
 
 
 def conditions(
@@ -183,9 +179,9 @@ def conditions(
     yield from _dates(wanted, rows)
     yield from _months(wanted, rows, scope, as_of)
     if wanted.record_id is not None:
-        yield rows.c.record_id == param(wanted.record_id, BigInteger)
+        yield rows.c.record_id == param(wanted.record_id, BIG_INTEGER)
     for name, value in wanted.exactly or ():
-        yield rows.c[name] == param(value, Text)
+        yield rows.c[name] == param(value, TEXT)
 
 
 def _months(
@@ -194,7 +190,7 @@ def _months(
     if wanted.counted_in is not None:
         yield counted(rows, *_days(wanted.counted_in), scope, as_of)
     if wanted.counted_as is not None:
-        yield rows.c.fee_category == param(derive(int, wanted.counted_as), Integer)
+        yield rows.c.fee_category == param(derive(int, wanted.counted_as), INTEGER)
     for movement in Movement:
         if (month := wanted.moved_in(movement)) is not None:
             yield moved(movement, rows, *_days(month), scope, as_of)
@@ -207,7 +203,7 @@ def _days(month: Month) -> tuple[ColumnElement[date], ColumnElement[date]]:
 
 def _one_of(column: ColumnElement[Any], numbers: Iterable[int]) -> ColumnElement[bool]:
     """Compare with a list in one parameter: the statement is the same for any number of values."""
-    return column == any_(param(derive(_whole, numbers), ARRAY(Integer)))
+    return column == any_(param(derive(_whole, numbers), INTEGERS))
 
 
 def _whole(numbers: Iterable[int]) -> list[int]:
@@ -227,7 +223,7 @@ def _text(match: TextMatch | None, column: ColumnElement[str]) -> Iterator[Colum
 
 
 def _lowered(text: str) -> ColumnElement[str]:
-    return param(derive(ascii_lower, text), Text)
+    return param(derive(ascii_lower, text), TEXT)
 
 
 def _dates(wanted: UserFilter, rows: FromClause) -> Iterator[ColumnElement[bool]]:

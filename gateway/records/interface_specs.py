@@ -5,12 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
-    ARRAY,
     ColumnElement,
     FromClause,
     ScalarSelect,
-    SmallInteger,
-    Text,
     any_,
     exists,
     false,
@@ -27,6 +24,7 @@ from gateway.catalogue.models import (
     Product,
     ProductInterface,
 )
+from gateway.kinds import SMALL_INTEGER, SMALL_INTEGERS, TEXT, TEXTS
 from gateway.recording import param
 from gateway.records.catalogue_lists import document, matches, of_one_table
 from gateway.records.keyset import Direction, Key, Page
@@ -65,12 +63,12 @@ class SpecFilter:
 
 def exchange_keys(rows: FromClause) -> list[Key]:
     """Return the order of exchanges: by code."""
-    return [Key("CODE", rows.c.code, Text, Direction.ASC)]
+    return [Key("CODE", rows.c.code, TEXT, Direction.ASC)]
 
 
 def spec_keys(rows: FromClause) -> list[Key]:
     """Return the order of editions: by key."""
-    return [Key("KEY", rows.c.key, Text, Direction.ASC)]
+    return [Key("KEY", rows.c.key, TEXT, Direction.ASC)]
 
 
 def exchange_page(
@@ -157,7 +155,10 @@ def _of_specs(wanted: SpecFilter) -> Iterator[ColumnElement[bool]]:
         yield columns.key == _any(wanted.keys)
     if wanted.protocols is not None:
         yield or_(
-            *(param(int(one), SmallInteger) == any_(columns.protocols) for one in wanted.protocols),
+            *(
+                param(int(one), SMALL_INTEGER) == any_(columns.protocols)
+                for one in wanted.protocols
+            ),
             false(),
         )
     if wanted.purposes is not None:
@@ -226,8 +227,8 @@ def _count(table: FromClause, where: Iterable[ColumnElement[bool]]) -> ScalarSel
 
 
 def _any(texts: Sequence[str]) -> ColumnElement[Any]:
-    return any_(param(list(texts), ARRAY(Text)))
+    return any_(param(list(texts), TEXTS))
 
 
 def _any_number(numbers: Iterable[int]) -> ColumnElement[Any]:
-    return any_(param([int(one) for one in numbers], ARRAY(SmallInteger)))
+    return any_(param([int(one) for one in numbers], SMALL_INTEGERS))

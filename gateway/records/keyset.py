@@ -16,13 +16,7 @@ from typing import Any, Final
 
 import orjson
 from sqlalchemy import (
-    BigInteger,
     ColumnElement,
-    Date,
-    DateTime,
-    Integer,
-    Numeric,
-    Text,
     and_,
     cast,
     literal,
@@ -32,13 +26,14 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeEngine
 
 from gateway.errors import BadInput, NotFound
+from gateway.kinds import BIG_INTEGER, DATE, INSTANT, INTEGER, NUMERIC, TEXT
 from gateway.recording import decide, derive, param, present
 from gateway.tenancy.scope import AnyScope, Scope
 
 DEFAULT_PAGE: Final = 50
 MAX_PAGE: Final = 1000
 MAX_BRANCHES: Final = 32
-_WHOLE: Final[dict[Any, int]] = {Integer: 2**31, BigInteger: 2**63}
+_WHOLE: Final[dict[Any, int]] = {INTEGER: 2**31, BIG_INTEGER: 2**63}
 
 
 class Direction(Enum):
@@ -69,7 +64,7 @@ class Key:
 
     name: str
     value: ColumnElement[Any]
-    type: type[TypeEngine[Any]]
+    type: TypeEngine[Any]
     direction: Direction
     choices: tuple[Choice, ...] = ()
     bound: Callable[[Any], ColumnElement[Any]] | None = None
@@ -108,7 +103,7 @@ class Page:
     @property
     def limit(self) -> ColumnElement[int]:
         """How many rows to ask for."""
-        return literal(decide(_and_one if self.peeks else int, self.size), Integer)
+        return literal(decide(_and_one if self.peeks else int, self.size), INTEGER)
 
     @property
     def size(self) -> int:
@@ -256,12 +251,12 @@ def _bound(key: Key, value: Any) -> ColumnElement[Any]:
     """
     if key.bound is not None:
         return key.bound(value)
-    if key.type in {Date, Numeric}:
-        return cast(param(value, Text), key.type)
+    if key.type in {DATE, NUMERIC}:
+        return cast(param(value, TEXT), key.type)
     return param(value, key.type)
 
 
-Form = tuple[str, Direction, type[TypeEngine[Any]]]
+Form = tuple[str, Direction, TypeEngine[Any]]
 """A key's name, direction and type: all that a cursor is read by."""
 
 
@@ -287,10 +282,10 @@ def _decode(
         raise _bad(name) from error
 
 
-def _read(kind: type[TypeEngine[Any]], value: Any, name: str) -> Any:
-    if kind is Date:
+def _read(kind: TypeEngine[Any], value: Any, name: str) -> Any:
+    if kind is DATE:
         return value if value == "infinity" else date.fromisoformat(value).isoformat()
-    if kind is DateTime:
+    if kind is INSTANT:
         at = datetime.fromisoformat(value)
         if at.tzinfo is not None:
             return at
@@ -300,7 +295,7 @@ def _read(kind: type[TypeEngine[Any]], value: Any, name: str) -> Any:
     elif (
         isinstance(value, str)
         and "\0" not in value
-        and (kind is Text or Decimal(value).is_finite())
+        and (kind is TEXT or Decimal(value).is_finite())
     ):
         return value
     raise _bad(name)
@@ -330,7 +325,7 @@ def places(
 
     A vendor's number never leaves the gateway.
     """
-    found = [cast(key.value, Text) if key.type is Numeric else key.value for key in keys]
+    found = [cast(key.value, TEXT) if key.type is NUMERIC else key.value for key in keys]
     if vendor_at is not None and code is not None:
         found[vendor_at] = code
     return found

@@ -5,10 +5,7 @@ from datetime import date, datetime
 from sqlalchemy import (
     CTE,
     ColumnElement,
-    Date,
-    DateTime,
     FromClause,
-    Text,
     cast,
     func,
     literal_column,
@@ -17,11 +14,12 @@ from sqlalchemy import (
     union_all,
 )
 
+from gateway.kinds import DATE, INSTANT, TEXT
 from gateway.recording import Known, derive, param
 from gateway.records.models import COLUMNS, ImportBatch, ServiceRecord, ServiceRecordVersion
 from gateway.tenancy.scope import AnyScope
 
-OPEN_END = literal_column("'infinity'::date", Date)
+OPEN_END = literal_column("'infinity'::date", DATE)
 """How an open end is stored: later than every date."""
 
 
@@ -30,12 +28,12 @@ def calendar_day(day: Known[date]) -> ColumnElement[date]:
 
     It goes as text: asyncpg would send the calendar's first and last dates as infinities.
     """
-    return cast(param(derive(date.isoformat, day), Text), Date)
+    return cast(param(derive(date.isoformat, day), TEXT), DATE)
 
 
 def instant(at: Known[datetime]) -> ColumnElement[datetime]:
     """Return an instant as a parameter."""
-    return param(at, DateTime(timezone=True))
+    return param(at, INSTANT)
 
 
 CURRENT = ServiceRecord.table()
@@ -61,7 +59,7 @@ def known(
     The rows have the columns of `service_records`. Both together keep to the scope.
     """
     if as_of is None:
-        rows = CURRENT.alias(name)
+        rows = ServiceRecord.aliased(name)
         return rows, scope.covers(rows)
     last = horizon(scope, as_of)
     return (

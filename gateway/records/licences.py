@@ -7,12 +7,9 @@ from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
-    Date,
     FromClause,
     ScalarSelect,
     Select,
-    SmallInteger,
-    Text,
     any_,
     false,
     func,
@@ -22,6 +19,7 @@ from sqlalchemy import (
 
 from gateway.catalogue.licensors import licensor_text
 from gateway.catalogue.models import Licence, Product, Vendor
+from gateway.kinds import DATE, SMALL_INTEGER, TEXT
 from gateway.recording import param
 from gateway.records.catalogue_lists import document
 from gateway.records.keyset import Direction, Key, Page, beyond, bounds, ordering, places
@@ -79,9 +77,9 @@ def vendors_licences(
 
 def _keys(vendor: Any, product: Any, start: Any) -> list[Key]:
     return [
-        Key("VENDOR", vendor, Text, Direction.ASC),
-        Key("PRODUCT", product, Text, Direction.ASC),
-        Key("VALID_FROM", start, Date, Direction.ASC),
+        Key("VENDOR", vendor, TEXT, Direction.ASC),
+        Key("PRODUCT", product, TEXT, Direction.ASC),
+        Key("VALID_FROM", start, DATE, Direction.ASC),
     ]
 
 
@@ -113,7 +111,7 @@ def _conditions(wanted: LicenceFilter) -> Iterator[ColumnElement[bool]]:
     if wanted.valid_from is not None:
         yield columns.valid_from == calendar_day(wanted.valid_from)
     if wanted.usage_modes is not None:
-        modes = [param(int(mode), SmallInteger) for mode in wanted.usage_modes]
+        modes = [param(int(mode), SMALL_INTEGER) for mode in wanted.usage_modes]
         yield or_(false(), *(mode == any_(columns.usage_modes) for mode in modes))
 
 

@@ -7,7 +7,6 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     FromClause,
-    Integer,
     and_,
     exists,
     func,
@@ -15,13 +14,14 @@ from sqlalchemy import (
     tuple_,
 )
 
+from gateway.kinds import INTEGER
 from gateway.recording import Known
 from gateway.records.counted import enclosing, same_user
 from gateway.records.known import known
 from gateway.regulation.codes import ServiceStatus
 from gateway.tenancy.scope import AnyScope
 
-_ONE_DAY = literal_column("1", Integer)
+_ONE_DAY = literal_column("1", INTEGER)
 
 
 class Movement(Enum):

@@ -1,18 +1,14 @@
 """UserOrder: the regulation's sorts (一、1), both directions, several keys, no ties left."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import Enum
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import (
-    BigInteger,
     ColumnElement,
-    Date,
     FromClause,
-    Integer,
-    Text,
     and_,
     case,
     literal,
@@ -20,6 +16,7 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeEngine
 
 from gateway.catalogue.models import Product
+from gateway.kinds import BIG_INTEGER, DATE, INTEGER, TEXT
 from gateway.records.filters import status_of
 from gateway.records.keyset import Choice, Direction, Key
 from gateway.records.known import calendar_day
@@ -48,12 +45,23 @@ class UserOrder:
 
 
 BY_USER_ID = (UserOrder(UserOrderField.USER_ID),)
+_KINDS: Final[dict[UserOrderField, TypeEngine[Any]]] = {
+    UserOrderField.USER_ID: TEXT,
+    UserOrderField.USER_NAME: TEXT,
+    UserOrderField.USER_TYPE: INTEGER,
+    UserOrderField.START_DATE: DATE,
+    UserOrderField.END_DATE: DATE,
+    UserOrderField.PRODUCT: TEXT,
+    UserOrderField.SERVICE_STATUS: INTEGER,
+    UserOrderField.FEE_CATEGORY: INTEGER,
+}
+"""The types of the keys. Most are of the column that has their name."""
 
 
 def user_keys(
     order: Sequence[UserOrder],
     rows: FromClause,
-    product_name: ColumnElement[str],
+    product_name: Callable[[], ColumnElement[str]],
     today: date,
     products: Mapping[int, str] | None = None,
 ) -> list[Key]:
@@ -62,32 +70,31 @@ def user_keys(
     They run in the first key's direction, so that one index serves both directions. With the
     `products` in scope, number -> name, keys of few values bring their choices.
     """
-    field = UserOrderField
-    order = order or BY_USER_ID
-    sources: dict[UserOrderField, tuple[ColumnElement[Any], type[TypeEngine[Any]]]] = {
-        field.USER_ID: (rows.c.user_id, Text),
-        field.USER_NAME: (rows.c.user_name, Text),
-        field.USER_TYPE: (rows.c.user_type, Integer),
-        field.START_DATE: (rows.c.start_date, Date),
-        field.END_DATE: (rows.c.end_date, Date),
-        field.PRODUCT: (product_name, Text),
-        field.SERVICE_STATUS: (status_of(rows, today), Integer),
-        field.FEE_CATEGORY: (rows.c.fee_category, Integer),
-    }
-    choices = {} if products is None else _choices(rows, today, products)
-    keys: dict[str, Key] = {}
-    for one in order:
-        value, kind = sources[one.field]
-        keys.setdefault(
-            one.field.name,
-            Key(one.field.name, value, kind, one.direction, choices.get(one.field, ())),
-        )
+    keys: dict[UserOrderField, Key] = {}
+    for one in order or BY_USER_ID:
+        field = one.field
+        if field in keys:
+            continue
+        match field:
+            case UserOrderField.PRODUCT:
+                value: ColumnElement[Any] = product_name()
+            case UserOrderField.SERVICE_STATUS:
+                value = status_of(rows, today)
+            case _:
+                value = rows.c[field.value.lower()]
+        choices = () if products is None else _choices(field, rows, today, products)
+        keys[field] = Key(field.name, value, _KINDS[field], one.direction, choices)
     first = next(iter(keys.values())).direction
     return [
         *keys.values(),
-        Key("VENDOR", rows.c.vendor_id, Integer, first),
-        Key("ID", rows.c.record_id, BigInteger, first),
+        Key("VENDOR", rows.c.vendor_id, INTEGER, first),
+        Key("ID", rows.c.record_id, BIG_INTEGER, first),
     ]
+
+
+def vendor_place(order: Sequence[UserOrder]) -> int:
+    """Return the place of the vendor among the keys."""
+    return len({one.field for one in order or BY_USER_ID})
 
 
 def name_of(rows: FromClause, products: Mapping[int, str]) -> ColumnElement[str]:
@@ -98,21 +105,25 @@ def name_of(rows: FromClause, products: Mapping[int, str]) -> ColumnElement[str]
 
 
 def _choices(
-    rows: FromClause, today: date, products: Mapping[int, str]
-) -> dict[UserOrderField, tuple[Choice, ...]]:
-    reported, open_end = rows.c.service_status, rows.c.end_date >= calendar_day(today)
-    return {
-        UserOrderField.USER_TYPE: _codes(rows.c.user_type, UserType),
-        UserOrderField.FEE_CATEGORY: _codes(rows.c.fee_category, FeeCategory),
-        UserOrderField.PRODUCT: tuple(
-            Choice(name, rows.c.product_id == number) for number, name in products.items()
-        ),
-        UserOrderField.SERVICE_STATUS: (
-            *_codes(reported, ServiceStatus),
-            Choice(int(ServiceStatus.ACTIVE), and_(reported.is_(None), open_end)),
-            Choice(int(ServiceStatus.EXPIRED), and_(reported.is_(None), ~open_end)),
-        ),
-    }
+    field: UserOrderField, rows: FromClause, today: date, products: Mapping[int, str]
+) -> tuple[Choice, ...]:
+    match field:
+        case UserOrderField.USER_TYPE:
+            return _codes(rows.c.user_type, UserType)
+        case UserOrderField.FEE_CATEGORY:
+            return _codes(rows.c.fee_category, FeeCategory)
+        case UserOrderField.PRODUCT:
+            return tuple(
+                Choice(name, rows.c.product_id == number) for number, name in products.items()
+            )
+        case UserOrderField.SERVICE_STATUS:
+            reported, open_end = rows.c.service_status, rows.c.end_date >= calendar_day(today)
+            return (
+                *_codes(reported, ServiceStatus),
+                Choice(int(ServiceStatus.ACTIVE), and_(reported.is_(None), open_end)),
+                Choice(int(ServiceStatus.EXPIRED), and_(reported.is_(None), ~open_end)),
+            )
+    return ()
 
 
 def _codes(column: ColumnElement[Any], codes: type[Code]) -> tuple[Choice, ...]:

@@ -1,7 +1,7 @@
 """A page of users, gathered from parts of the list that an index each brings in order."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import ColumnElement, FromClause, Select, select, true, union_all
@@ -14,6 +14,7 @@ from gateway.tenancy.scope import AnyScope
 
 Conditions = Callable[[FromClause], Sequence[ColumnElement[bool]]]
 """What makes a list, written for any rows that have the columns of service records."""
+_Listed = tuple[Select[*tuple[Any, ...]], Sequence[ColumnElement[bool]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,8 @@ class Parts:
     backward: bool
     size: ColumnElement[int]
     keys_of: Callable[[FromClause], Sequence[Key]]
+    _listed: dict[FromClause, _Listed] = field(default_factory=dict)
+    """What is selected of rows and by what, made once for all parts that are of the same."""
 
     def page(self) -> FromClause:
         """Return the wanted rows."""
@@ -72,8 +75,11 @@ class Parts:
             yield part.order_by(*ordering(rest, backward=self.backward)).limit(self.size)
 
     def _select(self, rows: FromClause, *also: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
-        columns = listed_columns(rows, self.scope)
-        return select(*columns).where(*also, *self.conditions(rows))
+        if rows not in self._listed:
+            columns = listed_columns(rows, self.scope)
+            self._listed[rows] = select(*columns), self.conditions(rows)
+        listed, conditions = self._listed[rows]
+        return listed.where(*also, *conditions)
 
 
 def listed_columns(rows: FromClause, scope: AnyScope) -> list[ColumnElement[Any]]:

@@ -8,10 +8,11 @@ order would tell what a mask hides, such a scope can't search or sort by them.
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Text, and_, case, func, literal, or_
+from sqlalchemy import ColumnElement, and_, case, func, literal, or_
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from gateway.errors import Forbidden
+from gateway.kinds import TEXT
 from gateway.recording import decide
 from gateway.records.filters import UserFilter
 from gateway.regulation.codes import UserType
@@ -42,9 +43,14 @@ def as_seen(
     only if it is so by `other_type` too, where the same user has another state: a type that was
     corrected would else tell the name that the other state hides.
     """
-    if scope.reveals:
-        return {name: columns[name] for name in PERSONAL}
-    return {name: _masked(name, columns, other_type) for name in PERSONAL}
+    return {name: seen(scope, name, columns, other_type) for name in PERSONAL}
+
+
+def seen(
+    scope: AnyScope, name: str, columns: Columns, other_type: ColumnElement[int] | None = None
+) -> ColumnElement[Any]:
+    """Return one of the personal columns so."""
+    return columns[name] if scope.reveals else _masked(name, columns, other_type)
 
 
 def _masked(
@@ -61,17 +67,17 @@ def _masked(
 
 
 def _first_character(value: ColumnElement[Any]) -> ColumnElement[Any]:
-    return func.left(value, 1, type_=Text).concat(literal(STARS, Text))
+    return func.left(value, 1, type_=TEXT).concat(literal(STARS, TEXT))
 
 
 def _last_digits(value: ColumnElement[Any]) -> ColumnElement[Any]:
     enough = func.char_length(value) >= _LEAST_DIGITS
-    last = literal(STARS * 2, Text).concat(func.right(value, 4, type_=Text))
-    return case((enough, last), else_=literal(STARS * 2, Text))
+    last = literal(STARS * 2, TEXT).concat(func.right(value, 4, type_=TEXT))
+    return case((enough, last), else_=literal(STARS * 2, TEXT))
 
 
 def _nothing(_: ColumnElement[Any]) -> ColumnElement[Any]:
-    return literal(STARS, Text)
+    return literal(STARS, TEXT)
 
 
 _MASKS: Final[Mapping[str, Callable[[ColumnElement[Any]], ColumnElement[Any]]]] = {

@@ -13,13 +13,9 @@ from itertools import product
 from typing import Final
 
 from sqlalchemy import (
-    ARRAY,
     CTE,
-    BigInteger,
     ColumnElement,
     FromClause,
-    Integer,
-    Text,
     and_,
     column,
     func,
@@ -27,6 +23,7 @@ from sqlalchemy import (
     select,
 )
 
+from gateway.kinds import BIG_INTEGER, INTEGERS, TEXT
 from gateway.recording import decide, derive, param
 from gateway.records.filters import TextMatch, UserFilter, ascii_lower
 from gateway.records.known import CURRENT
@@ -62,20 +59,20 @@ class Search:
         """Return whether a row is found."""
         user_id = func.lower(rows.c.user_id)
         if not self.in_name:
-            return func.starts_with(user_id, param(self.text, Text))
-        found = func.strpos(func.lower(rows.c.user_name), param(self.text, Text)) > 0
+            return func.starts_with(user_id, param(self.text, TEXT))
+        found = func.strpos(func.lower(rows.c.user_name), param(self.text, TEXT)) > 0
         if self.besides is None:
             return found
-        return and_(found, ~func.starts_with(user_id, param(self.besides, Text)))
+        return and_(found, ~func.starts_with(user_id, param(self.besides, TEXT)))
 
     def records(self, scope: AnyScope, *, most: int | None) -> CTE:
         """Return the found current records; of more than `most`, one more than that."""
-        text, nothing = param(self.text, Text), literal(None, Text)
-        last = text if self.whole else param(derive(_end, self.text), Text)
+        text, nothing = param(self.text, TEXT), literal(None, TEXT)
+        last = text if self.whole else param(derive(_end, self.text), TEXT)
         found = func.gateway_find(
-            param(scope.ids("vendor_id"), ARRAY(Integer)),
+            param(scope.ids("vendor_id"), INTEGERS),
             *((nothing, nothing, text) if self.in_name else (text, last, nothing)),
-            literal(None if most is None else most + 1, BigInteger),
+            literal(None if most is None else most + 1, BIG_INTEGER),
         ).table_valued(*(column(one.name, one.type) for one in CURRENT.c))
         return select(*found.c).where(scope.covers(found)).cte()
 
@@ -88,7 +85,7 @@ class Search:
         ranges = derive(_whole_ranges if self.whole else _ranges, self.text)
         for i in range(decide(len, ranges)):
             first, last = (derive(partial(_at, i, end), ranges) for end in (0, 1))
-            yield and_(rows.c.user_id >= param(first, Text), rows.c.user_id <= param(last, Text))
+            yield and_(rows.c.user_id >= param(first, TEXT), rows.c.user_id <= param(last, TEXT))
 
 
 def searches(wanted: UserFilter) -> Sequence[Search]:

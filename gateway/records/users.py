@@ -3,17 +3,15 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from functools import reduce
+from functools import partial, reduce
 from operator import add
 from typing import Any, Protocol
 
 from sqlalchemy import (
     ColumnElement,
     FromClause,
-    Integer,
     ScalarSelect,
     Select,
-    Text,
     and_,
     case,
     func,
@@ -22,19 +20,27 @@ from sqlalchemy import (
     select,
 )
 
-from gateway.catalogue.licensors import licensor_text
 from gateway.catalogue.models import Product, Vendor
+from gateway.kinds import INTEGER, TEXT
 from gateway.recording import derive, param
 from gateway.records.counted import counted
 from gateway.records.filters import UserFilter, conditions, status_of
 from gateway.records.keyset import Key, Page, beyond, bounds, ordering, places
-from gateway.records.known import BATCHES, CURRENT, OPEN_END, VERSIONS, instant, known
-from gateway.records.models import COLUMNS
+from gateway.records.known import CURRENT, OPEN_END, VERSIONS, instant, known
+from gateway.records.models import COLUMNS, ImportBatch
 from gateway.records.movements import Movement, moved
-from gateway.records.order import BY_USER_ID, UserOrder, UserOrderField, name_of, user_keys
+from gateway.records.order import (
+    BY_USER_ID,
+    UserOrder,
+    UserOrderField,
+    name_of,
+    user_keys,
+    vendor_place,
+)
 from gateway.records.parts import Parts, listed_columns
-from gateway.records.personal import as_seen, check_revealed
+from gateway.records.personal import PERSONAL, as_seen, check_revealed, seen
 from gateway.records.rows import Rows, json_array
+from gateway.records.said import Said, licensor_of
 from gateway.records.searches import Search, searches
 from gateway.regulation.codes import FeeCategory
 from gateway.tenancy.principal import Right
@@ -110,10 +116,10 @@ class CountedBy:
         else:
             yield counted(*month) if self.movement is None else moved(self.movement, *month)
         if self.category is not None:
-            yield rows.c.fee_category == param(derive(int, self.category), Integer)
+            yield rows.c.fee_category == param(derive(int, self.category), INTEGER)
 
 
-VENDOR = Vendor.table().alias("vendor")
+VENDOR = Vendor.aliased("vendor")
 """The vendor of a list's rows."""
 _PRODUCT = Product.table()
 
@@ -142,17 +148,17 @@ def rows_of(users: UserList, paging: Page, figure: Figure | None = None) -> Rows
     """Return the rows of one page."""
 
     def shown(row: FromClause) -> list[Key]:
-        return user_keys(users.order, row, row.c.product_name, users.today)
+        return user_keys(users.order, row, lambda: row.c.product_name, users.today)
 
     inner = _page(users, paging, figure, shown)
-    vendor_at = len(shown(inner)) - 2
+    vendor_at = vendor_place(users.order)
     code = users.scope.only_code
 
-    def values(row: FromClause) -> dict[str, ColumnElement[Any]]:
+    def values(row: FromClause) -> Mapping[str, ColumnElement[Any]]:
         return user_values(users, row, VENDOR)
 
     def placed(row: FromClause) -> list[ColumnElement[Any]]:
-        here = VENDOR.c.code if code is None else param(code, Text)
+        here = VENDOR.c.code if code is None else param(code, TEXT)
         return places(shown(row), vendor_at, here)
 
     constant = () if code is None else ("VENDOR",)
@@ -198,7 +204,7 @@ def _page(
         keys = shown(found)
         return (
             select(*found.c)
-            .where(*beyond(keys, bounds(keys, paging, users.scope, len(keys) - 2)))
+            .where(*beyond(keys, bounds(keys, paging, users.scope, vendor_place(users.order))))
             .order_by(*ordering(keys, backward=paging.backward))
             .limit(paging.limit)
             .subquery("page")
@@ -208,7 +214,7 @@ def _page(
     keys = user_keys(
         users.order,
         rows,
-        name_of(rows, products),
+        partial(name_of, rows, products),
         users.today,
         products if users.as_of is None else None,  # no index serves what was known before
     )
@@ -219,7 +225,7 @@ def _page(
         lambda rows: list(_conditions(users, rows)),
         _searches(users, figure),
         keys,
-        bounds(keys, paging, users.scope, len(keys) - 2),
+        bounds(keys, paging, users.scope, vendor_place(users.order)),
         paging.backward,
         paging.limit,
         shown,
@@ -250,25 +256,26 @@ def _outer(figure: Figure | None) -> tuple[FromClause, ...]:
 
 def user_values(
     users: UserList, row: FromClause, vendor: FromClause
-) -> dict[str, ColumnElement[Any]]:
+) -> Mapping[str, ColumnElement[Any]]:
     """Return what can be said of a user, by name."""
-    return {
-        "record_id": row.c.record_id,
-        "vendor_code": vendor.c.code,
-        "vendor_name": vendor.c.name,
-        "user_id": row.c.user_id,
-        "user_type": row.c.user_type,
-        "start_date": row.c.start_date,
-        "end_date": func.nullif(row.c.end_date, OPEN_END),
-        "product_name": row.c.product_name,
-        "product_id": row.c.product_id,
-        "usage_mode": row.c.usage_mode,
-        "fee_category": row.c.fee_category,
-        "service_status": status_of(row, users.today),
-        **as_seen(users.scope, row.c),
-        "licensor_code": licensor_text(row, "code"),
-        "licensor_name": licensor_text(row, "name"),
-    }
+    return Said(
+        {
+            "record_id": row.c.record_id,
+            "vendor_code": vendor.c.code,
+            "vendor_name": vendor.c.name,
+            "user_id": row.c.user_id,
+            "user_type": row.c.user_type,
+            "start_date": row.c.start_date,
+            "end_date": lambda: func.nullif(row.c.end_date, OPEN_END),
+            "product_name": row.c.product_name,
+            "product_id": row.c.product_id,
+            "usage_mode": row.c.usage_mode,
+            "fee_category": row.c.fee_category,
+            "service_status": partial(status_of, row, users.today),
+            **{name: partial(seen, users.scope, name, row.c) for name in PERSONAL},
+            **licensor_of(row),
+        }
+    )
 
 
 def _document(users: UserList, wanted: Fields, row: FromClause, vendor: FromClause) -> list[Any]:
@@ -307,7 +314,7 @@ class Others:
         return self.rows.c.start_date, self.rows.c.record_id
 
     @property
-    def values(self) -> dict[str, ColumnElement[Any]]:
+    def values(self) -> Mapping[str, ColumnElement[Any]]:
         """What can be said of each, by name."""
         return user_values(self.users, self.rows, self.vendor)
 
@@ -326,7 +333,7 @@ def others_of(users: UserList, row: FromClause, vendor: FromClause) -> Others:
     """Return the other records of a row's user."""
     plain = UserList(users.scope, users.today, as_of=users.as_of)
     rows, where = _base(plain, "o")
-    products = _PRODUCT.alias("o_product")
+    products = Product.aliased("o_product")
     inner = (
         select(*(rows.c[column] for column in COLUMNS), products.c.name.label("product_name"))
         .where(
@@ -373,7 +380,7 @@ def history_of(users: UserList, row: FromClause) -> History:
     """Return the versions of a row's record."""
     parts: list[Select[*tuple[Any, ...]]] = []
     for table in (CURRENT, VERSIONS):
-        closed_by = table.c.closed_by if table is VERSIONS else literal(None, Integer)
+        closed_by = table.c.closed_by if table is VERSIONS else literal(None, INTEGER)
         parts.append(
             select(*(table.c[name] for name in _VERSIONED), closed_by.label("closed_by"))
             .where(
@@ -384,18 +391,22 @@ def history_of(users: UserList, row: FromClause) -> History:
             .correlate(row)
         )
     said = parts[0].union_all(parts[1]).subquery("said")
-    opened, closed = BATCHES.alias("opened"), BATCHES.alias("closed")
+    opened, closed = ImportBatch.aliased("opened"), ImportBatch.aliased("closed")
     until: ColumnElement[Any] = closed.c.recorded_at
     if users.as_of is not None:
         until = case((until <= instant(users.as_of), until))
-    values: dict[str, Any] = {name: said.c[name] for name in _VERSIONED}
-    values |= as_seen(users.scope, said.c, row.c.user_type)
-    values["end_date"] = func.nullif(said.c.end_date, OPEN_END)
-    values |= {
-        "batch_no": opened.c.number,
-        "recorded_from": opened.c.recorded_at,
-        "recorded_to": until,
-    }
+    values = Said(
+        {
+            **{name: said.c[name] for name in _VERSIONED},
+            **{
+                name: partial(seen, users.scope, name, said.c, row.c.user_type) for name in PERSONAL
+            },
+            "end_date": lambda: func.nullif(said.c.end_date, OPEN_END),
+            "batch_no": opened.c.number,
+            "recorded_from": opened.c.recorded_at,
+            "recorded_to": until,
+        }
+    )
 
     def selected(aggregate: ColumnElement[Any]) -> ScalarSelect[Any]:
         return (
@@ -437,7 +448,7 @@ def whole(
     rows, where = _base(users, "r")
     if among is not None:
         where.append(among(rows))
-    keys = user_keys(users.order, rows, _PRODUCT.c.name, users.today)
+    keys = user_keys(users.order, rows, lambda: _PRODUCT.c.name, users.today)
     columns: dict[str, ColumnElement[Any]] = {name: rows.c[name] for name in COLUMNS}
     columns |= as_seen(users.scope, columns)
     columns["product"] = _PRODUCT.c.name

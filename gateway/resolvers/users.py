@@ -106,5 +106,5 @@ def connection(
     found: dict[str, Any], listed: UserList, paging: Page, export: UserExport
 ) -> UserConnection:
     """Return a statement's answer as a connection."""
-    keys = user_keys(listed.order, CURRENT, CURRENT.c.user_id, listed.today)
+    keys = user_keys(listed.order, CURRENT, lambda: CURRENT.c.user_id, listed.today)
     return UserConnection(part=Slice.of(found, order_names(keys), paging), export=export)

@@ -43,12 +43,20 @@ def asked_of(schema: GraphQLSchema, text: str, name: str | None) -> Asked:
 
     `@skip` and `@include` are not looked at: what may be selected counts as selected.
     """
-    digest = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
     try:
         document = parse(text, max_tokens=MAX_TOKENS, no_location=True)
-        return _of(schema, document, digest, name)
+        return asked_in(schema, document, text, name)
     except (GraphQLError, RecursionError):
-        return Asked(digest)
+        return Asked(_digest(text))
+
+
+def asked_in(schema: GraphQLSchema, document: DocumentNode, text: str, name: str | None) -> Asked:
+    """Return the same of a document that is read already."""
+    return _of(schema, document, _digest(text), name)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
 
 
 def _of(schema: GraphQLSchema, document: DocumentNode, digest: str, name: str | None) -> Asked:

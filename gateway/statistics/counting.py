@@ -13,10 +13,7 @@ from typing import Any
 from sqlalchemy import (
     CTE,
     ColumnElement,
-    Date,
-    DateTime,
     FromClause,
-    Integer,
     Select,
     and_,
     case,
@@ -30,6 +27,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import aggregate_order_by, distinct_on
 
+from gateway.kinds import DATE, INTEGER, WALL_CLOCK
 from gateway.records.counted import rank
 from gateway.records.known import OPEN_END
 from gateway.records.movements import is_cancelled
@@ -41,8 +39,8 @@ EVENTS = FIGURES[len(FeeCategory) :]
 COUNTS = {name: f"{name}_count" for name in CATEGORIES}
 """What a month's count is called where its change has the category's name."""
 _MONTH: ColumnElement[str] = literal_column("'month'")
-_ZERO = literal_column("0", Integer)
-_ONE = literal_column("1", Integer)
+_ZERO = literal_column("0", INTEGER)
+_ONE = literal_column("1", INTEGER)
 _ONE_MONTH: ColumnElement[Any] = literal_column("interval '1 month'")
 _OWNER = ("vendor_id", "product_id")
 _USER = (*_OWNER, "user_id")
@@ -50,11 +48,11 @@ _USER = (*_OWNER, "user_id")
 
 def _month(day: ColumnElement[Any]) -> ColumnElement[Any]:
     """Return the first day of a day's month; of `infinity`, itself. No time zone takes part."""
-    return cast(func.date_trunc(_MONTH, cast(day, DateTime(timezone=False))), Date)
+    return cast(func.date_trunc(_MONTH, cast(day, WALL_CLOCK)), DATE)
 
 
 def _after(month: ColumnElement[Any]) -> ColumnElement[Any]:
-    return cast(month + _ONE_MONTH, Date)
+    return cast(month + _ONE_MONTH, DATE)
 
 
 def deltas(
@@ -66,7 +64,7 @@ def deltas(
     return select(
         *(parts.c[name] for name in (*_OWNER, "month")),
         *(
-            cast(func.sum(parts.c[name]) * literal_column(str(sign), Integer), Integer).label(name)
+            cast(func.sum(parts.c[name]) * literal_column(str(sign), INTEGER), INTEGER).label(name)
             for name in FIGURES
         ),
     ).group_by(*(parts.c[name] for name in (*_OWNER, "month")))
@@ -96,7 +94,7 @@ def _part(
         *(source.c[name] for name in _OWNER),
         month.label("month"),
         *(
-            cast(figures[name], Integer).label(name) if name in figures else _ZERO.label(name)
+            cast(figures[name], INTEGER).label(name) if name in figures else _ZERO.label(name)
             for name in FIGURES
         ),
     )

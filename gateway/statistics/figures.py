@@ -7,7 +7,6 @@ from typing import Any, Final
 
 from sqlalchemy import (
     ColumnElement,
-    Date,
     FromClause,
     and_,
     case,
@@ -19,6 +18,7 @@ from sqlalchemy import (
     true,
 )
 
+from gateway.kinds import DATE
 from gateway.recording import Known
 from gateway.records.known import known
 from gateway.statistics.counting import CATEGORIES, COUNTS, EVENTS, FIGURES, deltas
@@ -30,7 +30,7 @@ from gateway.statistics.pricing import at_least, in_force
 PREVIOUS_MONTH, SAME_MONTH_LAST_YEAR = 1, 12
 SHOWN = (*FIGURES, "expired")
 COMPARED = (*SHOWN, "fee")
-_FIRST_DAY: Final[ColumnElement[Any]] = literal_column("'00010101'::date", Date)
+_FIRST_DAY: Final[ColumnElement[Any]] = literal_column("'00010101'::date", DATE)
 
 Lookup = Callable[
     [FromClause, FromClause, ColumnElement[Any], str],
@@ -116,7 +116,7 @@ def _stored(stats: StatList) -> Lookup:
     def last(
         found: FromClause, rows: FromClause, month: ColumnElement[Any], name: str
     ) -> tuple[FromClause, Mapping[str, ColumnElement[Any]]]:
-        own = table.alias(f"{name}own")
+        own = MonthlyDelta.aliased(f"{name}own")
         same = [
             own.c.vendor_id == rows.c.vendor_id,
             own.c.product_id == rows.c.product_id,

@@ -8,16 +8,9 @@ from functools import lru_cache, partial
 from typing import Any
 
 from sqlalchemy import (
-    ARRAY,
     ColumnElement,
-    Date,
-    DateTime,
     FromClause,
-    Integer,
-    Interval,
-    Numeric,
     Select,
-    Text,
     cast,
     func,
     literal_column,
@@ -28,6 +21,7 @@ from sqlalchemy.types import TypeEngine
 
 from gateway.catalogue.models import Product, Vendor, VendorProduct
 from gateway.errors import BadInput
+from gateway.kinds import DATE, DATES, INTEGER, INTERVAL, NUMERIC, TEXT, TEXTS, WALL_CLOCK
 from gateway.recording import derive, param
 from gateway.records.keyset import Direction, Key
 from gateway.regulation.months import WINDOW, Month
@@ -55,19 +49,19 @@ class MonthlyStatOrderField(Enum):
     FEE = "FEE"
 
 
-_SOURCES: dict[MonthlyStatOrderField, tuple[str, type[TypeEngine[Any]]]] = {
-    MonthlyStatOrderField.MONTH: ("month", Date),
-    MonthlyStatOrderField.VENDOR: ("vendor_code", Text),
-    MonthlyStatOrderField.PRODUCT: ("product_name", Text),
-    MonthlyStatOrderField.FULL_PRICE_COUNT: ("full_price", Integer),
-    MonthlyStatOrderField.REGULATORY_COUNT: ("regulatory", Integer),
-    MonthlyStatOrderField.INTERNAL_FREE_COUNT: ("internal_free", Integer),
-    MonthlyStatOrderField.TRIAL_COUNT: ("trial", Integer),
-    MonthlyStatOrderField.NEW_COUNT: ("new", Integer),
-    MonthlyStatOrderField.ENDED_COUNT: ("ended", Integer),
-    MonthlyStatOrderField.CANCELLED_COUNT: ("cancelled", Integer),
-    MonthlyStatOrderField.EXPIRED_COUNT: ("expired", Integer),
-    MonthlyStatOrderField.FEE: ("fee", Numeric),
+_SOURCES: dict[MonthlyStatOrderField, tuple[str, TypeEngine[Any]]] = {
+    MonthlyStatOrderField.MONTH: ("month", DATE),
+    MonthlyStatOrderField.VENDOR: ("vendor_code", TEXT),
+    MonthlyStatOrderField.PRODUCT: ("product_name", TEXT),
+    MonthlyStatOrderField.FULL_PRICE_COUNT: ("full_price", INTEGER),
+    MonthlyStatOrderField.REGULATORY_COUNT: ("regulatory", INTEGER),
+    MonthlyStatOrderField.INTERNAL_FREE_COUNT: ("internal_free", INTEGER),
+    MonthlyStatOrderField.TRIAL_COUNT: ("trial", INTEGER),
+    MonthlyStatOrderField.NEW_COUNT: ("new", INTEGER),
+    MonthlyStatOrderField.ENDED_COUNT: ("ended", INTEGER),
+    MonthlyStatOrderField.CANCELLED_COUNT: ("cancelled", INTEGER),
+    MonthlyStatOrderField.EXPIRED_COUNT: ("expired", INTEGER),
+    MonthlyStatOrderField.FEE: ("fee", NUMERIC),
 }
 """The column of each key, and its type."""
 _OF_GRID = (
@@ -179,10 +173,10 @@ def grid(stats: StatList) -> FromClause:
     Columns: vendor_id, product_id, month (first day), last_day, vendor_code, vendor_name and
     product_name.
     """
-    held = VendorProduct.table().alias("held")
+    held = VendorProduct.aliased("held")
     days = _calendar(stats)
-    vendors = Vendor.table().alias("stat_vendor")
-    products = Product.table().alias("stat_product")
+    vendors = Vendor.aliased("stat_vendor")
+    products = Product.aliased("stat_product")
     return (
         select(
             held.c.vendor_id,
@@ -205,8 +199,8 @@ def grid(stats: StatList) -> FromClause:
 
 def earlier(month: ColumnElement[Any], distance: int) -> ColumnElement[Any]:
     """Return the first day of the month so many months before one, given as its first day."""
-    ago: ColumnElement[Any] = literal_column(f"interval '{distance} months'", Interval)
-    return cast(cast(month, DateTime(timezone=False)) - ago, Date)
+    ago: ColumnElement[Any] = literal_column(f"interval '{distance} months'", INTERVAL)
+    return cast(cast(month, WALL_CLOCK) - ago, DATE)
 
 
 def _calendar(stats: StatList) -> FromClause:
@@ -230,7 +224,7 @@ def month_rows(months: tuple[Month, ...]) -> Select[*tuple[Any, ...]]:
         .render_derived()
     )
     return select(
-        cast(days.c.month, Date).label("month"), cast(days.c.last_day, Date).label("last_day")
+        cast(days.c.month, DATE).label("month"), cast(days.c.last_day, DATE).label("last_day")
     )
 
 
@@ -239,7 +233,7 @@ def _days(end: str, months: Sequence[Month]) -> ColumnElement[Any]:
 
     They go as text, for asyncpg has its own idea of the last date.
     """
-    return cast(param(derive(partial(_texts, end), months), ARRAY(Text)), ARRAY(Date))
+    return cast(param(derive(partial(_texts, end), months), TEXTS), DATES)
 
 
 @lru_cache(maxsize=1000)
@@ -259,4 +253,4 @@ def stat_keys(order: Sequence[MonthlyStatOrder], row: FromClause) -> list[Key]:
         )
         keys.setdefault(one.field.name, Key(one.field.name, value, kind, one.direction))
     first = next(iter(keys.values())).direction
-    return [*keys.values(), Key("HOLDER", row.c.vendor_id, Integer, first)]
+    return [*keys.values(), Key("HOLDER", row.c.vendor_id, INTEGER, first)]

@@ -5,11 +5,8 @@ from typing import Any, Final
 
 from sqlalchemy import (
     ColumnElement,
-    Date,
     FromClause,
-    Integer,
     Numeric,
-    Text,
     and_,
     cast,
     exists,
@@ -22,6 +19,7 @@ from sqlalchemy import (
 )
 
 from gateway.catalogue.packs import named, pack_in_use
+from gateway.kinds import DATE, INTEGER, NUMERIC, TEXT
 from gateway.recording import derive, param
 from gateway.records.movements import Movement
 from gateway.regulation.codes import FeeCategory
@@ -35,8 +33,8 @@ QUANTITIES: Final = {name: f"{name}_quantity" for name in CATEGORIES}
 """What a category's count is called as an exact number of four decimals."""
 PACKED: Final = (*QUANTITIES.values(), "billed", "unapproved", "rule_pack")
 """What is known of a month's figures by a rule pack, beside those that all packs have."""
-_FIRST_DAY: Final[ColumnElement[Any]] = literal_column("'00010101'::date", Date)
-_DECIMALS: Final = literal_column("4", Integer)
+_FIRST_DAY: Final[ColumnElement[Any]] = literal_column("'00010101'::date", DATE)
+_DECIMALS: Final = literal_column("4", INTEGER)
 _SHOWN = (*FIGURES, "expired")
 
 
@@ -89,12 +87,12 @@ class Packed:
         """
         behind = self._behind()
         event = {None: COUNTED, Movement.NEW: NEW}.get(movement, ENDED)
-        where = [behind.c.event == literal_column(str(event), Integer)]
+        where = [behind.c.event == literal_column(str(event), INTEGER)]
         if movement in {Movement.CANCELLED, Movement.EXPIRED}:
             gone = behind.c.cancelled
             where.append(gone if movement is Movement.CANCELLED else ~gone)
         if movement is None and category is not None:
-            where.append(behind.c.category == param(derive(int, category), Integer))
+            where.append(behind.c.category == param(derive(int, category), INTEGER))
 
         def condition(records: FromClause) -> ColumnElement[bool]:
             return (
@@ -132,13 +130,13 @@ class Packed:
                 for month in months
             )
         ).subquery(f"{mark}asked")
-        pack: ColumnElement[Any] = literal(str(self._packs.packs[0]), Text)
+        pack: ColumnElement[Any] = literal(str(self._packs.packs[0]), TEXT)
         if not self._packs.fixed:
             pack = func.coalesce(
                 pack_in_use(self._stats.scope, asked.c.product_id, asked.c.month),
-                literal(str(SZSE_2010), Text),
+                literal(str(SZSE_2010), TEXT),
             )
-        last_day = cast(first_after(asked.c.month) - ONE, Date)
+        last_day = cast(first_after(asked.c.month) - ONE, DATE)
         return select(*asked.c, last_day.label("last_day"), pack.label("rule_pack")).cte(
             f"{mark}cells"
         )
@@ -149,7 +147,7 @@ class Packed:
             name = f"{mark}p{i}p"
             own = select(*cells.c)
             if not self._packs.fixed:
-                own = own.where(cells.c.rule_pack == literal(str(pack), Text))
+                own = own.where(cells.c.rule_pack == literal(str(pack), TEXT))
             kept = own.cte(f"{name}cells")
             found = tally(self._stats, kept, pack, name, unapproved=self._packs.unapproved)
             parts.append(self._figures(kept, found, pack, name))
@@ -162,14 +160,14 @@ class Packed:
         value: dict[str, ColumnElement[Any]] = {
             one.name: func.coalesce(one, ZERO) for one in rows.c if one.name not in CELL
         }
-        days = cast(cells.c.last_day - cells.c.month + ONE, Integer)
+        days = cast(cells.c.last_day - cells.c.month + ONE, INTEGER)
 
         def per_day(number: ColumnElement[Any], decimals: ColumnElement[Any]) -> Any:
             """Divide by the month's days. Of at most 31, no quotient is too close to a half."""
             return func.round(cast(number, Numeric(60, 20)) / days, decimals)
 
         exact: dict[str, ColumnElement[Any]] = {
-            one: cast(value[one], Numeric) for one in CATEGORIES
+            one: cast(value[one], NUMERIC) for one in CATEGORIES
         }
         counts = {one: value[one] for one in CATEGORIES}
         if pack.counted is Counted.AVERAGE:
@@ -184,10 +182,10 @@ class Packed:
         same = and_(*(rows.c[key] == cells.c[key] for key in CELL))
         return select(
             *(cells.c[key] for key in CELL),
-            *(cast(whole[one], Integer).label(one) for one in _SHOWN),
+            *(cast(whole[one], INTEGER).label(one) for one in _SHOWN),
             *(exact[one].label(label) for one, label in QUANTITIES.items()),
             billed.label("billed"),
-            cast(value["unapproved"], Integer).label("unapproved"),
+            cast(value["unapproved"], INTEGER).label("unapproved"),
             cells.c.rule_pack,
             priced.amount.label("price"),
             priced.fee(billed, pack.tiers).label("fee"),
@@ -215,6 +213,6 @@ def chosen(
 def packed_values(row: FromClause) -> Mapping[str, ColumnElement[Any]]:
     """Return what a row has by its rule pack, exact numbers as text."""
     return {
-        **{name: cast(row.c[name], Text) for name in (*QUANTITIES.values(), "billed")},
+        **{name: cast(row.c[name], TEXT) for name in (*QUANTITIES.values(), "billed")},
         **{name: row.c[name] for name in ("unapproved", "rule_pack")},
     }

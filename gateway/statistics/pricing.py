@@ -6,10 +6,7 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     FromClause,
-    Integer,
-    Numeric,
     ScalarSelect,
-    Text,
     and_,
     case,
     cast,
@@ -22,12 +19,13 @@ from sqlalchemy import (
 )
 
 from gateway.catalogue.models import Price, PriceTier
+from gateway.kinds import INTEGER, NUMERIC, TEXT
 from gateway.records.rows import json_array
 from gateway.regulation.packs import Tiers
 from gateway.tenancy.scope import AnyScope
 
-_ONE = literal_column("1", Integer)
-_ZERO = literal_column("0", Integer)
+_ONE = literal_column("1", INTEGER)
+_ZERO = literal_column("0", INTEGER)
 
 
 def in_force(
@@ -40,7 +38,7 @@ def in_force(
 
     In force is the latest begun, unless it is over.
     """
-    price = Price.table().alias("price")
+    price = Price.aliased("price")
     holds = or_(price.c.valid_to.is_(None), price.c.valid_to >= month)
     return (
         select(case((holds, value(price))))
@@ -65,8 +63,8 @@ def at_least(
 
 def tiers_in_force(row: FromClause, scope: AnyScope) -> ScalarSelect[Any]:
     """Return the tiers above the first of the price in force in a row's month, as JSON pairs."""
-    tier = PriceTier.table().alias("tier_in_force")
-    pair = func.json_build_array(tier.c.from_unit, cast(tier.c.amount, Text))
+    tier = PriceTier.aliased("tier_in_force")
+    pair = func.json_build_array(tier.c.from_unit, cast(tier.c.amount, TEXT))
     begun = in_force(row, row.c.month, scope, lambda price: price.c.valid_from)
     return (
         select(json_array(pair, tier.c.from_unit))
@@ -85,7 +83,7 @@ class Priced:
 
     def __init__(self, cells: FromClause, scope: AnyScope, name: str) -> None:
         """Take the cells; names of what is built begin with `name`."""
-        price = Price.table().alias(f"{name}price")
+        price = Price.aliased(f"{name}price")
         found = (
             select(price.c.valid_from, price.c.valid_to, price.c.amount, price.c.minimum)
             .where(
@@ -117,7 +115,7 @@ class Priced:
             due = case((self.amount.is_not(None), self._tiered(billed, tiers)))
         due = at_least(due, billed, self._minimum)
         return func.round(
-            cast(case((self.amount.is_not(None), due)), Numeric), literal_column("2", Integer)
+            cast(case((self.amount.is_not(None), due)), NUMERIC), literal_column("2", INTEGER)
         )
 
     def _tiered(self, billed: ColumnElement[Any], tiers: Tiers) -> ColumnElement[Any]:
@@ -149,8 +147,8 @@ class Priced:
 
     def _bands(self) -> FromClause:
         """Return all prices' tiers, the first too: from_unit, until (null: the last), amount."""
-        price = Price.table().alias(f"{self._name}first")
-        tier = PriceTier.table().alias(f"{self._name}later")
+        price = Price.aliased(f"{self._name}first")
+        tier = PriceTier.aliased(f"{self._name}later")
         every = union_all(
             select(
                 price.c.product_id, price.c.valid_from, _ONE.label("from_unit"), price.c.amount

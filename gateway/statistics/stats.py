@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -10,7 +11,6 @@ from sqlalchemy import (
     FromClause,
     ScalarSelect,
     Select,
-    Text,
     and_,
     cast,
     func,
@@ -19,14 +19,15 @@ from sqlalchemy import (
     select,
 )
 
-from gateway.catalogue.licensors import licensor_text
 from gateway.catalogue.packs import others_in_use
+from gateway.kinds import TEXT
 from gateway.records.filters import UserFilter
 from gateway.records.keyset import Key, Page, beyond, bounds, ordering, places
 from gateway.records.known import calendar_day
 from gateway.records.movements import Movement
 from gateway.records.order import UserOrder
 from gateway.records.rows import Rows, json_array
+from gateway.records.said import Said, licensor_of
 from gateway.records.users import CountedBy, Fields, UserList
 from gateway.records.users import page as user_page
 from gateway.regulation.codes import FeeCategory
@@ -97,16 +98,16 @@ def stats_of(
     def shown(row: FromClause) -> list[Key]:
         return stat_keys(stats.order, row)
 
-    def values(row: FromClause) -> dict[str, ColumnElement[Any]]:
+    def values(row: FromClause) -> Mapping[str, ColumnElement[Any]]:
         names = ("vendor_code", "vendor_name", "product_name", "product_id", "month", *SHOWN)
-        return {
-            **{name: row.c[name] for name in names},
-            **(packed_values(row) if stats.packs else {}),
-            "price": cast(row.c.price, Text),
-            "fee": cast(row.c.fee, Text),
-            "licensor_code": licensor_text(row, "code"),
-            "licensor_name": licensor_text(row, "name"),
-        }
+        return Said(
+            {
+                **{name: row.c[name] for name in names},
+                **(packed_values(row) if stats.packs else {}),
+                **{name: partial(cast, row.c[name], TEXT) for name in ("price", "fee")},
+                **licensor_of(row),
+            }
+        )
 
     def placed(row: FromClause) -> list[ColumnElement[Any]]:
         return places(shown(row), vendor_at, row.c.vendor_code)
@@ -146,7 +147,7 @@ def stat_page(
         *(part for distance in before for part in _earlier(inner, distance)),
         *(_price(stats, inner) if priced else ()),
         "fees",
-        func.json_build_array(*(cast(inner.c[f"fee_by_{i}"], Text) for i in range(len(compared)))),
+        func.json_build_array(*(cast(inner.c[f"fee_by_{i}"], TEXT) for i in range(len(compared)))),
         "users",
         func.json_build_array(
             *(_users(stats, wanted, inner, found.packed) for wanted in drill_downs.values())
@@ -171,7 +172,7 @@ def stat_page(
 def _price(stats: StatList, row: FromClause) -> tuple[Any, ...]:
     """Return the names and values of what a row's fee is made of, beside the price itself."""
     minimum = in_force(row, row.c.month, stats.scope, lambda price: price.c.minimum)
-    return "minimum", cast(minimum, Text), "tiers", tiers_in_force(row, stats.scope)
+    return "minimum", cast(minimum, TEXT), "tiers", tiers_in_force(row, stats.scope)
 
 
 def _fees(stats: StatList, page: FromClause, packs: Sequence[RulePack]) -> FromClause:
@@ -195,7 +196,7 @@ def _fees(stats: StatList, page: FromClause, packs: Sequence[RulePack]) -> FromC
 def _earlier(row: FromClause, distance: int) -> tuple[str, ColumnElement[Any]]:
     """Return the name and value of the figures so many months before, exact numbers as text."""
     values: dict[str, ColumnElement[Any]] = {name: row.c[f"{name}_{distance}"] for name in COMPARED}
-    values["fee"] = cast(values["fee"], Text)
+    values["fee"] = cast(values["fee"], TEXT)
     return f"before:{distance}", func.json_build_object(
         *(part for pair in values.items() for part in pair)
     )

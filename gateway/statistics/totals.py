@@ -6,13 +6,9 @@ from enum import Enum
 from typing import Any
 
 from sqlalchemy import (
-    BigInteger,
     ColumnElement,
-    Date,
-    DateTime,
     FromClause,
     ScalarSelect,
-    Text,
     cast,
     func,
     literal_column,
@@ -20,6 +16,7 @@ from sqlalchemy import (
 )
 
 from gateway.catalogue.licensors import licensor_text
+from gateway.kinds import BIG_INTEGER, DATE, TEXT, WALL_CLOCK
 from gateway.records.rows import json_array
 from gateway.statistics.figures import SHOWN
 
@@ -69,10 +66,10 @@ def totals_of(stat: FromClause, by: Sequence[TotalKey]) -> Totals:
         select(
             *(part.label(name) for name, part in keys.items()),
             *(
-                cast(func.coalesce(func.sum(stat.c[name]), 0), BigInteger).label(name)
+                cast(func.coalesce(func.sum(stat.c[name]), 0), BIG_INTEGER).label(name)
                 for name in SHOWN
             ),
-            cast(func.sum(stat.c.fee), Text).label("fee"),
+            cast(func.sum(stat.c.fee), TEXT).label("fee"),
             unpriced.label("unpriced"),
             func.max(stat.c.month).label("last"),
         )
@@ -95,4 +92,4 @@ def totals(stat: FromClause, by: Sequence[TotalKey]) -> ScalarSelect[Any]:
 
 def _year(month: ColumnElement[Any]) -> ColumnElement[Any]:
     """Return the first day of a month's year. No time zone takes part."""
-    return cast(func.date_trunc(_YEAR, cast(month, DateTime(timezone=False))), Date)
+    return cast(func.date_trunc(_YEAR, cast(month, WALL_CLOCK)), DATE)

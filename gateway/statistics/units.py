@@ -12,11 +12,7 @@ from typing import Any, Final
 from sqlalchemy import (
     CTE,
     ColumnElement,
-    Date,
-    DateTime,
     FromClause,
-    Integer,
-    Numeric,
     and_,
     case,
     cast,
@@ -32,6 +28,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import distinct_on
 
 from gateway.catalogue.models import Approval, Product
+from gateway.kinds import DATE, INTEGER, NUMERIC, WALL_CLOCK
 from gateway.records.known import known
 from gateway.records.movements import is_cancelled
 from gateway.regulation.codes import FeeCategory
@@ -40,10 +37,10 @@ from gateway.statistics.counting import CATEGORIES, EVENTS
 from gateway.statistics.grid import StatList
 from gateway.tenancy.scope import AnyScope
 
-ZERO: Final = literal_column("0", Integer)
-ONE: Final = literal_column("1", Integer)
+ZERO: Final = literal_column("0", INTEGER)
+ONE: Final = literal_column("1", INTEGER)
 _MONTH: Final[ColumnElement[Any]] = literal_column("interval '1 month'")
-_FULL_PRICE: Final = literal_column(str(int(FeeCategory.FULL_PRICE)), Integer)
+_FULL_PRICE: Final = literal_column(str(int(FeeCategory.FULL_PRICE)), INTEGER)
 TALLIED: Final = (*CATEGORIES, "prorated", *EVENTS, "unapproved")
 """What is tallied of a cell: of the four categories, units or (on average) their days; the days on
 which those counted FULL_PRICE were so; the events; units with a free service not approved."""
@@ -65,7 +62,7 @@ class Tally:
 
 def first_after(month: ColumnElement[Any]) -> ColumnElement[Any]:
     """Return the first day of the month after one."""
-    return cast(cast(month, DateTime(timezone=False)) + _MONTH, Date)
+    return cast(cast(month, WALL_CLOCK) + _MONTH, DATE)
 
 
 def tally(
@@ -122,7 +119,7 @@ class _Counting:
                 select(
                     *(source.c[one] for one in columns),
                     (source.c.category if event == COUNTED else ZERO).label("category"),
-                    literal_column(str(event), Integer).label("event"),
+                    literal_column(str(event), INTEGER).label("event"),
                     (source.c.cancelled if event == ENDED else false()).label("cancelled"),
                 )
                 for event, source in ((COUNTED, counted), (NEW, new), (ENDED, ended))
@@ -180,7 +177,7 @@ class _Counting:
         product: ColumnElement[Any] = rows.c.product_id
         if self._across:
             frames = self._frames()
-            its = Product.table().alias(f"{self._name}its")
+            its = Product.aliased(f"{self._name}its")
             owner, product = its.c.licensor_id, its.c.name
             tied = [
                 self._scope.covers(its),
@@ -216,7 +213,7 @@ class _Counting:
 
     def _frames(self) -> FromClause:
         """Return the licensors and months of the cells, each once."""
-        its, cells = Product.table().alias(f"{self._name}asked"), self._cells
+        its, cells = Product.aliased(f"{self._name}asked"), self._cells
         return (
             select(cells.c.vendor_id, its.c.licensor_id, cells.c.month, cells.c.last_day)
             .where(self._scope.covers(its), its.c.product_id == cells.c.product_id)
@@ -230,7 +227,7 @@ class _Counting:
         """Return whether on each day some approval is valid: no day is the first without."""
 
         def of(name: str) -> tuple[FromClause, list[ColumnElement[bool]]]:
-            one = Approval.table().alias(f"{self._name}{mark}{name}")
+            one = Approval.aliased(f"{self._name}{mark}{name}")
             same = [one.c[key] == service.c[key] for key in ("vendor_id", "product_id", "user_id")]
             category = one.c.fee_category == service.c.category
             return one, [self._scope.covers(one), *same, category]
@@ -291,7 +288,7 @@ class _Counting:
         own = [served.c[key] for key in dict.fromkeys((*self._unit, "category"))]
 
         def days(since: ColumnElement[Any], by: list[Any]) -> ColumnElement[Any]:
-            added = func.greatest(cast(served.c.ends - since + ONE, Integer), ZERO)
+            added = func.greatest(cast(served.c.ends - since + ONE, INTEGER), ZERO)
             return func.sum(added).over(partition_by=by)
 
         summed = select(
@@ -460,7 +457,7 @@ class _Counting:
     def _tallied(self, counted: FromClause) -> Any:
         number = counted.c.days if self._pack.counted is Counted.AVERAGE else ONE
         values: dict[str, ColumnElement[Any]] = {
-            name: case((counted.c.category == literal_column(str(int(code)), Integer), number))
+            name: case((counted.c.category == literal_column(str(int(code)), INTEGER), number))
             for name, code in zip(CATEGORIES, FeeCategory, strict=True)
         }
         values["prorated"] = case((counted.c.category == _FULL_PRICE, counted.c.own_days))
@@ -479,7 +476,7 @@ class _Counting:
         return select(
             *(source.c[key] for key in CELL),
             *(
-                cast(func.coalesce(values.get(name, ZERO), ZERO), Numeric).label(name)
+                cast(func.coalesce(values.get(name, ZERO), ZERO), NUMERIC).label(name)
                 for name in TALLIED
             ),
         )
@@ -497,4 +494,4 @@ def _valid(approval: FromClause, day: ColumnElement[Any]) -> ColumnElement[bool]
 
 
 def _month_before(month: ColumnElement[Any]) -> ColumnElement[Any]:
-    return cast(cast(month, DateTime(timezone=False)) - _MONTH, Date)
+    return cast(cast(month, WALL_CLOCK) - _MONTH, DATE)

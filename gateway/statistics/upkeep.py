@@ -5,7 +5,6 @@ from typing import Any
 
 from sqlalchemy import (
     FromClause,
-    Integer,
     and_,
     cast,
     delete,
@@ -18,6 +17,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import insert
 
+from gateway.kinds import INTEGER
 from gateway.records.known import CURRENT
 from gateway.statistics.counting import COUNTS, FIGURES, deltas
 from gateway.statistics.models import MonthlyDelta
@@ -36,7 +36,7 @@ async def add_deltas(session: ScopedSession, rows: FromClause, *, sign: int) -> 
     `settle` has to follow.
     """
     counted: Any = deltas(rows, session.scope.covers(rows), sign=sign)
-    nothing = (literal_column("0", Integer).label(name) for name in COUNTS.values())
+    nothing = (literal_column("0", INTEGER).label(name) for name in COUNTS.values())
     adding = insert(_TABLE).from_select(
         [*_KEYS, *FIGURES, *COUNTS.values()], counted.add_columns(*nothing)
     )
@@ -73,7 +73,7 @@ def _added_up(scope: Scope) -> FromClause:
         select(
             *(table.c[name] for name in _KEYS),
             *(
-                cast(along(func.sum(table.c[name])), Integer).label(count)
+                cast(along(func.sum(table.c[name])), INTEGER).label(count)
                 for name, count in COUNTS.items()
             ),
         )

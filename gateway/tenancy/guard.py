@@ -109,6 +109,8 @@ class _Guard:
         self._ctes: dict[str, Any] = {}
         self._parameters: dict[str, Any] = {}
         self._followed: dict[tuple[int, str, _Level], bool] = {}
+        self._passed: dict[tuple[int, _Level | None, bool], Any] = {}
+        """Elements by their identity and place: a statement may have one in it many times."""
 
     def walk(self, parts: Iterable[Any], level: _Level | None, *, in_from: bool = False) -> None:
         """Look at elements and all that is in them, but for the tables that `level` has."""
@@ -124,9 +126,10 @@ class _Guard:
                 self._insert(part)
             elif kind in FROM_KINDS:
                 self._read_whole(part, level)
-            else:
+            elif (seen := (id(part), level, in_from)) not in self._passed:
+                self._passed[seen] = part
                 self._check_names(part)
-                waiting.extend(children(part))
+                waiting += children(part)
 
     def _check_names(self, part: Any) -> None:
         """Refuse one name for two things, and rows of a function that only FROM may have."""

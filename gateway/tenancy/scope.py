@@ -10,10 +10,11 @@ from types import MappingProxyType
 from typing import Any, Final, NoReturn, Self
 from weakref import ref
 
-from sqlalchemy import ARRAY, Alias, ColumnElement, FromClause, Integer, Table, and_, any_
+from sqlalchemy import Alias, ColumnElement, FromClause, Table, and_, any_
 
 from gateway.db.base import SCOPED
 from gateway.errors import NotFound, ScopeViolation
+from gateway.kinds import INTEGER, INTEGERS
 from gateway.recording import Given, Known, decide, derive, param, present
 from gateway.tenancy.principal import Principal, Right
 
@@ -440,8 +441,8 @@ def _covered(rows: FromClause, ids: Callable[[str], Known[list[int]]]) -> Column
 
 def _within(column: ColumnElement[int], ids: Known[list[int]]) -> ColumnElement[bool]:
     if decide(_is_single, ids):
-        return column == param(derive(_only, ids), Integer)
-    return column == any_(param(ids, ARRAY(Integer)))
+        return column == param(derive(_only, ids), INTEGER)
+    return column == any_(param(ids, INTEGERS))
 
 
 def _is_single(ids: Sequence[int]) -> bool:

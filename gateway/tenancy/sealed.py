@@ -6,7 +6,6 @@ evaluated, for CASE evaluates what it needs and nothing else, and what follows T
 its own. If the order were another, the scope would not be set, and there would be no rows.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -15,13 +14,11 @@ import asyncpg
 from sqlalchemy import Select
 
 from gateway.db.engine import Connections
-from gateway.errors import ScopeViolation
-from gateway.recording import slot_of
 from gateway.tenancy.admission import Admission
 from gateway.tenancy.guard import check
 from gateway.tenancy.reach import DATABASE_ERRORS, translated, unreachable
 from gateway.tenancy.scope import Scope
-from gateway.tenancy.session import parameters_of
+from gateway.tenancy.written import Place, written
 
 _ADMITTED: Final = (
     "SELECT CASE WHEN gateway_admits(${0}, ${1})"
@@ -49,7 +46,7 @@ class Sealed:
     """A statement's text, and its parameters: a slot of what is given, or a constant."""
 
     text: str
-    parameters: Sequence[tuple[int | None, Any]]
+    parameters: Sequence[Place]
 
     def message(self, values: Sequence[Any], caller: Admission) -> tuple[str, tuple[Any, ...]]:
         """Return the text and its arguments, for a request's values by slot."""
@@ -63,36 +60,9 @@ class Sealed:
 def seal(statement: Select[tuple[bytes]], scope: Scope) -> Sealed:
     """Return a statement of one row and column to be asked again, once the guard has passed it."""
     check(statement, scope)
-    text, parameters = parameters_of(statement)
-    kept: list[tuple[int | None, Any]] = []
-
-    def written(place: re.Match[str]) -> str:
-        name, value = parameters[int(place[1]) - 1]
-        slot = slot_of(name)
-        if slot is None and type(value) in _WRITTEN:
-            return _literal(value)
-        kept.append((slot, value if slot is None else None))
-        return f"${len(kept)}"
-
-    text = _PLACE.sub(written, text)
-    places = (len(kept) + i for i in range(1, 6))
-    return Sealed(_ADMITTED.format(*places, text), kept)
-
-
-_PLACE: Final = re.compile(r"\$(\d+)")
-_WRITTEN: Final = frozenset({str, int, type(None)})
-
-
-def _literal(value: str | int | None) -> str:
-    """Write a constant into the text: the planner knows it, and it is not sent each time."""
-    if value is None:
-        return "NULL"
-    if isinstance(value, int):
-        return f"({value})"
-    if "\0" in value:
-        raise ScopeViolation("a NUL in a constant")
-    quoted = value.replace("\\", "\\\\").replace("'", "''")
-    return f"E'{quoted}'"
+    text, places = written(statement)
+    own = (len(places) + i for i in range(1, 6))
+    return Sealed(_ADMITTED.format(*own, text), places)
 
 
 async def ask(

@@ -6,7 +6,7 @@ to stand, also in releases of SQLAlchemy that add places. To let the gateway say
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -112,6 +112,7 @@ TYPES: Final = frozenset({
 _LITERAL = re.compile(r"\*|-?[0-9]+|(interval )?'[A-Za-z0-9 ]*'(::date)?")
 _FROM_NAME = re.compile(r"(?!.*_[0-9]+$)[a-z][a-z0-9_]{0,58}")
 """Names in FROM read the same in PostgreSQL: not cut, not folded, none that SQLAlchemy makes up."""
+_COLLATIONS, _SIZES = frozenset({None, "C"}), frozenset({int, type(None)})
 _MATERIALIZED = frozenset({"MATERIALIZED", "NOT MATERIALIZED"})
 _PLAIN = frozenset(
     {bool, int, float, str, bytes, Decimal, date, datetime, time, timedelta, UUID, type(None)}
@@ -130,8 +131,8 @@ Reader = Callable[[Any], Iterable[Any]]
 """Takes an attribute's value; returns the elements in it, or raises."""
 
 
-def children(element: Any) -> Iterator[Any]:
-    """Yield what is directly in an element, or raise ScopeViolation if it may not occur.
+def children(element: Any) -> Sequence[Any]:
+    """Return what is directly in an element, or raise ScopeViolation if it may not occur.
 
     What is read or changed (FROM, INTO, the select of an insert) is not among it: that is looked at
     as a table. Neither is the table of a column.
@@ -139,14 +140,16 @@ def children(element: Any) -> Iterator[Any]:
     kind = type(element)
     if kind is Column or kind is ColumnClause:
         _column(element)
-        return
+        return ()
     readers = _KINDS.get(kind)
     if readers is None:
         raise refused(kind.__name__)
+    found: list[Any] = []
     for name, read in readers:
         value = getattr(element, name)
         if value is not None:
-            yield from read(value)
+            found += read(value)
+    return found
 
 
 def is_ours(table: Table) -> bool:
@@ -206,11 +209,19 @@ def _elements(value: Any) -> Iterable[Any]:
         return (value,)
     if isinstance(value, dict):
         value = value.items()
+    elif type(value) in _PLAIN:
+        return ()
     elif not isinstance(value, tuple | list):
-        if type(value) in _PLAIN or isinstance(value, Enum):
+        if isinstance(value, Enum):
             return ()
         raise refused(f"a value of {type(value).__name__}")
-    return [one for part in value for one in _elements(part)]
+    found: list[Any] = []
+    for part in value:
+        if isinstance(part, ExternallyTraversible):
+            found.append(part)
+        elif type(part) not in _PLAIN:
+            found += _elements(part)
+    return found
 
 
 def _operator(value: Any) -> Iterable[Any]:
@@ -220,20 +231,20 @@ def _operator(value: Any) -> Iterable[Any]:
 
 
 def _type(value: Any) -> Iterable[Any]:
-    if type(value) in {ARRAY, pg.ARRAY}:
+    kind = type(value)
+    if kind is ARRAY or kind is pg.ARRAY:
         return _type(value.item_type)
-    if type(value) is TupleType:
-        return [one for kind in value.types for one in _type(kind)]
+    if kind is TupleType:
+        return [one for part in value.types for one in _type(part)]
     if (
-        type(value) not in TYPES
+        kind not in TYPES
         or value._variant_mapping  # noqa: SLF001
-        or getattr(value, "collation", None) not in {None, "C"}
-        or any(
-            type(getattr(value, size, None)) not in {int, type(None)}
-            for size in ("length", "precision", "scale")
-        )
+        or getattr(value, "collation", None) not in _COLLATIONS
+        or type(getattr(value, "length", None)) not in _SIZES
+        or type(getattr(value, "precision", None)) not in _SIZES
+        or type(getattr(value, "scale", None)) not in _SIZES
     ):
-        raise refused(f"type {type(value).__name__}")
+        raise refused(f"type {kind.__name__}")
     return ()
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from hypothesis import given as drawn
 from hypothesis import strategies as st
-from sqlalchemy import Integer
 
+from gateway.kinds import INTEGER
 from gateway.recording import Given, Memory, Recording, decide, derive, param, present, slot_of
 
 
@@ -52,16 +52,18 @@ def test_values_that_are_known_are_worked_with_at_once() -> None:
     assert derive(add, 1, 2) == 3
     assert decide(add, 1, 2) == 3
     assert present(None) is None
-    assert param(3, Integer).value == 3
-    assert slot_of(param(3, Integer).key) is None
+    assert param(3, INTEGER).value == 3
+    assert slot_of(param(3, INTEGER).key) is None
 
 
 def test_a_parameter_names_its_slot_and_has_this_requests_value() -> None:
     _, (one,) = recorded(3)
     double = derive(add, one, one)
-    place = param(double, Integer)
+    place = param(double, INTEGER)
     assert place.value == 6
     assert slot_of(place._orig_key) == 1
+    assert param(double, INTEGER) is place
+    assert param(one, INTEGER) is not place
 
 
 def build(number: Any, texts: Any) -> str:
@@ -93,7 +95,7 @@ def test_replayed_values_are_this_requests() -> None:
     recording, (number, texts) = recorded(1, ["a"])
     joined = derive(lambda some, times: "".join(some) * times, texts, number)
     decide(len, texts)
-    memory.keep(recording, slot_of(param(joined, Integer)._orig_key) or 0)
+    memory.keep(recording, slot_of(param(joined, INTEGER)._orig_key) or 0)
     values = [3, ["b"]]
     assert values[memory.find(values)] == "bbb"  # type: ignore[index]
 
@@ -109,7 +111,7 @@ def test_nothing_is_derived_or_decided_twice() -> None:
 def test_what_is_known_beside_a_given_value_tells_steps_apart() -> None:
     _, (one,) = recorded(3)
     values = [derive(add, one, known) for known in (1, 2, 1000, 1000)]
-    places = [param(value, Integer).value for value in values]
+    places = [param(value, INTEGER).value for value in values]
     assert places == [4, 5, 1003, 1003]
 
 
