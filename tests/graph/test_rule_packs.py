@@ -553,7 +553,7 @@ async def test_every_fee_of_the_demo_market_adds_up(house: House) -> None:
     )
     transport = httpx.ASGITransport(app=application(house))
     async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
-        async with open_operator(house.operator, "test") as session:
+        async with open_operator(house.security, "test") as session:
             everyone = []
             for licensor in LICENSORS:
                 holder = Holder(licensor_id=await registry.licensor_id(session, licensor.code))
