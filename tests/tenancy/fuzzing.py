@@ -130,8 +130,8 @@ def drawn(
     while len(found) < often:
         values_of = rng.choice(codes)
         one = vary(rng, first, material, values_of)
-        for _ in range(min(together, often - len(found))):
-            senders = AUDITORS if rng.random() < (0.85 if of_the_log else 0.1) else PRINCIPALS
-            those = [who for who in senders if rng.random() < 0.3 or who.code != values_of]
-            found.append((rng.choice(those), one))
+        senders = AUDITORS if rng.random() < (0.85 if of_the_log else 0.1) else PRINCIPALS
+        those = [who for who in senders if rng.random() < 0.3 or who.code != values_of]
+        chosen = rng.sample(those, min(together, often - len(found), len(those)))
+        found += [(who, one) for who in chosen]
     return found
