@@ -11,7 +11,7 @@ from alembic import command
 from gateway.db.engine import (
     DATABASE,
     DUTIES,
-    FINDER_ROLE,
+    NOBODYS,
     OWNER,
     SERVICE,
     Addresses,
@@ -62,11 +62,10 @@ async def _make_database(maker: str, addresses: Addresses) -> None:
                     await connection.execute(
                         text(f"CREATE ROLE {role} LOGIN PASSWORD '{parse_url(address).password}'")
                     )
-            nobodys = (*DUTIES, FINDER_ROLE)
-            for role in nobodys:
+            for role in (*DUTIES, *NOBODYS):
                 if role not in held:
                     await connection.execute(text(f"CREATE ROLE {role} NOLOGIN"))
-            roles = ", ".join((*nobodys, SERVICE))
+            roles = ", ".join((*DUTIES, *NOBODYS, SERVICE))
             await connection.execute(text(f"GRANT {roles} TO {OWNER}"))
             databases = set(await connection.scalars(text("SELECT datname FROM pg_database")))
             name = parse_url(addresses.owner).database or DATABASE

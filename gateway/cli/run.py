@@ -21,7 +21,7 @@ from gateway.app.migrate import migrate
 from gateway.config.settings import Settings, settings
 from gateway.config.signals import STOPPING
 from gateway.errors import BadInput, GatewayError, Unavailable
-from gateway.tenancy.reach import DATABASE_ERRORS, translated
+from gateway.tenancy.reach import DATABASE_ERRORS, outdated, translated
 
 T = TypeVar("T")
 
@@ -80,12 +80,7 @@ def _told(error: Exception) -> GatewayError:
     if isinstance(found, GatewayError):
         return found
     if getattr(getattr(error, "orig", error), "sqlstate", None) in _NO_SUCH_OBJECT:
-        return Unavailable(
-            "the database's schema is not this version's",
-            "数据库结构不是本版本的",
-            argument="GATEWAY_DATABASE_URL",
-            accepted="a database after gateway migrate",
-        )
+        return outdated()
     what = getattr(error, "strerror", None) or type(error).__name__
     where = getattr(error, "filename", None)
     return Unavailable(f"{what}{f': {where}' if where else ''}", f"系统错误：{what}")

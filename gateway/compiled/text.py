@@ -23,6 +23,7 @@ from sqlalchemy.sql.elements import ExpressionClauseList
 
 from gateway.kinds import TEXT
 
+_SHORT: Final = 200
 _QUOTE, _BACKSLASH = "\x02", "\x04"
 ROW: Final = "\x03"
 """Where an object of a list begins; in no text, so that objects can be counted."""
@@ -124,9 +125,13 @@ class Json:
         return [said(one) if isinstance(one, str) else one for one in merged or [""]]
 
 
-@lru_cache(maxsize=10_000)
 def said(text: str) -> ColumnElement[str]:
-    """Return a constant text; most are in many statements, so that it is made once."""
+    """Return a constant text; short ones are in many statements, so that each is made once."""
+    return _kept(text) if len(text) <= _SHORT else literal(text, TEXT)
+
+
+@lru_cache(maxsize=10_000)
+def _kept(text: str) -> ColumnElement[str]:
     return literal(text, TEXT)
 
 

@@ -96,22 +96,24 @@ class EmbeddedPostgres:
         with self._alone():
             if not (self._cluster / "PG_VERSION").exists():
                 self._make()
-            clear_remnants(self._cluster, self._socket())
-            if not self._running():
-                self._run_server()
-            self._users = (self.directory / "postgres.users").open("a")
-            fcntl.flock(self._users, fcntl.LOCK_SH)
+            users = (self.directory / "postgres.users").open("a")
+            try:
+                if _is_only_user(users):
+                    clear_remnants(self._cluster, self._socket())
+                if not self._running():
+                    self._run_server()
+                fcntl.flock(users, fcntl.LOCK_SH)
+            except BaseException:
+                users.close()
+                raise
+            self._users = users
 
     def stop(self) -> None:
         """Let go; stop the server if nobody else holds it."""
         if self._users is None:
             return
         with self._alone():
-            try:
-                fcntl.flock(self._users, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                pass
-            else:
+            if _is_only_user(self._users):
                 self._stop_server()
             self._users.close()
             self._users = None
@@ -290,3 +292,12 @@ class EmbeddedPostgres:
                         folder,
                     )
                     folder.chmod(stat.S_IMODE(mode) | stat.S_IXOTH)
+
+
+def _is_only_user(users: IO[str]) -> bool:
+    """Whether nobody else holds the server, also in another container on the same directory."""
+    try:
+        fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -20,7 +20,8 @@ from gateway.errors import BadInput
 SERVICE_ROLE = "gateway_service"
 DUTIES = ("gateway_operator", "gateway_security", "gateway_auditor")
 """The roles of the command line, which nobody needs to hold together."""
-FINDER_ROLE = "gateway_finder"
+NOBODYS = ("gateway_finder", "gateway_scribe")
+"""The roles as which functions run, and nobody else."""
 _POOL_SECONDS = 10
 """How long to wait for a free connection before saying that the database does not answer."""
 
@@ -137,7 +138,7 @@ def make_engine(
 __all__ = [
     "DATABASE",
     "DUTIES",
-    "FINDER_ROLE",
+    "NOBODYS",
     "OWNER",
     "SERVICE",
     "SERVICE_ROLE",

@@ -11,7 +11,7 @@ WINDOW = 65_536
 """How many bytes, from the first one above ASCII on, decide."""
 
 _ENOUGH = 8
-"""One character of GB18030 in eight is UTF-8 by chance; this many in a row, one in ten million."""
+"""One character of GB18030 in eight is UTF-8 by chance; this many different ones never are."""
 _ABOVE_ASCII = re.compile(rb"[\x80-\xff]")
 
 
@@ -36,13 +36,13 @@ def detect(sample: bytes) -> TextEncoding:
 def must_be_utf_8(sample: bytes) -> bool:
     """Tell whether a sample that is said to be GB18030, and may end inside a character, is not.
 
-    All of it is UTF-8, and too much for that to be chance: 联通 in GB18030 is UTF-8 too.
+    All of it is UTF-8, of too many characters for that to be chance: 统一 in GB18030 is UTF-8 too.
     """
     try:
         text = codecs.getincrementaldecoder("utf-8")().decode(sample)
     except UnicodeDecodeError:
         return False
-    return sum(not one.isascii() for one in text) >= _ENOUGH
+    return len({one for one in text if not one.isascii()}) >= _ENOUGH
 
 
 def _may_be_utf_8(line: bytes) -> bool:

@@ -55,7 +55,7 @@ class Reader:
         self._next = 1
         self._started = False
         self._skipping = False
-        self._doubted = False
+        self._doubted = self._misnamed = False
 
     def decode(self, chunk: bytes) -> list[Block]:
         """Take a chunk; return the lines that are now complete."""
@@ -115,7 +115,7 @@ class Reader:
         sample = bytes(self._sample[:WINDOW])
         if self._named is not None:
             self.encoding = self._named
-            self._doubted |= must_be_utf_8(sample)
+            self._misnamed = must_be_utf_8(sample)
         elif sample:
             self.encoding = detect(sample)
         self._sample.clear()
@@ -131,6 +131,8 @@ class Reader:
         self._searched = end
         if len(self._held) > MAX_LINE + 1 and self._held.find(b"\n", 0, MAX_LINE + 2) < 0:
             head = bytes(self._held[:MAX_LINE])
+            if self.encoding is None and not head.isascii():
+                return
             lines, broken = self._texts([head])
             broken[self._next] = "LINE_TOO_LONG"
             blocks.append(self._block(lines, broken))
@@ -149,10 +151,11 @@ class Reader:
         return True
 
     def _block(self, lines: list[str], broken: dict[int, str]) -> Block:
-        if self._doubted and (above := _first_above_ascii_of(lines)) is not None:
-            self._doubted = False
-            if self._is_utf_8(lines[above]):
+        doubted = self._doubted or self._misnamed
+        if doubted and (above := _first_above_ascii_of(lines)) is not None:
+            if self._misnamed or self._is_utf_8(lines[above]):
                 broken = {self._next + above: "ENCODING"} | broken
+            self._doubted = self._misnamed = False
         block = Block(self._next, lines, broken)
         self._next += len(lines)
         return block

@@ -20,6 +20,7 @@ DATABASE_ERRORS: Final = (
 
 _CANCELED = "57014"
 _NOT_PERMITTED = "42501"
+_NO_SUCH_ROLE = "22023"
 _ROLE = re.compile(r"gateway_[a-z]+")
 _DATA_EXCEPTION = "22"
 _STOPPING = ("57P", "08", "53300")
@@ -31,10 +32,23 @@ def unreachable() -> Unavailable:
     return Unavailable("the database does not answer", "数据库没有应答")
 
 
+def outdated() -> Unavailable:
+    """Return the error that says that the schema is another version's."""
+    return Unavailable(
+        "the database's schema is not this version's",
+        "数据库结构不是本版本的",
+        argument="GATEWAY_DATABASE_URL",
+        accepted="a database after gateway migrate",
+    )
+
+
 def not_acting(error: Exception) -> Unavailable:
     """Return why a connection was not made: its login may not act as its role, or no answer."""
     cause = getattr(error, "orig", error)
-    if getattr(cause, "sqlstate", None) == _NOT_PERMITTED and (role := _ROLE.search(str(cause))):
+    state, role = getattr(cause, "sqlstate", None), _ROLE.search(str(cause))
+    if state == _NO_SUCH_ROLE and role:
+        return outdated()
+    if state == _NOT_PERMITTED and role:
         return Unavailable(
             f"the login at the database does not have the duty of {role[0]}",
             f"该数据库登录账号不具备{role[0]}的职责",

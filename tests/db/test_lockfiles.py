@@ -1,5 +1,6 @@
 """What a killed server leaves: the next start clears away what is nobody's, and nothing else."""
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ import asyncpg
 import pytest
 
 from gateway.db.embedded import EmbeddedPostgres
+from gateway.errors import Unavailable
 
 FILES = ("postmaster.pid", ".s.PGSQL.5432.lock")
 
@@ -80,6 +82,20 @@ async def test_its_number_belongs_to_nobody(stopped: EmbeddedPostgres, name: str
     with sleeping(cluster) as number:
         pass
     leave(stopped, name, f"{number}\n{cluster}\n1790000000\n5432\n{cluster}\n")
+    await works(stopped)
+
+
+async def test_what_somebody_holds_is_left_alone(stopped: EmbeddedPostgres) -> None:
+    """Another container's server has a number that is nobody's, or another's, in this one."""
+    users = (stopped.directory / "postgres.users").open("a")
+    fcntl.flock(users, fcntl.LOCK_SH)
+    file = leave(stopped, "postmaster.pid", "")
+    try:
+        with pytest.raises(Unavailable):
+            stopped.start()
+        assert file.exists()
+    finally:
+        users.close()
     await works(stopped)
 
 

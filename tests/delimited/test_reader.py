@@ -287,11 +287,26 @@ def test_a_file_of_utf_8_without_a_mark_that_is_named_gb18030_is_told(sizes: lis
     assert found.lines[0] == "plain||1"
 
 
+@encodings
+@pytest.mark.parametrize("named", [GB18030, None])
+def test_an_overlong_line_before_the_encoding_is_known(
+    encoding: TextEncoding, named: TextEncoding | None
+) -> None:
+    """It is read, and a wrong name is told, in the same way however the file is cut."""
+    long = "a" * 60_000 + "中文机构" * 1000
+    data = f"{long}\n".encode(encoding.value) + f"{VALID}\n".encode(encoding.value) * 1200
+    whole = read([data], named)
+    assert read(cut(data, [4096]), named) == whole
+    assert whole.broken[1] == "LINE_TOO_LONG"
+    if (named, encoding) != (GB18030, UTF_8):
+        assert whole.encoding is encoding
+
+
 @pytest.mark.parametrize("sizes", [[1], [7], [1000]])
 @pytest.mark.parametrize(
     "data",
     [
-        "联通\n".encode("gb18030"),  # UTF-8 by chance
+        "统一\n".encode("gb18030") * 20,  # UTF-8 by chance
         "u1||甲乙\n".encode(),  # too little to tell
         "深圳证券信息有限公司\n".encode("gb18030"),
         "深圳证券信息有限公司\n".encode() + "个人\n".encode("gb18030"),

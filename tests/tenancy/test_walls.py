@@ -130,7 +130,7 @@ async def test_what_the_roles_may_do_with_tables(admin: asyncpg.Connection) -> N
     )
     assert {row["grantee"] for row in rows} == {
         *("gateway_service", "gateway_operator", "gateway_security", "gateway_auditor"),
-        "gateway_finder",
+        *("gateway_finder", "gateway_scribe"),
     }
     may = {(role, what): set[str]() for role, *_, what in rows}
     for role, table, what in rows:
@@ -146,10 +146,10 @@ async def test_what_the_roles_may_do_with_tables(admin: asyncpg.Connection) -> N
     catalogue = {"products", "prices", "vendors", "licences"} | open_tables
     catalogue |= {"product_packs", "approvals", "finding_thresholds"}
     links = {"vendor_products", "product_interfaces", "rule_packs", "price_tiers", "report_formats"}
-    assert may["gateway_operator", "SELECT"] == catalogue | links | {"reach_clock"}
-    assert may["gateway_operator", "INSERT"] == catalogue | links | {"reach_clock"}
+    assert may["gateway_operator", "SELECT"] == catalogue | links
+    assert may["gateway_operator", "INSERT"] == catalogue | links
     changed = catalogue - {"exchange_pages"}
-    assert may["gateway_operator", "UPDATE"] == changed | {"reach_clock"}
+    assert may["gateway_operator", "UPDATE"] == changed
     removed = {"exchange_pages", "product_interfaces", "price_tiers"}
     assert may["gateway_operator", "DELETE"] == removed
     registered = {"vendor_origins", "trusted_documents", "api_keys"}
@@ -161,9 +161,11 @@ async def test_what_the_roles_may_do_with_tables(admin: asyncpg.Connection) -> N
     assert may["gateway_security", "DELETE"] == registered
     log = {"audit_events", "audit_checkpoints"}
     assert may["gateway_auditor", "SELECT"] == log | {"licensors", "vendors"}
-    assert may["gateway_auditor", "INSERT"] == log
+    assert may["gateway_scribe", "SELECT"] == log | {"licensors", "vendors", "reach_clock"}
+    assert may["gateway_scribe", "INSERT"] == log | {"reach_clock"}
+    assert may["gateway_scribe", "UPDATE"] == {"reach_clock"}
     assert may["gateway_finder", "SELECT"] == {"service_records"}
-    assert len(may) == 15
+    assert len(may) == 17
 
 
 async def test_what_may_be_changed_belongs_to_one_duty(admin: asyncpg.Connection) -> None:
@@ -171,15 +173,16 @@ async def test_what_may_be_changed_belongs_to_one_duty(admin: asyncpg.Connection
     rows = await admin.fetch(
         "SELECT table_name, array_agg(DISTINCT grantee::text) AS duties "
         "FROM information_schema.role_table_grants WHERE table_schema = 'public' "
-        "AND grantee IN ('gateway_operator', 'gateway_security', 'gateway_auditor') "
+        "AND grantee IN ('gateway_operator', 'gateway_security', 'gateway_auditor', "
+        "'gateway_scribe') "
         "AND privilege_type <> 'SELECT' GROUP BY 1"
     )
     assert rows
     assert [row["table_name"] for row in rows if len(row["duties"]) != 1] == []
     members = await admin.fetch(
         "SELECT r.rolname FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.member "
-        "WHERE m.roleid IN "
-        "('gateway_operator'::regrole, 'gateway_security'::regrole, 'gateway_auditor'::regrole) "
+        "WHERE m.roleid IN ('gateway_operator'::regrole, 'gateway_security'::regrole, "
+        "'gateway_auditor'::regrole, 'gateway_scribe'::regrole, 'gateway_finder'::regrole) "
         "AND r.rolname <> 'gateway_owner'"
     )
     assert members == []
@@ -221,6 +224,7 @@ async def test_what_may_be_changed_belongs_to_one_duty(admin: asyncpg.Connection
         "SET ROLE gateway_operator",
         "SET ROLE gateway_security",
         "SET ROLE gateway_auditor",
+        "SET ROLE gateway_scribe",
         "SET ROLE gateway_finder",
         "SET ROLE gateway_owner",
         "SET SESSION AUTHORIZATION postgres",
@@ -254,6 +258,8 @@ BARRED_ACTS = {
     "auditor": [
         "UPDATE audit_events SET actor = 'x'",
         "DELETE FROM audit_events",
+        "INSERT INTO audit_events (holder, number, digest, occurred_at, vendor_id, actor, action, "
+        "detail) VALUES (0, 1, '', now(), 0, 'x', 'x', '{}')",
         "UPDATE vendors SET name = 'x'",
         "SELECT gateway_market()",
     ],
@@ -327,8 +333,10 @@ async def test_functions_are_for_their_callers_only(admin: asyncpg.Connection) -
         assert not any(grant.startswith("=") for grant in row["acl"].split())  # = is PUBLIC
         owners = {
             **dict.fromkeys(("gateway_analyze", "gateway_refuse"), "gateway_owner"),
-            **dict.fromkeys(("gateway_market", "gateway_tick"), "gateway_operator"),
-            **dict.fromkeys(("gateway_append", "gateway_checkpoint"), "gateway_auditor"),
+            **dict.fromkeys(
+                ("gateway_append", "gateway_checkpoint", "gateway_tick"), "gateway_scribe"
+            ),
+            "gateway_market": "gateway_operator",
             "gateway_find": "gateway_finder",
         }
         assert row["owner"] == owners.get(row["proname"], "gateway_security")
