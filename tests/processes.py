@@ -54,6 +54,7 @@ class Place:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
+            preexec_fn=heed_signals,
             env=kept | {"GATEWAY_DATA_DIR": str(self.data), "GATEWAY_PORT": "0"} | more,
         )
 
@@ -66,6 +67,12 @@ class Place:
         async with open_house(Settings(data_dir=self.data)) as opened:
             await migrate(opened.addresses)
             yield opened
+
+
+def heed_signals() -> None:
+    """In a new process: heed signals that whoever started the tests ignores (`nohup`, `&`)."""
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
 
 
 async def ended(process: Process) -> Ran:

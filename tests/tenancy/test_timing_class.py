@@ -251,7 +251,7 @@ async def test_anothers_document_is_as_much_work_as_nobodys(
     shared: World, shared_front: httpx.AsyncClient, base: str
 ) -> None:
     digests = {}
-    async with open_operator(shared.house.operator, "test") as session:
+    async with open_operator(shared.house.security, "test") as session:
         for who in (ALPHA, BETA):
             text = f"{{ viewer {{ name }} }} # {who.code} {base}"
             number = await registry.vendor_id(session, who.code)
@@ -280,7 +280,7 @@ async def test_a_key_that_was_is_as_much_work_as_one_that_never_was(
     )
     portal = await issued(shared, Role.VENDOR_PORTAL)
     token = await token_of(shared_front, portal.text)
-    async with open_operator(shared.house.operator, "test") as session:
+    async with open_operator(shared.house.security, "test") as session:
         for key in (revoked, portal):
             await revoke(session, key.prefix)
 
