@@ -70,7 +70,7 @@ async def open_house(config: Settings, *, durable: bool = True) -> AsyncIterator
         exports = make_engine(
             addresses.service,
             role=SERVICE_ROLE,
-            pool_size=max(1, config.pool_size // 2),
+            pool_size=config.pool_size,
         )
         audit = make_engine(addresses.service, role=SERVICE_ROLE, pool_size=1)
         duties = (make_engine(addresses.owner, role=role) for role in DUTIES)

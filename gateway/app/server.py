@@ -87,7 +87,7 @@ def _graphql(
         house.service,
         house.links,
         Spending(allowance, exceeded=lambda limit: EXCEEDED.labels(limit).inc()),
-        Turns(len(os.sched_getaffinity(0)), config.pool_size),
+        Turns(len(os.sched_getaffinity(0)), max(1, config.pool_size - 1)),
     )
     headers = security(config.public_url)
     endpoint = GraphQLEndpoint(

@@ -72,12 +72,12 @@ class Settings(BaseSettings):
         "seconds; what still runs then is cut.",
     )
     pool_size: int = Field(
-        default=10,
+        default=5,
         ge=1,
         le=1000,
         description="Database connections of one server process: so many each for operations "
-        "planned by shape, for those planned by values and for the executor; half as many for "
-        "downloads.",
+        "planned by shape, for those planned by values, for the executor and for downloads. "
+        "Twice the database's cores and one are best: more statements at once delay each other.",
     )
     link_seconds: int = Field(
         default=600, ge=1, le=86_400, description="How long a download link is good for, seconds."

@@ -32,7 +32,7 @@ class Turns:
     def __init__(self, cores: int, most: int, *, clock: Callable[[], float] = monotonic) -> None:
         """Take how many operations run without one slowing another, and how many of one tenant.
 
-        More than there are connections would wait for these, and another tenant's behind them.
+        The latter is less than there are connections: one is there for whoever comes next.
         """
         self._cores, self._most, self._clock = cores, most, clock
         self._lines: dict[str, Line] = {}
