@@ -3,6 +3,8 @@
 The gateway's own server is sent documents of so many distinct shapes: other fields, aliases,
 filters, sorts and nested lists each time, over and over. What is told is its resident memory as the
 requests go by; caches of documents and plans are bounded if it stays where the first round left it.
+All shapes in turn are more than the caches hold, so that each request is compiled anew; with
+`--together 500` so many are asked again and again before the next ones come.
 """
 
 import argparse
@@ -11,6 +13,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection
+from itertools import cycle, islice
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
@@ -120,10 +123,20 @@ class _Sender:
             raise AssertionError(f"{document}\n{answer.status} {body[:2000].decode()}")
 
 
-def measure(place: Place, requests: int, shapes: int, directory: Path) -> list[tuple[Cell, ...]]:
+def in_turn(made: Sequence[str], requests: int, together: int) -> Iterator[str]:
+    """Yield documents, so many together in turn, until the requests are used up."""
+    turns = max(1, requests // len(made))
+    for begin in cycle(range(0, len(made), together)):
+        yield from made[begin : begin + together] * turns
+
+
+def measure(
+    place: Place, requests: int, shapes: int, together: int, directory: Path
+) -> list[tuple[Cell, ...]]:
     """Send the requests; return resident memory and speed as they went by."""
     key = asyncio.run(_key(place))
     made = documents(shapes)
+    waiting = in_turn(made, requests, together)
     server = Gateway(place.service, directory)
     step = max(1, requests // _SAMPLES)
     with server.running(), ThreadPoolExecutor(_CONNECTIONS) as senders:
@@ -132,7 +145,7 @@ def measure(place: Place, requests: int, shapes: int, directory: Path) -> list[t
             send(document)
         lines: list[tuple[Cell, ...]] = [(0, server.resident() / 1e6, None)]
         for begin in range(0, requests, step):
-            due = [made[at % shapes] for at in range(begin, min(begin + step, requests))]
+            due = [*islice(waiting, min(step, requests - begin))]
             started = perf_counter()
             for _ in senders.map(send, due):
                 pass
@@ -152,12 +165,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--requests", type=int, default=20_000)
     parser.add_argument("--shapes", type=int, default=10_000, help="distinct documents")
+    parser.add_argument("--together", type=int, help="documents in turn; all, unless given")
     parser.add_argument("--rows", type=int, default=20_000, help="records in the market")
     parser.add_argument("--keep", type=Path, help="a directory to build the market in, or to use")
     given = parser.parse_args()
     with embedded(given.keep) as place, TemporaryDirectory(prefix="shapes-") as scratch:
         built.ensure(place, given.rows)
-        lines = measure(place, given.requests, given.shapes, Path(scratch))
+        together = given.together or given.shapes
+        lines = measure(place, given.requests, given.shapes, together, Path(scratch))
     heads = ("requests", "resident, MB", "requests/s")
     print(f"\n{table(f'Memory over {given.shapes:,} distinct operations', heads, lines)}")
 
