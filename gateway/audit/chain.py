@@ -20,7 +20,7 @@ ZERO: Final = bytes(32)
 def text_of(occurred_at: datetime, actor: str, action: str, detail: Any) -> str:
     """Return an entry's text; `detail` holds no fractions, which have more than one spelling."""
     entry = {
-        "occurred_at": occurred_at.astimezone(UTC).isoformat(),
+        "occurred_at": occurred_at.astimezone(UTC),
         "actor": actor,
         "action": action,
         "detail": detail,

@@ -36,7 +36,7 @@ class Turns:
         """
         self._cores, self._most, self._clock = cores, most, clock
         self._lines: dict[str, Line] = {}
-        self._counted = self._there = 0.0
+        self._each, self._until = most, 0.0
 
     async def take(self, tenant: str) -> Line:
         """Wait for a turn of a tenant's; return what `leave` takes when it ends."""
@@ -44,7 +44,9 @@ class Turns:
         if line is None:
             line = self._lines[tenant] = Line()
         now = line.asked = self._clock()
-        if line.waiting or line.running >= self._share(now):
+        if now >= self._until:
+            self._count(now)
+        if line.waiting or line.running >= self._each:
             await self._wait(line)
         else:
             line.running += 1
@@ -67,22 +69,22 @@ class Turns:
 
     def _call(self, line: Line) -> None:
         """Give a line's next operations their turns, as many as there may be."""
-        share = self._share(self._clock()) if line.waiting else 0
-        while line.waiting and line.running < share:
+        if line.waiting and (now := self._clock()) >= self._until:
+            self._count(now)
+        while line.waiting and line.running < self._each:
             turn = line.waiting.popleft()
             if not turn.done():
                 line.running += 1
                 turn.set_result(None)
 
-    def _share(self, now: float) -> float:
-        """Return how many operations a tenant may run now."""
-        if now - self._counted > RECENT / 4 or not self._there:
-            since = now - RECENT
-            lines = self._lines
-            for name in [name for name, one in lines.items() if _is_gone(one, since)]:
-                del lines[name]
-            self._counted, self._there = now, float(len(lines))
-        return max(self._cores // self._there, 1) if self._there > 1 else self._most
+    def _count(self, now: float) -> None:
+        """Work out how many operations each tenant may run, until it is time to do so again."""
+        since, lines = now - RECENT, self._lines
+        for name in [name for name, one in lines.items() if _is_gone(one, since)]:
+            del lines[name]
+        there = len(lines)
+        self._each = max(self._cores // there, 1) if there > 1 else self._most
+        self._until = now + RECENT / 4
 
 
 def _is_gone(line: Line, since: float) -> bool:
