@@ -148,8 +148,12 @@ def environment(house: House) -> dict[str, str]:
 
 _FORKS = """
 import gc, json, os, sys, traceback
-import gateway.cli.program
+from importlib import import_module
 from gateway.cli import main
+from gateway.cli.program import COMMANDS
+
+for place in {where.partition(".")[0] for where in COMMANDS.values()}:
+    import_module(f"gateway.cli.{place}")
 
 def run(arguments, environment, files):
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)

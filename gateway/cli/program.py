@@ -3,54 +3,78 @@
 import io
 import logging
 import sys
-from typing import Annotated
+from importlib import import_module
+from typing import Annotated, Any, Final
 
 import typer
+from typer.core import TyperGroup
+from typer.main import get_command, get_group
 
 from gateway import __version__
-from gateway.cli import (
-    accounts,
-    audit,
-    catalogue,
-    files,
-    findings,
-    formats,
-    house,
-    listing,
-    packs,
-    perimeter,
-)
+
+COMMANDS: Final = {
+    "demo": "serving.demo_command",
+    "serve": "serving.serve_command",
+    "migrate": "house.migrate_command",
+    "doctor": "house.doctor_command",
+    "query": "house.query_command",
+    "check": "files.check",
+    "import": "files.imports",
+    "export": "files.exports",
+    "format": "formats.formats",
+    "licensor": "catalogue.licensor",
+    "vendor": "catalogue.vendor",
+    "product": "catalogue.product",
+    "licence": "catalogue.licence",
+    "findings": "findings.findings",
+    "price": "catalogue.price",
+    "pack": "packs.pack",
+    "approval": "packs.approval",
+    "key": "catalogue.key",
+    "catalogue": "listing.catalogue",
+    "origin": "perimeter.origin",
+    "document": "perimeter.document",
+    "oidc": "catalogue.oidc",
+    "account": "accounts.account",
+    "audit": "audit.audit",
+}
+"""Where each command is, in `gateway.cli`: a function, or a Typer with commands of its own."""
+
+
+class _Lazily(TyperGroup):
+    """Commands that are imported when they are asked for: no command needs what all others do."""
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        self.commands: dict[str, Any] = dict.fromkeys(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return a command; None if there is none of the name."""
+        if cmd_name in self.commands and self.commands[cmd_name] is None:
+            self.commands[cmd_name] = _command(cmd_name)
+        return self.commands.get(cmd_name)
+
+
+def _command(name: str) -> Any:
+    module, _, attribute = COMMANDS[name].partition(".")
+    found = getattr(import_module(f"gateway.cli.{module}"), attribute)
+    if isinstance(found, typer.Typer):
+        command: Any = get_group(found)
+    else:
+        alone = typer.Typer(add_completion=False)
+        alone.command(name)(found)
+        command = get_command(alone)
+    command.name = name
+    return command
+
 
 program = typer.Typer(
+    cls=_Lazily,
     help="The compliance gateway: vendors' users, monthly figures and fees.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-program.command("demo")(house.demo_command)
-program.command("serve")(house.serve_command)
-program.command("migrate")(house.migrate_command)
-program.command("doctor")(house.doctor_command)
-program.command("query")(house.query_command)
-program.command("check")(files.check)
-program.add_typer(files.imports, name="import")
-program.add_typer(files.exports, name="export")
-program.add_typer(formats.formats, name="format")
-program.add_typer(catalogue.licensor, name="licensor")
-program.add_typer(catalogue.vendor, name="vendor")
-program.add_typer(catalogue.product, name="product")
-program.add_typer(catalogue.licence, name="licence")
-program.add_typer(findings.findings, name="findings")
-program.add_typer(catalogue.price, name="price")
-program.add_typer(packs.pack, name="pack")
-program.add_typer(packs.approval, name="approval")
-program.add_typer(catalogue.key, name="key")
-program.add_typer(listing.catalogue, name="catalogue")
-program.add_typer(perimeter.origin, name="origin")
-program.add_typer(perimeter.document, name="document")
-program.add_typer(catalogue.oidc, name="oidc")
-program.add_typer(accounts.account, name="account")
-program.add_typer(audit.audit, name="audit")
 
 
 def _version(wanted: bool) -> None:

@@ -17,7 +17,6 @@ from rich.markup import escape
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from gateway.app.house import House, open_house
-from gateway.app.migrate import migrate
 from gateway.config.settings import Settings, settings
 from gateway.config.signals import STOPPING
 from gateway.errors import BadInput, GatewayError, Unavailable
@@ -54,6 +53,8 @@ def in_house(work: Callable[[House], Awaitable[T]]) -> T:
         config = configured()
         async with open_house(config) as house:
             if config.database_url is None:
+                from gateway.app.migrate import migrate  # noqa: PLC0415 (Alembic takes its time)
+
                 await migrate(house.addresses)
             return await work(house)
 
