@@ -43,9 +43,8 @@ def test_the_wheel_alone(place: Path) -> None:
     shutil.copytree(ROOT, source, ignore=kept)
     run(*pip, "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", place, source, cwd=place)
     (wheel,) = place.glob("*.whl")
-    venv.create(place / "env", with_pip=True)
-    python = place / "env" / "bin" / "python"
-    install = [python, "-m", "pip", "--disable-pip-version-check", "install", "-q"]
+    venv.create(place / "env")
+    install = [*pip, "--python", place / "env" / "bin" / "python", "install", "-q", "--no-compile"]
     run(*install, "--require-hashes", "-r", ROOT / "requirements.lock", cwd=place)
     run(*install, "--no-deps", wheel, cwd=place)
     gateway = place / "env" / "bin" / "gateway"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from worlds import EXECUTOR, PRINCIPALS, Principal, World, opened, settle
+from worlds import EXECUTOR, PRINCIPALS, Principal, World, opened, settled
 
 from gateway.app.server import application, routes
 from gateway.db.embedded import EmbeddedPostgres
@@ -17,9 +17,9 @@ from gateway.resolvers.query import build_schema
 async def market(
     server: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[World]:
-    """All tenants' market. A test that changes it makes its own by `settle`."""
-    async with opened(server, tmp_path_factory.mktemp("market")) as world:
-        yield await settle(world)
+    """All tenants' market. A test that changes it takes `own`."""
+    async with settled(server, tmp_path_factory.mktemp("market")) as world:
+        yield world
 
 
 @pytest.fixture(scope="session")
@@ -31,7 +31,7 @@ async def alone(
         found = {}
         for who in PRINCIPALS:
             place: Path = tmp_path_factory.mktemp(who.code)
-            found[who] = await settle(await stack.enter_async_context(opened(server, place)), who)
+            found[who] = await stack.enter_async_context(settled(server, place, who))
         yield found
 
 
@@ -40,8 +40,8 @@ async def shared(
     server: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[World]:
     """A market of this module's, for tests that issue keys and tokens and change nothing else."""
-    async with opened(server, tmp_path_factory.mktemp("shared")) as made:
-        yield await settle(made)
+    async with settled(server, tmp_path_factory.mktemp("shared")) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
@@ -58,4 +58,11 @@ async def shared_front(shared: World) -> AsyncIterator[httpx.AsyncClient]:
 async def world(server: EmbeddedPostgres, tmp_path: Path) -> AsyncIterator[World]:
     """An empty gateway of the test's own."""
     async with opened(server, tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+async def own(server: EmbeddedPostgres, tmp_path: Path) -> AsyncIterator[World]:
+    """A market of the test's own, to be changed."""
+    async with settled(server, tmp_path) as made:
         yield made

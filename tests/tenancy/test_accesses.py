@@ -19,8 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ledger import damages, filled
 from processes import Place, ended, kill, until
-from worlds import ALPHA, SZSE, World, settle
-from worlds import opened as opened_world
+from worlds import ALPHA, SZSE, World, settled
 
 from gateway.app.house import House
 from gateway.app.server import application, routes
@@ -46,8 +45,8 @@ SECRET = "a secret of thirty-two characters"
 
 @pytest.fixture
 async def world(server: EmbeddedPostgres, tmp_path: Path) -> AsyncIterator[World]:
-    async with opened_world(server, tmp_path, audit_seconds=0) as made:
-        yield await settle(made)
+    async with settled(server, tmp_path, audit_seconds=0) as made:
+        yield made
 
 
 async def logged(world: World, *actions: str) -> list[dict[str, Any]]:

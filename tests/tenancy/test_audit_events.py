@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
-from worlds import ALPHA, BETA, HKEX, PRINCIPALS, SZSE, Principal, World, settle
+from worlds import ALPHA, BETA, HKEX, PRINCIPALS, SZSE, Principal, World
 
 from gateway.app.house import audit_keys
 
@@ -57,10 +57,9 @@ async def _all(world: World, who: Principal) -> tuple[list[dict[str, Any]], dict
 
 @pytest.mark.parametrize("who", [ALPHA, SZSE], ids=["vendor", "licensor"])
 async def test_an_auditor_verifies_its_own_chain_by_what_the_graph_says(
-    world: World, who: Principal
+    own: World, who: Principal
 ) -> None:
-    await settle(world)
-    nodes, signed = await _all(world, who.auditor)
+    nodes, signed = await _all(own, who.auditor)
     assert [int(node["number"]) for node in nodes] == list(range(1, len(nodes) + 1))
     kind = "vendor" if who.is_vendor else "licensor"
     assert signed["chain"] == f"{kind} {who.code}"
@@ -72,7 +71,7 @@ async def test_an_auditor_verifies_its_own_chain_by_what_the_graph_says(
         assert before.hex() == node["digest"]
         if node["number"] == signed["number"]:
             assert node["digest"] == signed["digest"]
-    folder = audit_keys(world.house.settings)
+    folder = audit_keys(own.house.settings)
     key: Any = load_pem_public_key(Path(folder / f"{signed['key']}.pub").read_bytes())
     message = (
         f'gateway audit checkpoint\n{{"chain":"{signed["chain"]}","digest":"{signed["digest"]}",'
@@ -81,30 +80,28 @@ async def test_an_auditor_verifies_its_own_chain_by_what_the_graph_says(
     key.verify(bytes.fromhex(signed["signature"]), message.encode())
 
 
-async def test_each_side_finds_its_own_acts_and_what_was_done_with_its_data(world: World) -> None:
-    await settle(world)
+async def test_each_side_finds_its_own_acts_and_what_was_done_with_its_data(own: World) -> None:
     for who in (ALPHA, SZSE):
-        await world.answer(who, "{ users { totalCount } }")
-        await world.file(await world.link(who))
+        await own.answer(who, "{ users { totalCount } }")
+        await own.file(await own.link(who))
     acts = {}
     for who in PRINCIPALS:
-        nodes, _ = await _all(world, who.auditor)
+        nodes, _ = await _all(own, who.auditor)
         acts[who] = {(node["action"], node["actor"]) for node in nodes}
-    own, other = f"key:{ALPHA.key.prefix}", f"key:{SZSE.key.prefix}"
+    mine, other = f"key:{ALPHA.key.prefix}", f"key:{SZSE.key.prefix}"
     for code in (ALPHA, BETA, SZSE):
         assert ("export.users.complete", other) in acts[code]
-    assert ("export.users.complete", own) in acts[ALPHA]
-    assert all(own != actor for who in (BETA, SZSE, HKEX) for _, actor in acts[who])
+    assert ("export.users.complete", mine) in acts[ALPHA]
+    assert all(mine != actor for who in (BETA, SZSE, HKEX) for _, actor in acts[who])
     assert all(other != actor for _, actor in acts[HKEX])
     assert ("vendor.add", "test") in acts[ALPHA]
     assert not any(action == "vendor.add" for action, _ in acts[SZSE])
     assert ("product.add", "test") in acts[SZSE]
 
 
-async def test_filters_and_pages(world: World) -> None:
-    await settle(world)
+async def test_filters_and_pages(own: World) -> None:
     auditor = ALPHA.auditor
-    nodes, _ = await _all(world, auditor)
+    nodes, _ = await _all(own, auditor)
     acts = [node for node in nodes if node["actor"] == "test"]
     query = """query($from: DateTime, $to: DateTime, $actions: [String!], $after: String) {
         auditEvents(from: $from, to: $to, actions: $actions, actor: "test", first: 2, after: $after) {
@@ -112,7 +109,7 @@ async def test_filters_and_pages(world: World) -> None:
     found: list[dict[str, Any]] = []
     after = None
     while True:
-        page = (await world.answer(auditor, query, after=after))["auditEvents"]
+        page = (await own.answer(auditor, query, after=after))["auditEvents"]
         assert page["totalCount"] == len(acts)
         found += page["nodes"]
         after = page["pageInfo"]["endCursor"]
@@ -121,12 +118,12 @@ async def test_filters_and_pages(world: World) -> None:
     assert [node["number"] for node in found] == [node["number"] for node in acts[::-1]]
     middle = found[1]["occurredAt"]
     assert datetime.fromisoformat(middle).tzinfo is not None
-    since = (await world.answer(auditor, query, **{"from": middle}))["auditEvents"]
-    until = (await world.answer(auditor, query, to=middle))["auditEvents"]
+    since = (await own.answer(auditor, query, **{"from": middle}))["auditEvents"]
+    until = (await own.answer(auditor, query, to=middle))["auditEvents"]
     assert (since["totalCount"], until["totalCount"]) == (2, len(acts) - 2)
-    of_one = (await world.answer(auditor, query, actions=["vendor.add"]))["auditEvents"]
+    of_one = (await own.answer(auditor, query, actions=["vendor.add"]))["auditEvents"]
     assert of_one["totalCount"] == 1
-    none = (await world.answer(auditor, query, actions=[]))["auditEvents"]
+    none = (await own.answer(auditor, query, actions=[]))["auditEvents"]
     assert (none["totalCount"], none["nodes"]) == (0, [])
 
 

@@ -26,7 +26,6 @@ from worlds import (
     World,
     revealed,
     sealed,
-    settle,
     sign,
     unsealed,
 )
@@ -333,12 +332,6 @@ async def test_an_instant_that_is_none_is_refused(market: World, instant: str) -
 
 
 # Download links
-
-
-@pytest.fixture
-async def own(world: World) -> World:
-    """A market of the test's own, to be changed."""
-    return await settle(world)
 
 
 async def followed(world: World, url: str) -> httpx.Response:

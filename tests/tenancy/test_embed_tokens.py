@@ -10,7 +10,7 @@ import httpx
 import pytest
 from sqlalchemy import text
 from test_keys import ASKED, behind, issued
-from worlds import ALPHA, EXECUTOR, SZSE, World, settle
+from worlds import ALPHA, EXECUTOR, SZSE, World
 
 from gateway.app.server import application, routes
 from gateway.catalogue import registry
@@ -22,12 +22,6 @@ from gateway.tenancy.principal import Role
 from gateway.tenancy.registered import digest_of_document
 
 PORTAL = "https://portal.alpha.example"
-
-
-@pytest.fixture
-async def own(world: World) -> World:
-    """A market of the test's own, with users."""
-    return await settle(world)
 
 
 @pytest.fixture

@@ -33,7 +33,7 @@ from operations.documents import Operation
 from operations.material import NOWHERE, Material, gather
 from stilled import APART, planted, still
 from test_schema_cases import SCHEMA
-from worlds import ALPHA, BETA, FIRST, HKEX, PRINCIPALS, SZSE, Principal, World, opened, settle
+from worlds import ALPHA, BETA, FIRST, HKEX, PRINCIPALS, SZSE, Principal, World, settled
 
 from gateway.app.server import routes
 from gateway.audit.chain import text_of
@@ -105,8 +105,8 @@ async def arena(
 
         async def made(*tenants: Principal) -> Way:
             place = tmp_path_factory.mktemp("fuzz")
-            world = await stack.enter_async_context(opened(server, place, **alike))
-            await settle(world, tenants[0] if len(tenants) == 1 else None)
+            only = tenants[0] if len(tenants) == 1 else None
+            world = await stack.enter_async_context(settled(server, place, only, **alike))
             await live(world, tenants)
             await still(world)
             return Way(world, world.app._app)  # type: ignore[attr-defined]

@@ -31,7 +31,6 @@ from worlds import (
     USERS,
     Principal,
     World,
-    settle,
     sign,
 )
 
@@ -165,19 +164,18 @@ async def test_a_link_that_was_changed_gives_nothing(places: Places) -> None:
         assert (await followed(places.market, token, None))[0] == 200, who
 
 
-async def test_a_link_narrows_with_its_keys_reach(world: World) -> None:
+async def test_a_link_narrows_with_its_keys_reach(own: World) -> None:
     """A product goes over to another data company: nothing of it is left in the former's links."""
-    await settle(world)
     users = "{ users { download { url } } }"
     figures = '{ monthlyStats(from: "2024-01", to: "2024-06") { download { url } } }'
     marks = {users: sign("VENDBETA", ENHANCED), figures: MINIMUM[ENHANCED]}
-    held = {await world.link(SZSE, query): mark for query, mark in marks.items()}
-    taken = {await world.link(HKEX, query): mark for query, mark in marks.items()}
+    held = {await own.link(SZSE, query): mark for query, mark in marks.items()}
+    taken = {await own.link(HKEX, query): mark for query, mark in marks.items()}
     for url, mark in held.items():
-        assert mark in await world.file(url)
+        assert mark in await own.file(url)
     for url, mark in taken.items():
-        assert mark not in await world.file(url)
-    admin = await asyncpg.connect(world.admin)
+        assert mark not in await own.file(url)
+    admin = await asyncpg.connect(own.admin)
     await admin.execute(
         "UPDATE products SET licensor_id = (SELECT licensor_id FROM licensors WHERE code = 'HKEX') "
         "WHERE name = $1",
@@ -185,11 +183,11 @@ async def test_a_link_narrows_with_its_keys_reach(world: World) -> None:
     )
     await admin.close()
     for url, mark in held.items():
-        told = await world.file(url)
+        told = await own.file(url)
         assert told.startswith("200")
         assert not [word for word in (mark, *signs()) if word in told]
     for url, mark in taken.items():
-        assert mark in await world.file(url)
+        assert mark in await own.file(url)
 
 
 def signs() -> list[str]:

@@ -8,7 +8,7 @@ import asyncpg
 import httpx
 import pytest
 import sqlalchemy
-from worlds import ALPHA, BETA, PRINCIPALS, SZSE, World, settle
+from worlds import ALPHA, BETA, PRINCIPALS, SZSE, World
 
 from gateway.catalogue import registry
 from gateway.errors import BadInput, NotFound
@@ -21,12 +21,6 @@ ASKED = "{ viewer { name role vendor licensor vendors { code } } }"
 VENDOR_ROLES = {Role.VENDOR_ADMINISTRATOR, Role.VENDOR_OPERATOR, Role.VENDOR_PORTAL}
 VENDOR_ROLES |= {Role.VENDOR_AUDITOR}
 LICENSOR_ROLES = {Role.LICENSOR_ANALYST, Role.LICENSOR_ADMINISTRATOR, Role.LICENSOR_AUDITOR}
-
-
-@pytest.fixture
-async def own(world: World) -> World:
-    """A market of the test's own, without users, to be changed."""
-    return await settle(world, rosters=False)
 
 
 async def issued(

@@ -20,7 +20,6 @@ from worlds import (
     Principal,
     World,
     sealed,
-    settle,
     unsealed,
 )
 
@@ -36,12 +35,6 @@ INTERNAL = {
     "created_at",
 }
 """Numbers that never leave the gateway, and what no two worlds have alike."""
-
-
-@pytest.fixture
-async def own(world: World) -> World:
-    """A market of the test's own, to be changed."""
-    return await settle(world)
 
 
 def line(user: str, product: str, name: str = "n") -> str:

@@ -15,7 +15,7 @@ import orjson
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from test_keys import ASKED
-from worlds import World, settle
+from worlds import World
 
 from gateway.app.server import application, routes
 from gateway.catalogue import registry
@@ -136,11 +136,6 @@ async def granted(
 
 def told(issuer: LocalIssuer) -> OidcIssuer:
     return OidcIssuer(issuer=issuer.url, audience=AUDIENCE)
-
-
-@pytest.fixture
-async def own(world: World) -> World:
-    return await settle(world, rosters=False)
 
 
 async def test_a_group_opens_what_was_granted(own: World, issuer: LocalIssuer) -> None:

@@ -14,7 +14,7 @@ from market import ENHANCED, found, load
 from test_accesses import logged
 from test_embed_tokens import issued, token_of
 from test_schema_cases import AUDITED, CASES, all_told, documents_for
-from worlds import ALPHA, SZSE, Principal, World, opened, revealed, settle
+from worlds import ALPHA, SZSE, Principal, World, revealed, settled
 
 from gateway.app.house import House
 from gateway.app.server import application
@@ -193,8 +193,8 @@ async def test_a_download_keeps_the_purpose_that_its_link_was_asked_for(
 
 @pytest.fixture
 async def own(server: EmbeddedPostgres, tmp_path: Path) -> AsyncIterator[World]:
-    async with opened(server, tmp_path, audit_seconds=0) as made:
-        yield await settle(made)
+    async with settled(server, tmp_path, audit_seconds=0) as made:
+        yield made
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import base64
 import itertools
 import json
 import re
+import shutil
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -26,7 +27,7 @@ import pytest
 from market import load
 from starlette.applications import Starlette
 
-from gateway.app.house import House, open_house
+from gateway.app.house import House, audit_keys, open_house
 from gateway.app.server import application, routes
 from gateway.catalogue import loading, registry
 from gateway.catalogue.approvals import load_approvals, read_approvals
@@ -367,37 +368,93 @@ class World:
 
 
 @asynccontextmanager
-async def opened(server: EmbeddedPostgres, places: Path, **settings: Any) -> AsyncIterator[World]:
-    """Open a gateway on a fresh, empty database."""
-    name = f"world_{next(_numbers)}"
+async def opened(
+    server: EmbeddedPostgres, places: Path, template: str = "gateway", **settings: Any
+) -> AsyncIterator[World]:
+    """Open a gateway on a database of its own: an empty one, or a copy of another."""
+    name = await _copied(server, template)
+    async with _house(server, name, places, **settings) as world:
+        yield world
     maker = await asyncpg.connect(server.url("postgres", "postgres"))
     try:
-        await maker.execute(f'CREATE DATABASE "{name}" TEMPLATE gateway OWNER {OWNER}')
-        await maker.execute(f'GRANT TEMPORARY ON DATABASE "{name}" TO {SERVICE}')
-        config = Settings(
-            database_url=server.url(SERVICE, name),
-            migrate_url=server.url(OWNER, name),
-            data_dir=places / name,
-            **{"pool_size": 2, **settings},
-        )
-        async with open_house(config) as house:
-            app = application(house)
-            transport = httpx.ASGITransport(app=app)
-            async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-                yield World(house, server.url("postgres", name), app, client, places)
         await maker.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
     finally:
         await maker.close()
 
 
-async def settle(world: World, only: Principal | None = None, *, rosters: bool = True) -> World:
+@asynccontextmanager
+async def settled(
+    server: EmbeddedPostgres, places: Path, only: Principal | None = None, **settings: Any
+) -> AsyncIterator[World]:
+    """Open a market of one's own, as `settle` sets it up: that is done once, and copied."""
+    made = _SETTLED.get((server.directory, only))
+    if made is None:
+        made = _SETTLED[server.directory, only] = await _template(server, only)
+    async with opened(server, places, made.name, **settings) as world:
+        if "audit_keys" not in settings:
+            shutil.copytree(made.keys, audit_keys(world.house.settings), dirs_exist_ok=True)
+        world.pairs, world.settled = made.pairs, datetime.now(UTC)
+        yield world
+
+
+@dataclass(frozen=True)
+class _Template:
+    """A settled database, and the keys that its log is signed with."""
+
+    name: str
+    keys: Path
+    pairs: list[tuple[str, str]]
+
+
+_SETTLED: dict[tuple[Path, Principal | None], _Template] = {}
+
+
+async def _template(server: EmbeddedPostgres, only: Principal | None) -> _Template:
+    name = await _copied(server, "gateway")
+    place = server.directory.parent / f"{server.directory.name}-{name}"
+    place.mkdir()
+    async with _house(server, name, place) as world:
+        await settle(world, only)
+        return _Template(name, audit_keys(world.house.settings), world.pairs)
+
+
+async def _copied(server: EmbeddedPostgres, template: str) -> str:
+    """Make a database of one's own, and return its name."""
+    name = f"world_{next(_numbers)}"
+    maker = await asyncpg.connect(server.url("postgres", "postgres"))
+    try:
+        await maker.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}" OWNER {OWNER}')
+        await maker.execute(f'GRANT TEMPORARY ON DATABASE "{name}" TO {SERVICE}')
+    finally:
+        await maker.close()
+    return name
+
+
+@asynccontextmanager
+async def _house(
+    server: EmbeddedPostgres, name: str, places: Path, **settings: Any
+) -> AsyncIterator[World]:
+    config = Settings(
+        database_url=server.url(SERVICE, name),
+        migrate_url=server.url(OWNER, name),
+        data_dir=places / name,
+        **{"pool_size": 2, **settings},
+    )
+    async with open_house(config) as house:
+        app = application(house)
+        transport = httpx.ASGITransport(app=app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            yield World(house, server.url("postgres", name), app, client, places)
+
+
+async def settle(world: World, only: Principal | None = None) -> World:
     """Set up the market and its keys; with `only`, no more than what that principal may see."""
     world.pairs = list(USERS) if only is None else only.pairs
     with pytest.MonkeyPatch.context() as patch:
         await _catalogue(world, patch)
         for at, vendor, licensor, lines in _steps():
             mine = [line for product, line in lines if (vendor, product) in world.pairs]
-            if mine and rosters:
+            if mine:
                 await load(world.house, vendor, mine, world.places, source=source(licensor))
                 await _date(world, at)
         for who in PRINCIPALS if only is None else (only,):
