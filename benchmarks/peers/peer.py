@@ -86,7 +86,7 @@ class Peer(ABC):
     def __init__(self, database: str, directory: Path) -> None:
         """Take the address that the service's role has, and a directory for files."""
         self.database, self.directory = database, directory
-        self.port = _free_port()
+        self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
 
     @abstractmethod
@@ -174,7 +174,7 @@ class Peer(ABC):
         raise AssertionError(f"{self.name} does not start:\n{told}")
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
         port: int = held.getsockname()[1]

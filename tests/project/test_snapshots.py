@@ -73,7 +73,9 @@ def test_lock_files_of_npm_have_hashes_and_name_no_registry(place: str) -> None:
     assert all("integrity" in one and "resolved" not in one for one in packages.values())
 
 
-@pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock"])
+@pytest.mark.parametrize(
+    "name", ["requirements.lock", "requirements-dev.lock", "benchmarks/peers/granian.lock"]
+)
 def test_lock_files_have_hashes_and_name_no_registry(name: str) -> None:
     text = read(name)
     assert "://" not in text
