@@ -22,6 +22,9 @@ from gateway.audit.models import HOUSE
 from gateway.tenancy.appending import Entry
 from gateway.tenancy.scope import Scope
 
+NAME: Final = "userName"
+BY_NAME: Final = "USER_NAME"
+"""What `UserOrder.field` is where users are sorted by name."""
 _MOST_NAME: Final = 128
 _MOST_SCOPES: Final = 10_000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -40,6 +43,15 @@ class Asked:
     """Whether it selects lines, which are no objects that could be counted."""
     single: frozenset[str] = frozenset()
     """The response keys of roots that are one object, not a list."""
+    ordering: frozenset[str] = frozenset()
+    """Variables that may sort users by name where cursors are selected, in which it then stands."""
+
+    def shown(self, variables: Mapping[str, Any] | None) -> tuple[str, ...]:
+        """Return the personal-data fields that are selected with these variables."""
+        given = [(variables or {}).get(name) for name in self.ordering]
+        if NAME in self.personal or not any(BY_NAME in str(value) for value in given):
+            return self.personal
+        return tuple(sorted((*self.personal, NAME)))
 
 
 class Access:
@@ -128,7 +140,7 @@ class Entries:
             detail["document"] = asked.document
             if asked.operation is not None:
                 detail["operation"] = asked.operation[:_MOST_NAME]
-            seen = asked.personal if access.rows or asked.whole else ()
+            seen = asked.shown(access.variables) if access.rows or asked.whole else ()
             if seen and access.tenant is not None and access.tenant.reveals:
                 detail["personal"] = seen
         if access.variables:

@@ -5,7 +5,9 @@ from functools import lru_cache
 from typing import Any, Final
 
 from graphql import (
+    ArgumentNode,
     DocumentNode,
+    EnumValueNode,
     FieldNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
@@ -15,6 +17,7 @@ from graphql import (
     OperationDefinitionNode,
     TypeInfo,
     TypeInfoVisitor,
+    VariableNode,
     Visitor,
     get_nullable_type,
     is_list_type,
@@ -22,7 +25,7 @@ from graphql import (
     visit,
 )
 
-from gateway.audit.access import Asked
+from gateway.audit.access import BY_NAME, NAME, Asked
 from gateway.records.personal import PERSONAL
 from gateway.schema.documents import MAX_TOKENS, operations_of
 
@@ -34,6 +37,10 @@ _WHOLE: Final = frozenset(
     {("UserConnection", "delimited"), ("FieldChange", "before"), ("FieldChange", "after"), *_ABOUT}
 )
 """Fields in which any of them may stand."""
+_CURSORS: Final = frozenset(
+    {("UserEdge", "cursor"), ("PageInfo", "startCursor"), ("PageInfo", "endCursor")}
+)
+"""Fields that have what a list of users is sorted by."""
 _MOST: Final = 1000
 
 
@@ -84,9 +91,10 @@ def _of(schema: GraphQLSchema, document: DocumentNode, digest: str, name: str | 
     return Asked(
         digest,
         None if operation.name is None else operation.name.value,
-        tuple(sorted(collector.personal)),
+        tuple(sorted(collector.personal | collector.told_by_cursors)),
         collector.whole,
         frozenset(collector.single),
+        frozenset(collector.ordering) if collector.cursors else frozenset(),
     )
 
 
@@ -98,8 +106,16 @@ class _Collector(Visitor):
         self._schema, self._info = schema, TypeInfo(schema)
         self.personal: set[str] = set()
         self.single: set[str] = set()
-        self.whole = False
+        self.whole = self.cursors = False
         self.spreads: set[str] = set()
+        self.ordering: set[str] = set()
+        """Variables in arguments that sort users."""
+        self._by_name = self._in_order = False
+
+    @property
+    def told_by_cursors(self) -> set[str]:
+        """The name, where a list is sorted by it and its cursors are selected."""
+        return {NAME} if self.cursors and self._by_name else set()
 
     def look(self, node: OperationDefinitionNode | FragmentDefinitionNode) -> None:
         """Look at an operation or a fragment."""
@@ -117,6 +133,24 @@ class _Collector(Visitor):
             self.whole |= name == "delimited"
         elif parent is self._schema.query_type and self._is_single():
             self.single.add((node.alias or node.name).value)
+        self.cursors |= (kind, name) in _CURSORS
+
+    def enter_argument(self, node: ArgumentNode, *_: object) -> None:
+        """Note where an order begins."""
+        self._in_order = node.name.value == "orderBy"
+
+    def leave_argument(self, *_: object) -> None:
+        """Note where it ends."""
+        self._in_order = False
+
+    def enter_enum_value(self, node: EnumValueNode, *_: object) -> None:
+        """Note an order by name; it may be a variable's default."""
+        self._by_name |= node.value == BY_NAME
+
+    def enter_variable(self, node: VariableNode, *_: object) -> None:
+        """Note a variable that may be one."""
+        if self._in_order:
+            self.ordering.add(node.name.value)
 
     def enter_fragment_spread(self, node: FragmentSpreadNode, *_: object) -> None:
         """Note a fragment."""

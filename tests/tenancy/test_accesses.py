@@ -225,6 +225,11 @@ def test_personal_data_are_told_by_name() -> None:
     told = {
         "{ users { nodes { userId userType } } }": (),
         "{ users { nodes { userName } edges { node { phone } } } }": ("phone", "userName"),
+        "{ users(orderBy: {field: USER_NAME}) { pageInfo { endCursor } } }": ("userName",),
+        "{ users(orderBy: {field: USER_NAME}) { nodes { userId } } }": (),
+        "{ users(orderBy: {field: USER_ID}) { edges { cursor } } }": (),
+        "query($o: [UserOrder!] = [{field: USER_NAME}]) "
+        "{ users(orderBy: $o) { edges { cursor } } }": ("userName",),
         "{ users { delimited } }": ("address", "contact", "phone", "userName"),
         '{ node(id: "x") { ... on User { address } } }': ("address",),
         '{ changes(vendor: "V", from: "2024-01-01T00:00:00Z") { nodes { fields { after } } } }': (
@@ -238,6 +243,20 @@ def test_personal_data_are_told_by_name() -> None:
     }
     for document, fields in told.items():
         assert asked_of(schema, document, None).personal == fields, document
+
+
+async def test_a_cursor_of_a_list_by_name_is_personal(world: World) -> None:
+    document = """query($o: [UserOrder!], $f: UserOrderField = USER_ID) {
+        a: users(orderBy: $o) { edges { cursor } }
+        b: users(orderBy: {field: $f}) { pageInfo { endCursor } } }"""
+    for variables, noted in (
+        ({}, None),
+        ({"o": [{"field": "USER_ID"}]}, None),
+        ({"o": [{"field": "START_DATE"}, {"field": "USER_NAME"}]}, ["userName"]),
+        ({"f": "USER_NAME"}, ["userName"]),
+    ):
+        await world.answer(ALPHA, document, **variables)
+        assert (await logged(world, "query"))[-1].get("personal") == noted, variables
 
 
 # The queue
