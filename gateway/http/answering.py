@@ -99,11 +99,7 @@ class Answering:
             asking.access.tenant = caller.scope_for(asking.purpose)
         tenant = self._spending.enter(caller.tenant)
         try:
-            turn = await self._turns.take(caller.tenant)
-            try:
-                return await self._charged(asked, asking, caller, tenant)
-            finally:
-                self._turns.leave(turn)
+            return await self._charged(asked, asking, caller, tenant)
         finally:
             self._spending.leave(tenant)
 
@@ -170,7 +166,11 @@ class Answering:
             formats = await self._formats_of(caller)
             ready = self._operations.prepare(document, values, scope, today(), link, formats)
             pool = self._answers.by_values if ready.plan.by_values else self._answers.by_shape
-            found = await ask(pool, ready.plan.sealed, ready.values, caller)
+            turn = await self._turns.take(caller.tenant)
+            try:
+                found = await ask(pool, ready.plan.sealed, ready.values, caller)
+            finally:
+                self._turns.leave(turn)
             return self._noted(ready, found, scope, asking.access)
         except (Unavailable, TookTooLong, NotAdmitted, Uncompiled):
             raise  # to ask again by the executor would take as long
@@ -215,15 +215,19 @@ class Answering:
         caller = await self.admissions.admit(asking.authorization)
         query = await self._trusted.text(asked, principal, caller.digest)
         scope = scope.stating(asking.purpose)
-        answer, refused = await self._executor.answer(
-            query,
-            asked.name,
-            asked.variables,
-            scope,
-            asking.base_url(),
-            language_of(asking.language),
-            asking.purpose,
-        )
+        turn = await self._turns.take(caller.tenant)
+        try:
+            answer, refused = await self._executor.answer(
+                query,
+                asked.name,
+                asked.variables,
+                scope,
+                asking.base_url(),
+                language_of(asking.language),
+                asking.purpose,
+            )
+        finally:
+            self._turns.leave(turn)
         if asking.access is not None:
             asking.access.tenant = scope
             seen = self._operations.document(query, asked.name).asked
