@@ -33,7 +33,8 @@ def statement_of(query: str, variables: dict[str, Any], caller: Admission) -> St
     """Return the very statement that the gateway runs for an operation."""
     document = _OPERATIONS.document(query, None)
     values = document.coerced(variables)
-    ready = _OPERATIONS.prepare(document, values, caller.stated, today(), _no_link, _PLAIN)
+    given = (document, values, caller.stated, today(), _no_link, _PLAIN)
+    ready = _OPERATIONS.planned(*given) or _OPERATIONS.compiled(*given)
     plan = ready.plan
     message = plan.sealed.message(ready.values, caller)
     return Statement(*message, plan.by_values, plan.before, plan.behind)

@@ -77,7 +77,9 @@ class Request:
 
 
 class Peer(ABC):
-    """One server. It runs as one process with one worker, and ten connections to the database."""
+    """One server. It runs as one process with one worker, and ten connections to the database, the
+    gateway five.
+    """
 
     name: str
     title: str

@@ -42,7 +42,8 @@ def _application(house: House) -> Any:
         asked = orjson.loads(body)
         document = operations.document(asked["query"], None)
         values = document.coerced(asked["variables"])
-        ready = operations.prepare(document, values, caller.stated, today(), _no_link, _FORMATS)
+        given = (document, values, caller.stated, today(), _no_link, _FORMATS)
+        ready = operations.planned(*given) or operations.compiled(*given)
         pool = answers.by_values if ready.plan.by_values else answers.by_shape
         answer, _ = ready.completed(await ask(pool, ready.plan.sealed, ready.values, caller))
         headers = [

@@ -136,7 +136,7 @@ class Operations:
         """How many plans are kept, long ones counted as several."""
         return self._plans
 
-    def prepare(
+    def planned(
         self,
         document: Document,
         coerced: Mapping[str, Any],
@@ -144,35 +144,41 @@ class Operations:
         today: date,
         link: Link,
         formats: Formats,
-    ) -> Prepared:
-        """Return the plan of a request, with its values; raise Uncompiled if there can't be one."""
+    ) -> Prepared | None:
+        """Return the plan of a request, with its values; None if there is none yet.
+
+        It is soon found. Uncompiled if there can't be one.
+        """
         if document.reason:
             raise Uncompiled(document.reason)
         try:
-            given = [scope, coerced, today, link, formats]
-            values = list(given)
+            values = [scope, coerced, today, link, formats]
             plan = document.plans.find(values)
         except (GatewayError, GraphQLError, ValueError, TypeError, ArithmeticError) as error:
             raise Uncompiled("input") from error
         except RecursionError:
             raise Uncompiled("input") from None
-        if plan is not None:
-            return Prepared(plan, values, document.asked)
-        return self._compiled(document, given)
+        return None if plan is None else Prepared(plan, values, document.asked)
+
+    def known(self, query: str, name: str | None) -> Document | None:
+        """Return what is known of an operation, if it was read already."""
+        key = (query, name)
+        found = self._known.get(key)
+        if found is not None:
+            self._known.move_to_end(key)
+        return found
 
     def document(self, query: str, name: str | None) -> Document:
         """Return what is known of an operation; read it, if it is new.
 
         CostLimit for one that is too long to be kept.
         """
-        key = (query, name)
-        found = self._known.get(key)
-        if found is not None:
-            self._known.move_to_end(key)
-            return found
+        known = self.known(query, name)
+        if known is not None:
+            return known
         hold_to_length(query)
         hold_to_length(name or "")
-        found = self._known[key] = self._read(query, name)
+        found = self._known[query, name] = self._read(query, name)
         self._characters += len(query)
         while len(self._known) > MOST_DOCUMENTS or self._characters > MOST_CHARACTERS:
             self._forget_oldest()
@@ -216,9 +222,17 @@ class Operations:
         cost = Cost(self._graph, operation, fragments)
         return Document(operation, variables, fragments, reason, cost=cost)
 
-    def _compiled(self, document: Document, given: list[Any]) -> Prepared:
+    def compiled(
+        self,
+        document: Document,
+        coerced: Mapping[str, Any],
+        scope: Scope,
+        today: date,
+        link: Link,
+        formats: Formats,
+    ) -> Prepared:
         """Compile a plan by the request's values, and keep it for all of its shape."""
-        recording, request = Request.recorded(*given)
+        recording, request = Request.recorded(scope, coerced, today, link, formats)
         operation = document.operation
         assert operation is not None  # noqa: S101 (the caller has looked)
         selection = Selection(self._graph, document.fragments, request.variables)
@@ -230,7 +244,7 @@ class Operations:
             if request.unless:
                 declined = func.textsend(literal(DECLINED.decode(), TEXT))
                 answer = case((or_(*request.unless), declined), else_=answer)
-            sealed = seal(select(answer), given[0])
+            sealed = seal(select(answer), scope)
         except ScopeViolation:
             raise
         except (GatewayError, GraphQLError, ValueError, ArithmeticError) as error:

@@ -119,7 +119,7 @@ class Answering:
                     # what is registered by now may be more than what is known of the caller
                     caller = await self._admitted_anew(caller, asking)
                     continue
-                document = self._operations.document(query, asked.name)
+                document = await self._document(query, asked.name, caller)
                 if asking.access is not None:
                     asking.access.asked = document.asked
                     asking.access.variables = asked.variables
@@ -136,7 +136,11 @@ class Answering:
         except Uncompiled as reason:
             told = str(reason)
         OPERATIONS.add("executor", told)
-        return await self._executed(asked, asking, estimate, tenant, told)
+        turn = await self._turns.take(caller.tenant)
+        try:
+            return await self._executed(asked, asking, estimate, tenant, told)
+        finally:
+            self._turns.leave(turn)
 
     async def _admitted_anew(self, caller: Admission, asking: Asking) -> Admission:
         self.admissions.forget(caller)
@@ -164,10 +168,13 @@ class Answering:
         link = partial(sealed_link, scope, self._links, asking.base_url, asking.purpose)
         try:
             formats = await self._formats_of(caller)
-            ready = self._operations.prepare(document, values, scope, today(), link, formats)
-            pool = self._answers.by_values if ready.plan.by_values else self._answers.by_shape
+            given = (document, values, scope, today(), link, formats)
+            ready = self._operations.planned(*given)
             turn = await self._turns.take(caller.tenant)
             try:
+                if ready is None:
+                    ready = self._operations.compiled(*given)
+                pool = self._answers.by_values if ready.plan.by_values else self._answers.by_shape
                 found = await ask(pool, ready.plan.sealed, ready.values, caller)
             finally:
                 self._turns.leave(turn)
@@ -181,6 +188,21 @@ class Answering:
             frames = "".join(traceback.format_tb(error.__traceback__))
             _log.exception("not compiled: %s\n%s", type(error).__name__, frames, exc_info=False)
             raise Uncompiled("fault") from error
+
+    async def _document(self, query: str, name: str | None, caller: Admission) -> Document:
+        """Return what is known of an operation; a new one is read in its tenant's turn.
+
+        Reading and compiling take longer than most answers: a tenant that sends one new document
+        after another delays itself.
+        """
+        known = self._operations.known(query, name)
+        if known is not None:
+            return known
+        turn = await self._turns.take(caller.tenant)
+        try:
+            return self._operations.document(query, name)
+        finally:
+            self._turns.leave(turn)
 
     async def _formats_of(self, caller: Admission) -> Formats:
         """Return a caller's report formats: read once, for what changes them ends the admission.
@@ -208,26 +230,22 @@ class Answering:
         tenant: Tenant,
         reason: str,
     ) -> Answer:
-        """Have the executor answer, for whoever the caller is now."""
+        """Have the executor answer, for whoever the caller is now: after all waiting."""
         scope = await self.admissions.authenticate(asking.authorization)
         principal = scope.principal
         asking.allowed(principal)
         caller = await self.admissions.admit(asking.authorization)
         query = await self._trusted.text(asked, principal, caller.digest)
         scope = scope.stating(asking.purpose)
-        turn = await self._turns.take(caller.tenant)
-        try:
-            answer, refused = await self._executor.answer(
-                query,
-                asked.name,
-                asked.variables,
-                scope,
-                asking.base_url(),
-                language_of(asking.language),
-                asking.purpose,
-            )
-        finally:
-            self._turns.leave(turn)
+        answer, refused = await self._executor.answer(
+            query,
+            asked.name,
+            asked.variables,
+            scope,
+            asking.base_url(),
+            language_of(asking.language),
+            asking.purpose,
+        )
         if asking.access is not None:
             asking.access.tenant = scope
             seen = self._operations.document(query, asked.name).asked

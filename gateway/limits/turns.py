@@ -32,7 +32,7 @@ class Turns:
     def __init__(self, cores: int, most: int, *, clock: Callable[[], float] = monotonic) -> None:
         """Take how many operations run without one slowing another, and how many of one tenant.
 
-        The latter is less than there are connections: one is there for whoever comes next.
+        The latter is best one less than there are connections: that is there for whoever is next.
         """
         self._cores, self._most, self._clock = cores, most, clock
         self._lines: dict[str, Line] = {}
@@ -83,7 +83,7 @@ class Turns:
         for name in [name for name, one in lines.items() if _is_gone(one, since)]:
             del lines[name]
         there = len(lines)
-        self._each = max(self._cores // there, 1) if there > 1 else self._most
+        self._each = min(max(self._cores // there, 1), self._most) if there > 1 else self._most
         self._until = now + RECENT / 4
 
 

@@ -18,7 +18,7 @@ from gateway.app.server import application
 from gateway.catalogue import registry
 from gateway.catalogue.formats import Formats
 from gateway.compiled import operations
-from gateway.compiled.operations import Operations
+from gateway.compiled.operations import Document, Operations, Prepared
 from gateway.config import clock
 from gateway.db.embedded import EmbeddedPostgres
 from gateway.errors import CostLimit
@@ -261,6 +261,14 @@ async def caller_of(house: House, vendor: str) -> tuple[Admission, Caller]:
         return await Admissions(house.service).admit(f"Bearer {caller.key}"), caller
 
 
+def prepared(
+    kept: Operations, document: Document, values: dict[str, Any], admission: Admission
+) -> Prepared:
+    """Return the plan for values: one that there is, or a new one."""
+    given = (document, values, admission.stated, clock.today(), lambda *_: ("", None), NONE)
+    return kept.planned(*given) or kept.compiled(*given)
+
+
 async def test_plans_and_documents_are_kept_within_bounds(
     market: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -272,7 +280,7 @@ async def test_plans_and_documents_are_kept_within_bounds(
     def prepare(query: str, **variables: Any) -> None:
         document = kept.document(query, None)
         values = document.coerced(variables)
-        kept.prepare(document, values, admission.stated, clock.today(), lambda *_: ("", None), NONE)
+        prepared(kept, document, values, admission)
 
     for i in range(20):
         prepare(f"{{ a{i}: viewer {{ name }} }}")
@@ -291,7 +299,7 @@ async def test_long_documents_and_statements_take_no_more_memory_than_many_short
 
     def prepare(query: str) -> None:
         document = kept.document(query, None)
-        kept.prepare(document, {}, admission.stated, clock.today(), lambda *_: ("", None), NONE)
+        prepared(kept, document, {}, admission)
 
     long = "x" * (MAX_CHARACTERS - 100)
     for i in range(60):
@@ -311,14 +319,7 @@ async def test_a_plan_holds_no_value_of_the_request_that_it_was_made_for(market:
     admission, _ = await caller_of(market, "ALPHA")
     kept = Operations(build_schema())
     document = kept.document(USERS, None)
-    made = kept.prepare(
-        document,
-        document.coerced({"f": {"search": "secret"}}),
-        admission.stated,
-        clock.today(),
-        lambda *_: ("", None),
-        NONE,
-    )
+    made = prepared(kept, document, document.coerced({"f": {"search": "secret"}}), admission)
     sealed = made.plan.sealed
     assert "secret" not in sealed.text
     assert [value for slot, value in sealed.parameters if slot is not None and value] == []

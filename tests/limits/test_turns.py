@@ -30,6 +30,14 @@ async def test_a_tenant_alone_runs_as_much_as_there_are_connections() -> None:
     assert run(await asked(Turns(2, 50, clock=Clock()), "A", 60)) == 50
 
 
+async def test_a_share_is_never_more_than_one_alone_may_run() -> None:
+    clock = Clock()
+    turns = Turns(64, 4, clock=clock)
+    await asked(turns, "B", 1)
+    clock.now += RECENT / 2
+    assert run(await asked(turns, "A", 10)) == 4
+
+
 @pytest.mark.parametrize(("cores", "share"), [(1, 1), (2, 1), (8, 4), (9, 4)])
 async def test_beside_another_it_has_its_share(cores: int, share: int) -> None:
     clock = Clock()

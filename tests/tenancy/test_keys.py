@@ -3,6 +3,7 @@
 import base64
 import hashlib
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import asyncpg
 import httpx
@@ -12,6 +13,7 @@ from worlds import ALPHA, BETA, PRINCIPALS, SZSE, World
 
 from gateway.catalogue import registry
 from gateway.errors import BadInput, NotFound
+from gateway.limits.turns import Line, Turns
 from gateway.tenancy.issue import Holder, issue, revoke, role_for
 from gateway.tenancy.keys import NewKey, digest, generate, well_formed
 from gateway.tenancy.operator import open_operator
@@ -178,6 +180,26 @@ async def test_expiry_takes_effect_at_once(own: World) -> None:
         assert (await own.ask(made.text, ASKED)).status_code == 401
     await behind(own, set_expiry, made.prefix, datetime.now(UTC) + timedelta(days=1))
     assert (await own.ask(made.text, ASKED)).status_code == 200
+
+
+async def test_a_key_that_is_revoked_while_its_operation_waits_for_its_turn(
+    own: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    documents = [ASKED, "{ __schema { queryType { name } } }"]
+    for document in documents:
+        made = await issued(own)
+        assert "errors" not in (await own.ask(made.text, document)).json()
+        take = Turns.take
+
+        async def late(turns: Turns, tenant: str, made: NewKey = made, take: Any = take) -> Line:
+            turn: Line = await take(turns, tenant)
+            async with open_operator(own.house.security, "test") as session:
+                await revoke(session, made.prefix)
+            return turn
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Turns, "take", late)
+            assert (await own.ask(made.text, document)).status_code == 401, document
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])

@@ -87,7 +87,7 @@ def working(house: House) -> Iterator[Work]:
     with pytest.MonkeyPatch.context() as patch:
         for connections in (house.answers.by_shape, house.answers.by_values):
             patch.setattr(connections, "fetch_value", noting(connections.fetch_value))
-        patch.setattr(Operations, "_compiled", counting("compiled", Operations._compiled))
+        patch.setattr(Operations, "compiled", counting("compiled", Operations.compiled))
         argon = counting("hashed", accounts.Argon2id.verify_phc_encoded)
         patch.setattr(accounts, "Argon2id", type("Counted", (), {"verify_phc_encoded": argon}))
         patch.setattr(SignIn, "_step", counting("codes", SignIn._step))
