@@ -19,6 +19,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.app.house import House
+from gateway.app.tables import metadata
 from gateway.audit.writer import AccessLog
 from gateway.compiled.operations import Operations
 from gateway.config.settings import Settings
@@ -123,7 +124,7 @@ def _base_url(house: House, request: HTTPConnection) -> str:
 
 async def fit_to_serve(house: House) -> None:
     """Raise Unavailable, naming what is wrong, unless the database is fit to serve."""
-    wrong = [found for found in await examine(house.service) if not found.right]
+    wrong = [found for found in await examine(house.service, metadata) if not found.right]
     if wrong:
         told = "; ".join(f"{found.name}: {found.detail}" for found in wrong)
         raise Unavailable(

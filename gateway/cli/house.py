@@ -9,6 +9,7 @@ import typer
 
 from gateway.app.house import House, open_house
 from gateway.app.migrate import migrate as upgrade
+from gateway.app.tables import metadata
 from gateway.catalogue.loading import found
 from gateway.cli.duty import on_duty
 from gateway.cli.run import Json, configured, console, fail, in_house, run, say, tell
@@ -34,7 +35,7 @@ def doctor_command(json: Json = False) -> None:
     """Check settings, database, role, row-level security, clock and disk."""
 
     async def work(house: House) -> bool:
-        found = await examine(house.service)
+        found = await examine(house.service, metadata)
         for one in found:
             mark = "ok" if one.right else "WRONG"
             tell(

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import text
+from sqlalchemy import MetaData, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.config.clock import now
-from gateway.db.base import SCOPED, Base
+from gateway.db.base import SCOPED
 from gateway.db.engine import DUTIES
 from gateway.tenancy.reach import DATABASE_ERRORS, unreachable
 
@@ -63,8 +63,8 @@ def _separation(login: str, duties: dict[str, list[str]]) -> Finding:
     return Finding("duties", right=True, detail="; ".join(several) or "nobody has more than one")
 
 
-async def examine(engine: AsyncEngine) -> list[Finding]:
-    """Look at the service's role, its walls, the encoding and the clock."""
+async def examine(engine: AsyncEngine, tables: MetaData) -> list[Finding]:
+    """Look at the service's role, the walls of all tables, the encoding and the clock."""
     try:
         async with engine.connect() as connection:
             role = (await connection.execute(_ROLE)).one()
@@ -84,7 +84,7 @@ async def examine(engine: AsyncEngine) -> list[Finding]:
             ).scalar_one()
     except DATABASE_ERRORS as error:
         raise unreachable() from error
-    scoped = [table.name for table in Base.metadata.sorted_tables if table.info.get(SCOPED)]
+    scoped = [table.name for table in tables.sorted_tables if table.info.get(SCOPED)]
     open_tables = sorted(name for name in scoped if not walls.get(name, False))
     powers = [
         word

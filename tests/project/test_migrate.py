@@ -15,6 +15,7 @@ from naive.strategies import random_roster
 from alembic import command
 from gateway.app.house import House
 from gateway.app.migrate import configuration, migrate
+from gateway.app.tables import metadata
 from gateway.config.clock import today
 from gateway.db.embedded import OWNER, SERVICE, EmbeddedPostgres
 from gateway.db.engine import SERVICE_ROLE, Addresses, make_engine
@@ -47,7 +48,7 @@ async def test_an_owner_with_createrole_migrates_and_a_plain_login_serves(
     for login, fit in (("web", True), ("landlord", False)):
         engine = make_engine(f"postgresql://{login}:x@/house?{host}", role=SERVICE_ROLE)
         try:
-            found = {one.name: one.right for one in await examine(engine)}
+            found = {one.name: one.right for one in await examine(engine, metadata)}
         finally:
             await engine.dispose()
         assert found.pop("role") is fit
