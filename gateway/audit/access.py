@@ -40,18 +40,20 @@ class Asked:
     personal: tuple[str, ...] = ()
     """The personal-data fields that it selects, `userName` and the like."""
     whole: bool = False
-    """Whether it selects lines, which are no objects that could be counted."""
+    """Whether it selects lines or a page's cursors, which are no objects that could be counted."""
     single: frozenset[str] = frozenset()
     """The response keys of roots that are one object, not a list."""
     ordering: frozenset[str] = frozenset()
     """Variables that may sort users by name where cursors are selected, in which it then stands."""
 
-    def shown(self, variables: Mapping[str, Any] | None) -> tuple[str, ...]:
-        """Return the personal-data fields that are selected with these variables."""
-        given = [(variables or {}).get(name) for name in self.ordering]
-        if NAME in self.personal or not any(BY_NAME in str(value) for value in given):
-            return self.personal
-        return tuple(sorted((*self.personal, NAME)))
+    def shown(self, rows: int | None, variables: Mapping[str, Any] | None) -> tuple[str, ...]:
+        """Return the personal-data fields that an answer with so many rows tells."""
+        told = self.personal if rows or self.whole else ()
+        if self.ordering and NAME not in told:
+            given = [(variables or {}).get(name) for name in self.ordering]
+            if any(BY_NAME in str(value) for value in given):
+                return tuple(sorted((*told, NAME)))
+        return told
 
 
 class Access:
@@ -140,7 +142,7 @@ class Entries:
             detail["document"] = asked.document
             if asked.operation is not None:
                 detail["operation"] = asked.operation[:_MOST_NAME]
-            seen = asked.shown(access.variables) if access.rows or asked.whole else ()
+            seen = asked.shown(access.rows, access.variables)
             if seen and access.tenant is not None and access.tenant.reveals:
                 detail["personal"] = seen
         if access.variables:

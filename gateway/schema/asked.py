@@ -37,10 +37,14 @@ _WHOLE: Final = frozenset(
     {("UserConnection", "delimited"), ("FieldChange", "before"), ("FieldChange", "after"), *_ABOUT}
 )
 """Fields in which any of them may stand."""
-_CURSORS: Final = frozenset(
-    {("UserEdge", "cursor"), ("PageInfo", "startCursor"), ("PageInfo", "endCursor")}
-)
-"""Fields that have what a list of users is sorted by."""
+_ENDS: Final = frozenset({"startCursor", "endCursor"})
+_SORTED: Final = {"UserEdge": "User", "UserConnection": "User", "FindingEdge": "Finding",
+                  "FindingConnection": "Finding"}  # fmt: skip
+"""Of which lists cursors tell of persons: what a list is sorted by stands in them.
+
+Users may be sorted by their names; findings always are by their subjects, of which some are names
+and telephone numbers.
+"""
 _MOST: Final = 1000
 
 
@@ -88,13 +92,20 @@ def _of(schema: GraphQLSchema, document: DocumentNode, digest: str, name: str | 
             met.add(spread)
             if spread in fragments:
                 waiting.append(fragments[spread])
+    cursors, ends = collector.cursors, collector.ends
+    told = set(collector.personal)
+    if "Finding" in cursors | ends:
+        told.update(_PERSONAL)
+    by_name = "User" in cursors | ends
+    if by_name and collector.by_name:
+        told.add(NAME)
     return Asked(
         digest,
         None if operation.name is None else operation.name.value,
-        tuple(sorted(collector.personal | collector.told_by_cursors)),
-        collector.whole,
+        tuple(sorted(told)),
+        collector.whole or "Finding" in ends or ("User" in ends and collector.by_name),
         frozenset(collector.single),
-        frozenset(collector.ordering) if collector.cursors else frozenset(),
+        frozenset(collector.ordering) if by_name else frozenset(),
     )
 
 
@@ -106,16 +117,20 @@ class _Collector(Visitor):
         self._schema, self._info = schema, TypeInfo(schema)
         self.personal: set[str] = set()
         self.single: set[str] = set()
-        self.whole = self.cursors = False
+        self.whole = False
         self.spreads: set[str] = set()
+        self.cursors: set[str] = set()
+        """Of what `_SORTED` names, the lists whose rows' cursors are selected."""
+        self.by_name = False
         self.ordering: set[str] = set()
-        """Variables in arguments that sort users."""
-        self._by_name = self._in_order = False
+        """Variables in arguments that sort."""
+        self._pages: set[str] = set()
+        self._has_ends = self._in_order = False
 
     @property
-    def told_by_cursors(self) -> set[str]:
-        """The name, where a list is sorted by it and its cursors are selected."""
-        return {NAME} if self.cursors and self._by_name else set()
+    def ends(self) -> set[str]:
+        """The same, where the page's own cursors may be: a fragment does not tell of which list."""
+        return self._pages if self._has_ends else set()
 
     def look(self, node: OperationDefinitionNode | FragmentDefinitionNode) -> None:
         """Look at an operation or a fragment."""
@@ -133,7 +148,10 @@ class _Collector(Visitor):
             self.whole |= name == "delimited"
         elif parent is self._schema.query_type and self._is_single():
             self.single.add((node.alias or node.name).value)
-        self.cursors |= (kind, name) in _CURSORS
+        if kind == "PageInfo":
+            self._has_ends |= name in _ENDS
+        elif kind in _SORTED and name in {"cursor", "pageInfo"}:
+            (self.cursors if name == "cursor" else self._pages).add(_SORTED[kind])
 
     def enter_argument(self, node: ArgumentNode, *_: object) -> None:
         """Note where an order begins."""
@@ -145,7 +163,7 @@ class _Collector(Visitor):
 
     def enter_enum_value(self, node: EnumValueNode, *_: object) -> None:
         """Note an order by name; it may be a variable's default."""
-        self._by_name |= node.value == BY_NAME
+        self.by_name |= node.value == BY_NAME
 
     def enter_variable(self, node: VariableNode, *_: object) -> None:
         """Note a variable that may be one."""

@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ledger import damages, filled
 from processes import Place, ended, kill, until
-from worlds import ALPHA, SZSE, World, settled
+from worlds import ALPHA, SZSE, Principal, World, settled
 
 from gateway.app.house import House
 from gateway.app.server import application, routes
@@ -228,6 +228,11 @@ def test_personal_data_are_told_by_name() -> None:
         "{ users(orderBy: {field: USER_NAME}) { pageInfo { endCursor } } }": ("userName",),
         "{ users(orderBy: {field: USER_NAME}) { nodes { userId } } }": (),
         "{ users(orderBy: {field: USER_ID}) { edges { cursor } } }": (),
+        '{ findings(from: "2024-01") { edges { cursor } } }': (
+            *("address", "contact", "phone", "userName"),
+        ),
+        '{ findings(from: "2024-01") { pageInfo { hasNextPage } } }': (),
+        "{ licences { pageInfo { endCursor } } users(orderBy: {field: USER_NAME}) { totalCount } }": (),
         "query($o: [UserOrder!] = [{field: USER_NAME}]) "
         "{ users(orderBy: $o) { edges { cursor } } }": ("userName",),
         "{ users { delimited } }": ("address", "contact", "phone", "userName"),
@@ -246,17 +251,29 @@ def test_personal_data_are_told_by_name() -> None:
 
 
 async def test_a_cursor_of_a_list_by_name_is_personal(world: World) -> None:
-    document = """query($o: [UserOrder!], $f: UserOrderField = USER_ID) {
-        a: users(orderBy: $o) { edges { cursor } }
-        b: users(orderBy: {field: $f}) { pageInfo { endCursor } } }"""
-    for variables, noted in (
-        ({}, None),
-        ({"o": [{"field": "USER_ID"}]}, None),
-        ({"o": [{"field": "START_DATE"}, {"field": "USER_NAME"}]}, ["userName"]),
-        ({"f": "USER_NAME"}, ["userName"]),
-    ):
-        await world.answer(ALPHA, document, **variables)
-        assert (await logged(world, "query"))[-1].get("personal") == noted, variables
+    edges = "query($o: [UserOrder!]) { users(orderBy: $o) { edges { cursor } } }"
+    ends = """query($f: UserOrderField = USER_ID) {
+        users(first: 1, orderBy: {field: $f}) { pageInfo { ...P } } }
+        fragment P on PageInfo { endCursor }"""
+    findings = '{ findings(first: 1, from: "2024-01", to: "2024-06") { pageInfo { endCursor } } }'
+    everything = ["address", "contact", "phone", "userName"]
+    by_name = [{"field": "START_DATE"}, {"field": "USER_NAME"}]
+    cases: list[tuple[Principal, str, dict[str, Any], list[str] | None]] = [
+        (ALPHA, edges, {}, None),
+        (ALPHA, edges, {"o": [{"field": "USER_ID"}]}, None),
+        (ALPHA, edges, {"o": by_name}, ["userName"]),
+        (ALPHA, ends, {}, None),
+        (ALPHA, ends, {"f": "USER_NAME"}, ["userName"]),
+        (SZSE, findings, {}, everything),
+    ]
+    for app in (world.app, Bare(world.house)):
+        transport = httpx.ASGITransport(app=app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            asking = replace(world, client=client)
+            for who, document, variables, noted in cases:
+                await asking.answer(who, document, **variables)
+                entry = (await logged(world, "query"))[-1]
+                assert entry.get("personal") == noted, (document, variables)
 
 
 # The queue
