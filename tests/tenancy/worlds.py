@@ -411,7 +411,7 @@ _SETTLED: dict[tuple[Path, Principal | None], _Template] = {}
 
 async def _template(server: EmbeddedPostgres, only: Principal | None) -> _Template:
     name = await _copied(server, "gateway")
-    place = server.directory.parent / f"{server.directory.name}-{name}"
+    place = server.directory / f"settled-{name}"
     place.mkdir()
     async with _house(server, name, place) as world:
         await settle(world, only)
@@ -438,7 +438,7 @@ async def _house(
         database_url=server.url(SERVICE, name),
         migrate_url=server.url(OWNER, name),
         data_dir=places / name,
-        **{"pool_size": 2, **settings},
+        **{"pool_size": 3, **settings},
     )
     async with open_house(config) as house:
         app = application(house)
