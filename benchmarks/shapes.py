@@ -115,7 +115,11 @@ class _Sender:
         connection = getattr(self._own, "connection", None)
         if connection is None:
             connection = self._own.connection = HTTPConnection("127.0.0.1", self._port, timeout=60)
-        headers = {"Authorization": f"Bearer {self._key}", "Content-Type": "application/json"}
+        headers = {
+            "Authorization": f"Bearer {self._key}",
+            "Content-Type": "application/json",
+            "Gateway-Purpose": "benchmark",
+        }
         connection.request("POST", "/graphql", orjson.dumps({"query": document}), headers)
         answer = connection.getresponse()
         body = answer.read()
