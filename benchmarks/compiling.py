@@ -16,7 +16,7 @@ from graphql import parse, validate
 from benchmarks.measure import Cell, table
 from benchmarks.shapes import documents
 from gateway.catalogue.formats import Formats
-from gateway.compiled.operations import Operations
+from gateway.compiled.operations import Operations, Wanted
 from gateway.config.clock import today
 from gateway.resolvers.query import build_schema
 from gateway.tenancy.principal import Principal, Role
@@ -59,11 +59,11 @@ def main() -> None:
             seconds.clear()
         timed("graphql-core: parse and validate", core, text)
         document = timed("the gateway reads it", operations.document, text, None)
-        given = (document, document.coerced({}), scope, today(), _no_link, _FORMATS)
-        if operations.planned(*given) is not None:
+        wanted = Wanted(document, scope, document.coerced({}), today(), _no_link, _FORMATS)
+        if operations.planned(wanted) is not None:
             raise AssertionError("it is not new")
-        timed("… and compiles it", operations.compiled, *given)
-        timed("the next request of its shape", operations.planned, *given)
+        timed("… and compiles it", operations.compiled, wanted)
+        timed("the next request of its shape", operations.planned, wanted)
     base = median(seconds["graphql-core: parse and validate"])
     rows: list[list[Cell]] = [
         [what, median(some) * 1000, quantiles(some, n=10)[-1] * 1000, median(some) / base]

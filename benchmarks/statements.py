@@ -5,7 +5,7 @@ from typing import Any
 
 from benchmarks.asked import Users
 from gateway.catalogue.formats import Formats
-from gateway.compiled.operations import Operations
+from gateway.compiled.operations import Operations, Wanted
 from gateway.config.clock import today
 from gateway.records.keyset import encode
 from gateway.records.known import CURRENT
@@ -33,8 +33,8 @@ def statement_of(query: str, variables: dict[str, Any], caller: Admission) -> St
     """Return the very statement that the gateway runs for an operation."""
     document = _OPERATIONS.document(query, None)
     values = document.coerced(variables)
-    given = (document, values, caller.stated, today(), _no_link, _PLAIN)
-    ready = _OPERATIONS.planned(*given) or _OPERATIONS.compiled(*given)
+    wanted = Wanted(document, caller.stated, values, today(), _no_link, _PLAIN)
+    ready = _OPERATIONS.planned(wanted) or _OPERATIONS.compiled(wanted)
     plan = ready.plan
     message = plan.sealed.message(ready.values, caller)
     return Statement(*message, plan.by_values, plan.before, plan.behind)

@@ -13,7 +13,7 @@ from gateway.app import server
 from gateway.app.house import House
 from gateway.catalogue.formats import Formats
 from gateway.cli import main
-from gateway.compiled.operations import Operations
+from gateway.compiled.operations import Operations, Wanted
 from gateway.config.clock import today
 from gateway.resolvers.query import build_schema
 from gateway.tenancy.admission import Admissions
@@ -42,8 +42,8 @@ def _application(house: House) -> Any:
         asked = orjson.loads(body)
         document = operations.document(asked["query"], None)
         values = document.coerced(asked["variables"])
-        given = (document, values, caller.stated, today(), _no_link, _FORMATS)
-        ready = operations.planned(*given) or operations.compiled(*given)
+        wanted = Wanted(document, caller.stated, values, today(), _no_link, _FORMATS)
+        ready = operations.planned(wanted) or operations.compiled(wanted)
         pool = answers.by_values if ready.plan.by_values else answers.by_shape
         answer, _ = ready.completed(await ask(pool, ready.plan.sealed, ready.values, caller))
         headers = [

@@ -4,7 +4,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 import strawberry
@@ -121,6 +121,17 @@ class Document:
             raise Uncompiled("input") from error
 
 
+class Wanted(NamedTuple):
+    """A request's operation, and its values as a recording takes them."""
+
+    document: Document
+    scope: Scope
+    coerced: Mapping[str, Any]
+    today: date
+    link: Link
+    formats: Formats
+
+
 class Operations:
     """The plans of one server process, those least recently used forgotten."""
 
@@ -136,23 +147,15 @@ class Operations:
         """How many plans are kept, long ones counted as several."""
         return self._plans
 
-    def planned(
-        self,
-        document: Document,
-        coerced: Mapping[str, Any],
-        scope: Scope,
-        today: date,
-        link: Link,
-        formats: Formats,
-    ) -> Prepared | None:
+    def planned(self, wanted: Wanted) -> Prepared | None:
         """Return the plan of a request, with its values; None if there is none yet.
 
         It is soon found. Uncompiled if there can't be one.
         """
+        document, values = wanted.document, list[Any](wanted[1:])
         if document.reason:
             raise Uncompiled(document.reason)
         try:
-            values = [scope, coerced, today, link, formats]
             plan = document.plans.find(values)
         except (GatewayError, GraphQLError, ValueError, TypeError, ArithmeticError) as error:
             raise Uncompiled("input") from error
@@ -222,17 +225,10 @@ class Operations:
         cost = Cost(self._graph, operation, fragments)
         return Document(operation, variables, fragments, reason, cost=cost)
 
-    def compiled(
-        self,
-        document: Document,
-        coerced: Mapping[str, Any],
-        scope: Scope,
-        today: date,
-        link: Link,
-        formats: Formats,
-    ) -> Prepared:
+    def compiled(self, wanted: Wanted) -> Prepared:
         """Compile a plan by the request's values, and keep it for all of its shape."""
-        recording, request = Request.recorded(scope, coerced, today, link, formats)
+        document = wanted.document
+        recording, request = Request.recorded(*wanted[1:])
         operation = document.operation
         assert operation is not None  # noqa: S101 (the caller has looked)
         selection = Selection(self._graph, document.fragments, request.variables)
@@ -244,7 +240,7 @@ class Operations:
             if request.unless:
                 declined = func.textsend(literal(DECLINED.decode(), TEXT))
                 answer = case((or_(*request.unless), declined), else_=answer)
-            sealed = seal(select(answer), scope)
+            sealed = seal(select(answer), wanted.scope)
         except ScopeViolation:
             raise
         except (GatewayError, GraphQLError, ValueError, ArithmeticError) as error:

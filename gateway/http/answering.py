@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.audit.access import Access
 from gateway.catalogue.formats import Formats, formats_of
-from gateway.compiled.operations import Document, Operations, Prepared
+from gateway.compiled.operations import Document, Operations, Prepared, Wanted
 from gateway.compiled.request import Uncompiled
 from gateway.compiled.text import count_of
 from gateway.config.clock import today
@@ -168,12 +168,12 @@ class Answering:
         link = partial(sealed_link, scope, self._links, asking.base_url, asking.purpose)
         try:
             formats = await self._formats_of(caller)
-            given = (document, values, scope, today(), link, formats)
-            ready = self._operations.planned(*given)
+            wanted = Wanted(document, scope, values, today(), link, formats)
+            ready = self._operations.planned(wanted)
             turn = await self._turns.take(caller.tenant)
             try:
                 if ready is None:
-                    ready = self._operations.compiled(*given)
+                    ready = self._operations.compiled(wanted)
                 pool = self._answers.by_values if ready.plan.by_values else self._answers.by_shape
                 found = await ask(pool, ready.plan.sealed, ready.values, caller)
             finally:

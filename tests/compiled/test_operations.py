@@ -18,7 +18,7 @@ from gateway.app.server import application
 from gateway.catalogue import registry
 from gateway.catalogue.formats import Formats
 from gateway.compiled import operations
-from gateway.compiled.operations import Document, Operations, Prepared
+from gateway.compiled.operations import Document, Operations, Prepared, Wanted
 from gateway.config import clock
 from gateway.db.embedded import EmbeddedPostgres
 from gateway.errors import CostLimit
@@ -265,8 +265,8 @@ def prepared(
     kept: Operations, document: Document, values: dict[str, Any], admission: Admission
 ) -> Prepared:
     """Return the plan for values: one that there is, or a new one."""
-    given = (document, values, admission.stated, clock.today(), lambda *_: ("", None), NONE)
-    return kept.planned(*given) or kept.compiled(*given)
+    wanted = Wanted(document, admission.stated, values, clock.today(), lambda *_: ("", None), NONE)
+    return kept.planned(wanted) or kept.compiled(wanted)
 
 
 async def test_plans_and_documents_are_kept_within_bounds(
