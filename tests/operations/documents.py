@@ -65,6 +65,15 @@ def operation(
     return vary(rng, empty, material, caller)
 
 
+def revalue(
+    rng: random.Random, one: Operation, material: Material, caller: str | None = None
+) -> Operation:
+    """The same request with other values of the same forms, of the same caller or another's."""
+    caller = caller or one.caller
+    filling = Filling(Values(rng, material, material.reaches[caller]), one.variables)
+    return replace(one, variables=_filled(filling, one), caller=caller)
+
+
 def vary(
     rng: random.Random, one: Operation, material: Material, caller: str | None = None
 ) -> Operation:
@@ -74,10 +83,7 @@ def vary(
     """
     caller = caller or one.caller
     wrong = 0.35 if rng.random() < WRONG_VALUES else 0.0
-    filling = Filling(Values(rng, material, material.reaches[caller], wrong))
-    for call in one.calls:
-        filling.fill(call)
-    variables = {name: value for name, value in filling.drawn.items() if value is not ABSENT}
+    variables = _filled(Filling(Values(rng, material, material.reaches[caller], wrong)), one)
     name = rng.choice(one.names)
     if rng.random() < (0.5 if len(one.names) == 1 else 0.05):
         name = None  # of several operations the first
@@ -85,6 +91,12 @@ def vary(
         name = rng.choice(("Nothing", "", None))
     stated = "test" if rng.random() < STATED else None
     return replace(one, operation_name=name, variables=variables, caller=caller, purpose=stated)
+
+
+def _filled(filling: Filling, one: Operation) -> dict[str, Any]:
+    for call in one.calls:
+        filling.fill(call)
+    return {name: value for name, value in filling.drawn.items() if value is not ABSENT}
 
 
 def operations(

@@ -4,7 +4,7 @@ import json
 import random
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -12,7 +12,7 @@ import anyio
 import pytest
 from graphql import GraphQLSchema
 from operations import measures
-from operations.documents import Operation, operation, vary
+from operations.documents import Operation, operation, revalue, vary
 from operations.material import Material
 from starlette.types import ASGIApp
 from worlds import LICENSOR_NAME, PRINCIPALS, Principal, World, revealed
@@ -27,8 +27,23 @@ ESCAPE = re.compile(r"\\u(?:([0-9A-Fa-f]{4})|\{([0-9A-Fa-f]+)\})")
 PUBLIC = {word for pair in LICENSOR_NAME.items() for word in pair}
 """The catalogue names the data companies to everybody."""
 
-Told = tuple[int, str]
-"""A status, and a body without what is different each time."""
+
+@dataclass(frozen=True)
+class Told:
+    """A status, a body without what is different each time, and the way in which it was made."""
+
+    status: int
+    text: str
+    way: str = field(compare=False)
+
+
+@dataclass(frozen=True)
+class Attacked:
+    """What is wrong with the answers; whether there was data, and how the market made it."""
+
+    wrong: str
+    answered: bool
+    way: str
 
 
 @dataclass(frozen=True)
@@ -44,9 +59,9 @@ class Way:
 
         Expiring is all that is later than the world. Its field may have any alias: the value tells.
         """
-        status, text = await self._sent(who, one)
-        text = LINK.sub(lambda found: repr(self.world.house.links.open(found[1])), text)
-        return status, INSTANT.sub(self._dated, text)
+        told = await self._sent(who, one)
+        text = LINK.sub(lambda found: repr(self.world.house.links.open(found[1])), told.text)
+        return replace(told, text=INSTANT.sub(self._dated, text))
 
     async def _sent(self, who: Principal, one: Operation) -> Told:
         """Send by ASGI alone: a client's own work would be a third of it all."""
@@ -70,7 +85,8 @@ class Way:
         scope = {"type": "http", "method": "POST", "path": "/graphql", "query_string": b""}
         await self.app({**scope, "headers": headers}, receive, send)
         text = b"".join(message.get("body", b"") for message in sent[1:]).decode()
-        return sent[0]["status"], text
+        way = dict(sent[0]["headers"]).get(b"gateway-execution", b"").decode()
+        return Told(sent[0]["status"], text, way.partition(";")[0])
 
     def _dated(self, found: re.Match[str]) -> str:
         try:
@@ -89,19 +105,26 @@ class Arena:
     alone: dict[str, Way]
     material: Material
 
-    async def attack(self, who: Principal, one: Operation) -> tuple[str, bool]:
-        """Ask everywhere; return what is wrong, and whether there was data."""
-        compiled = await self.market.told(who, one)
-        if compiled[0] >= 500 or '"incident":"' in compiled[1]:
-            return f"a fault: {compiled}", False
-        said, shown = asked_words(one), revealed(compiled[1])
-        if found := [word for word in who.canaries - PUBLIC if word in shown and word not in said]:
-            return f"canaries {found}: {compiled}", True
-        if compiled != (other := await self.executing.told(who, one)):
-            return f"the executor tells another answer: {compiled} {other}", True
-        if compiled != (other := await self.alone[who.code].told(who, one)):
-            return f"others make a difference: {compiled} {other}", True
-        return "", '"data":{' in compiled[1]
+    async def attack(self, who: Principal, one: Operation) -> Attacked:
+        """Ask everywhere; what the market has the executor answer, it is not asked once more."""
+        told = await self.market.told(who, one)
+        wrong = _alone_wrong(who, one, told)
+        if not wrong and told.way == "compiled":
+            executed = await self.executing.told(who, one)
+            if told != executed:
+                wrong = f"the executor tells another answer: {told} {executed}"
+        if not wrong and told != (other := await self.alone[who.code].told(who, one)):
+            wrong = f"others make a difference: {told} {other}"
+        return Attacked(wrong, '"data":{' in told.text, told.way)
+
+
+def _alone_wrong(who: Principal, one: Operation, told: Told) -> str:
+    """What an answer by itself has that it should not have."""
+    if told.status >= 500 or '"incident":"' in told.text:
+        return f"a fault: {told}"
+    said, shown = asked_words(one), revealed(told.text)
+    found = [word for word in who.canaries - PUBLIC if word in shown and word not in said]
+    return f"canaries {found}: {told}" if found else ""
 
 
 def asked_words(one: Operation) -> str:
@@ -111,11 +134,17 @@ def asked_words(one: Operation) -> str:
 
 
 def drawn(
-    rng: random.Random, schema: GraphQLSchema, material: Material, often: int, together: int
+    rng: random.Random,
+    schema: GraphQLSchema,
+    material: Material,
+    often: int,
+    together: int,
+    alike: int = 1,
 ) -> list[tuple[Principal, Operation]]:
     """One document, so often, with values of several tenants; and who asks it with them.
 
-    So many senders together have the same values, which are mostly another tenant's.
+    So many senders together have the same values, which are mostly another tenant's; and so many
+    values in turn are of one form.
     """
     codes = [who.code for who in PRINCIPALS]
     of_the_log = rng.random() < OF_THE_LOG
@@ -127,9 +156,14 @@ def drawn(
         size = rng.choice((8, 20, 60))
         first = operation(rng, schema, material, rng.choice(codes), size)
     found: list[tuple[Principal, Operation]] = []
+    times, varied = 0, first
     while len(found) < often:
         values_of = rng.choice(codes)
-        one = vary(rng, first, material, values_of)
+        if times % alike == 0:
+            varied = one = vary(rng, first, material, values_of)
+        else:
+            one = revalue(rng, varied, material, values_of)
+        times += 1
         senders = AUDITORS if rng.random() < (0.85 if of_the_log else 0.1) else PRINCIPALS
         those = [who for who in senders if rng.random() < 0.3 or who.code != values_of]
         chosen = rng.sample(those, min(together, often - len(found), len(those)))
