@@ -15,13 +15,13 @@ from gateway.kinds import TEXT
 from gateway.records.filters import status_of
 from gateway.records.keyset import Page
 from gateway.records.order import UserOrderField
-from gateway.records.personal import as_seen
 from gateway.records.users import (
     VENDOR,
     CountedBy,
     UserList,
     history_of,
     others_of,
+    personal_values,
     rows_of,
     total_of,
     user_values,
@@ -76,7 +76,8 @@ def listed_users(
 
     def delimited(listed: Listed, one: Selected) -> Json:
         columns: dict[str, ColumnElement[Any]] = {c.name: c for c in listed.rows.c}
-        columns |= as_seen(users.scope, columns)
+        shown = personal_values(users, listed.rows, columns)
+        columns |= {name: value() for name, value in shown.items()}
         columns["product"] = columns["product_name"]
         columns["service_status"] = status_of(listed.rows, users.today)
         found = format_of(one)

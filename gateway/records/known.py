@@ -78,3 +78,20 @@ def known(
         ).subquery(name),
         true(),
     )
+
+
+def latest_type(scope: AnyScope, row: FromClause) -> ColumnElement[int]:
+    """Return the user type that a row's record said last, in the statement that has the row."""
+    now, then = CURRENT.alias("now"), VERSIONS.alias("then")
+    current, past = (
+        select(rows.c.user_type)
+        .where(
+            scope.covers(rows),
+            rows.c.vendor_id == row.c.vendor_id,
+            rows.c.record_id == row.c.record_id,
+        )
+        .correlate(row)
+        for rows in (now, then)
+    )
+    last = past.order_by(then.c.batch_no.desc()).limit(1)
+    return func.coalesce(current.scalar_subquery(), last.scalar_subquery())

@@ -5,7 +5,7 @@ any other they are masked, by the database, wherever users leave it; and since a
 order would tell what a mask hides, such a scope can't search or sort by them.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, and_, case, func, literal, or_
@@ -35,33 +35,32 @@ Columns = Mapping[str, ColumnElement[Any]] | ReadOnlyColumnCollection[str, Any]
 
 
 def as_seen(
-    scope: AnyScope, columns: Columns, other_type: ColumnElement[int] | None = None
+    scope: AnyScope, columns: Columns, *other_types: ColumnElement[int]
 ) -> dict[str, ColumnElement[Any]]:
     """Return the personal columns as the scope may see them.
 
     `columns` are one row's by name: the personal ones and `user_type`. A name is an institution's
-    only if it is so by `other_type` too, where the same user has another state: a type that was
-    corrected would else tell the name that the other state hides.
+    only if it is so by `other_types` too, those of the same user in other states: a type that was
+    corrected would else tell the name that another state hides.
     """
-    return {name: seen(scope, name, columns, other_type) for name in PERSONAL}
+    return {name: seen(scope, name, columns, *other_types) for name in PERSONAL}
 
 
 def seen(
-    scope: AnyScope, name: str, columns: Columns, other_type: ColumnElement[int] | None = None
+    scope: AnyScope, name: str, columns: Columns, *other_types: ColumnElement[int]
 ) -> ColumnElement[Any]:
     """Return one of the personal columns so."""
-    return columns[name] if scope.reveals else _masked(name, columns, other_type)
+    return columns[name] if scope.reveals else _masked(name, columns, other_types)
 
 
 def _masked(
-    name: str, columns: Columns, other_type: ColumnElement[int] | None
+    name: str, columns: Columns, other_types: Sequence[ColumnElement[int]]
 ) -> ColumnElement[Any]:
     value, institution = columns[name], int(UserType.INSTITUTION)
     shown = [value.is_(None), value == MISSING]
     if name == "user_name":
         kinds = [columns["user_type"] == institution]
-        if other_type is not None:
-            kinds.append(func.coalesce(other_type, institution) == institution)
+        kinds += [func.coalesce(one, institution) == institution for one in other_types]
         shown.append(and_(*kinds))
     return case((or_(*shown), value), else_=_MASKS[name](value))
 

@@ -26,7 +26,7 @@ from gateway.recording import derive, param
 from gateway.records.counted import counted
 from gateway.records.filters import UserFilter, conditions, status_of
 from gateway.records.keyset import Key, Page, beyond, bounds, ordering, places
-from gateway.records.known import CURRENT, OPEN_END, VERSIONS, instant, known
+from gateway.records.known import CURRENT, OPEN_END, VERSIONS, instant, known, latest_type
 from gateway.records.models import COLUMNS, ImportBatch
 from gateway.records.movements import Movement, moved
 from gateway.records.order import (
@@ -38,7 +38,7 @@ from gateway.records.order import (
     vendor_place,
 )
 from gateway.records.parts import Parts, listed_columns
-from gateway.records.personal import PERSONAL, as_seen, check_revealed, seen
+from gateway.records.personal import PERSONAL, Columns, check_revealed, seen
 from gateway.records.rows import Rows, json_array
 from gateway.records.said import Said, licensor_of
 from gateway.records.searches import Search, searches
@@ -254,6 +254,17 @@ def _outer(figure: Figure | None) -> tuple[FromClause, ...]:
     return () if figure is None else (figure.vendor_id.table,)
 
 
+def personal_values(
+    users: UserList, row: FromClause, columns: Columns
+) -> Mapping[str, Callable[[], ColumnElement[Any]]]:
+    """Return how the list's scope may see the personal columns of one of its rows, by name.
+
+    An earlier list shows no name that the record's latest type hides.
+    """
+    latest = () if users.as_of is None else (latest_type(users.scope, row),)
+    return {name: partial(seen, users.scope, name, columns, *latest) for name in PERSONAL}
+
+
 def user_values(
     users: UserList, row: FromClause, vendor: FromClause
 ) -> Mapping[str, ColumnElement[Any]]:
@@ -272,7 +283,7 @@ def user_values(
             "usage_mode": row.c.usage_mode,
             "fee_category": row.c.fee_category,
             "service_status": partial(status_of, row, users.today),
-            **{name: partial(seen, users.scope, name, row.c) for name in PERSONAL},
+            **personal_values(users, row, row.c),
             **licensor_of(row),
         }
     )
@@ -395,12 +406,11 @@ def history_of(users: UserList, row: FromClause) -> History:
     until: ColumnElement[Any] = closed.c.recorded_at
     if users.as_of is not None:
         until = case((until <= instant(users.as_of), until))
+    latest = row.c.user_type if users.as_of is None else latest_type(users.scope, row)
     values = Said(
         {
             **{name: said.c[name] for name in _VERSIONED},
-            **{
-                name: partial(seen, users.scope, name, said.c, row.c.user_type) for name in PERSONAL
-            },
+            **{name: partial(seen, users.scope, name, said.c, latest) for name in PERSONAL},
             "end_date": lambda: func.nullif(said.c.end_date, OPEN_END),
             "batch_no": opened.c.number,
             "recorded_from": opened.c.recorded_at,
@@ -450,7 +460,7 @@ def whole(
         where.append(among(rows))
     keys = user_keys(users.order, rows, lambda: _PRODUCT.c.name, users.today)
     columns: dict[str, ColumnElement[Any]] = {name: rows.c[name] for name in COLUMNS}
-    columns |= as_seen(users.scope, columns)
+    columns |= {name: value() for name, value in personal_values(users, rows, columns).items()}
     columns["product"] = _PRODUCT.c.name
     columns["service_status"] = status_of(rows, users.today)
     named = (users.scope.covers(_PRODUCT), _PRODUCT.c.product_id == rows.c.product_id)

@@ -1,7 +1,8 @@
 """Personal data: in clear for whoever may see it and says what for, and masked for any other."""
 
+import json
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,17 +10,19 @@ from typing import Any
 import asyncpg
 import httpx
 import pytest
-from graphing import calling
+from graphing import Caller, calling, key
 from market import ENHANCED, found, load
+from starlette.types import ASGIApp
 from test_accesses import logged
 from test_embed_tokens import issued, token_of
 from test_schema_cases import AUDITED, CASES, all_told, documents_for
 from worlds import ALPHA, SZSE, Principal, World, revealed, settled
 
 from gateway.app.house import House
-from gateway.app.server import application
+from gateway.app.server import application, routes
 from gateway.db.embedded import EmbeddedPostgres
 from gateway.records.personal import PERSONAL
+from gateway.resolvers.query import build_schema
 from gateway.tenancy.principal import Role
 
 GRAPH = set(PERSONAL.values())
@@ -272,6 +275,66 @@ async def test_masks_by_what_is_masked(house: House, tmp_path: Path) -> None:
         (node,) = changed["changes"]["nodes"]
         assert [one["field"] for one in node["fields"]] == ["userType"]
         assert node["before"] == node["after"] == {"userName": "王**"}
+
+
+EARLIER = """query Earlier($at: DateTime!) {
+  users(asOf: $at) {
+    nodes { userId userType userName history { userName } otherServices { userName } }
+    delimited
+    download { url }
+  }
+  monthlyStats(asOf: $at, from: "2024-02", to: "2024-02") {
+    nodes { users { nodes { userName } delimited download { url } } }
+  }
+  changes(vendor: "A", from: "2020-01-01T00:00:00Z") {
+    nodes { kind fields { field before after } before { userName } after { userName } }
+  }
+}"""
+
+
+@pytest.mark.parametrize("app", [application, lambda house: routes(house, build_schema())])
+async def test_the_past_shows_no_name_that_is_masked_now(
+    house: House, tmp_path: Path, app: Callable[[House], ASGIApp]
+) -> None:
+    """Persons who were taken for institutions, one of whom is gone by now."""
+    await found(house, "A")
+    persons = [("u1", "王小明", "机构"), ("u2", "李大力", "机构")]
+    others = [("u3", "南山研究所", "机构"), ("u4", "北山研究所", "个人")]
+    lines = [ROW.format(*one, ENHANCED, "路", "五", "0") for one in (*persons, *others)]
+    lines.append(lines[0].replace("20240101", "20230101"))
+    await load(house, "A", [f"{line[:-1]}13800001234" for line in lines], tmp_path)
+    await load(house, "A", lines, tmp_path)
+    turned = [line.translate(str.maketrans("机构个人", "个人机构")) for line in lines]
+    corrected = [*turned[:2], lines[2], turned[3], turned[4]]
+    await load(house, "A", corrected, tmp_path)
+    await load(house, "A", [corrected[0], *corrected[2:]], tmp_path)
+    transport = httpx.ASGITransport(app=app(house))
+    async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
+        silent = Caller(client, await key(house, vendor="A", role=Role.VENDOR_OPERATOR), None)
+        whole = await replace(silent, purpose="test").ask(
+            "{ users { nodes { history { recordedFrom } } } }"
+        )
+        at = min(one["history"][0]["recordedFrom"] for one in whole["users"]["nodes"])
+        answer = await silent.ask(EARLIER, at=at)
+        nodes = answer["users"]["nodes"]
+        assert [(one["userId"], one["userType"], one["userName"]) for one in nodes] == [
+            ("u1", "INSTITUTION", "王**"),
+            ("u1", "INSTITUTION", "王**"),
+            ("u2", "INSTITUTION", "李**"),
+            ("u3", "INSTITUTION", "南山研究所"),
+            ("u4", "INDIVIDUAL", "北**"),
+        ]
+        assert nodes[0]["history"] == nodes[0]["otherServices"] == [{"userName": "王**"}]
+        (month,) = answer["monthlyStats"]["nodes"]
+        urls = [one["download"]["url"] for one in (answer["users"], month["users"])]
+        files = [(await client.get(url)).text for url in urls]
+        told = [json.dumps(answer, ensure_ascii=False), *files]
+        assert all("王**" in one and "南山研究所" in one for one in told)
+        kinds = [one["kind"] for one in answer["changes"]["nodes"]]
+        assert [kinds.count(kind) for kind in ("ADDED", "CHANGED", "SUPERSEDED")] == [5, 9, 1]
+        assert not any(name in one for name in ("王小明", "李大力", "北山研究所") for one in told)
+        shown = await replace(silent, purpose="test").ask(EARLIER, at=at)
+        assert "王小明" in shown["users"]["delimited"]
 
 
 async def test_lines_are_logged_as_personal_data(own: World) -> None:
