@@ -4,10 +4,8 @@ Each runs as one process with one worker on uvloop, and takes requests and gives
 gateway's usual sizes. The first run installs granian, of `peers/granian.lock`, by itself.
 """
 
-import socket
 import subprocess
 import sys
-import time
 import venv
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,10 +16,10 @@ from tempfile import TemporaryDirectory
 from benchmarks.load import Plan, Prepared, Seen, drive
 from benchmarks.measure import Cell, table
 from benchmarks.peers.bare import ANSWER
-from benchmarks.peers.peer import Request, free_port
+from benchmarks.peers.peer import Request, free_port, serves
 
 _REQUEST = Request.graphql("q" * 400, {"first": 50}, Authorization="Bearer x").message()
-_CONNECTIONS, _ROUNDS, _SECONDS, _START_SECONDS = (1, 16), 3, 2.0, 30.0
+_CONNECTIONS, _ROUNDS, _SECONDS = (1, 16), 3, 2.0
 _LOCK = Path(__file__).parent / "peers" / "granian.lock"
 
 
@@ -43,23 +41,11 @@ def _served(command: Sequence[str]) -> Iterator[int]:
     port = free_port()
     with subprocess.Popen([*command, "--port", str(port)]) as process:
         try:
-            _wait(port)
+            if not serves(process, port):
+                raise AssertionError(f"{command[0]} does not start")
             yield port
         finally:
             process.terminate()
-
-
-def _wait(port: int) -> None:
-    end = time.monotonic() + _START_SECONDS
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-        except OSError:
-            if time.monotonic() > end:
-                raise
-            time.sleep(0.1)
-        else:
-            return
 
 
 def main() -> None:

@@ -16,7 +16,6 @@ from random import Random
 from tempfile import TemporaryDirectory
 from time import perf_counter
 
-import orjson
 import uvloop
 
 from benchmarks import built
@@ -25,13 +24,10 @@ from benchmarks.asked import EVERYONE
 from benchmarks.house import Place, embedded
 from benchmarks.measure import Cell, table
 from benchmarks.peers.gateway import Gateway
+from benchmarks.peers.peer import Request
 
 _CONNECTIONS = 4
 _SAMPLES = 20
-_HEAD = (
-    "POST /graphql HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {key}\r\n"
-    "Content-Type: application/json\r\nGateway-Purpose: benchmark\r\nContent-Length: "
-)
 
 _SCALARS = (
     *("id", "userId", "userName", "userType", "startDate", "endDate", "usageMode"),
@@ -109,15 +105,15 @@ async def _send(port: int, key: str, documents: Iterator[str]) -> None:
     """Send documents over several connections: each takes the next when it has its answer."""
     async with asyncio.TaskGroup() as senders:
         for _ in range(_CONNECTIONS):
-            senders.create_task(_send_over_one(port, _HEAD.format(key=key), documents))
+            senders.create_task(_send_over_one(port, key, documents))
 
 
-async def _send_over_one(port: int, begin: str, documents: Iterator[str]) -> None:
+async def _send_over_one(port: int, key: str, documents: Iterator[str]) -> None:
     """Send documents one by one; AssertionError for one that is not answered well."""
+    stated = {"Authorization": f"Bearer {key}", "Gateway_Purpose": "benchmark"}
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     for document in documents:
-        body = orjson.dumps({"query": document})
-        writer.write(f"{begin}{len(body)}\r\n\r\n".encode() + body)
+        writer.write(Request.graphql(document, {}, **stated).message())
         head = (await reader.readuntil(b"\r\n\r\n")).lower()
         length = head.partition(b"\r\ncontent-length: ")[2].partition(b"\r\n")[0]
         answer = await reader.readexactly(int(length))

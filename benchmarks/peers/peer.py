@@ -77,8 +77,9 @@ class Request:
 
 
 class Peer(ABC):
-    """One server. It runs as one process with one worker, and ten connections to the database, the
-    gateway five.
+    """One server, run as one process with one worker.
+
+    It has ten connections to the database, the gateway five.
     """
 
     name: str
@@ -164,16 +165,22 @@ class Peer(ABC):
 
     def _await(self) -> None:
         assert self.process is not None
-        deadline = time.monotonic() + _START_SECONDS
-        while time.monotonic() < deadline and self.process.poll() is None:
-            try:
-                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
-            except OSError:
-                time.sleep(0.1)
-            else:
-                return
-        told = (self.directory / f"{self.name}.log").read_text(errors="replace")[-3000:]
-        raise AssertionError(f"{self.name} does not start:\n{told}")
+        if not serves(self.process, self.port):
+            told = (self.directory / f"{self.name}.log").read_text(errors="replace")[-3000:]
+            raise AssertionError(f"{self.name} does not start:\n{told}")
+
+
+def serves(process: subprocess.Popen[bytes], port: int) -> bool:
+    """Wait until a process takes connections; say whether it ever did."""
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            time.sleep(0.1)
+        else:
+            return True
+    return False
 
 
 def free_port() -> int:
