@@ -25,7 +25,7 @@ from sqlalchemy import (
 from gateway.catalogue.models import Product, Vendor
 from gateway.kinds import BIG_INTEGER, INSTANT, INTEGER
 from gateway.records.keyset import Direction, Key, Page, beyond, bounds, ordering
-from gateway.records.known import BATCHES, CURRENT, OPEN_END, VERSIONS, instant, latest_type
+from gateway.records.known import BATCHES, CURRENT, OPEN_END, VERSIONS, instant, once_individual
 from gateway.records.models import CONTENT, KEY, ImportBatch
 from gateway.records.personal import as_seen
 from gateway.records.rows import Rows, json_array
@@ -151,8 +151,7 @@ def state(
 ) -> tuple[ColumnElement[bool], dict[str, ColumnElement[Any]]]:
     """Return whether a change's line was there `before` or `after`, and what it said, by name."""
     values: dict[str, Any] = {name: rows.c[f"{when}_{name}"] for name in CONTENT}
-    other = "before" if when == "after" else "after"
-    values |= as_seen(scope, values, rows.c[f"{other}_user_type"], latest_type(scope, rows))
+    values |= as_seen(scope, values, partial(once_individual, scope, rows))
     end = values["end_date"]
     values["end_date"] = func.nullif(end, OPEN_END)
     return end.is_not(None), values

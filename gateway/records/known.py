@@ -7,8 +7,10 @@ from sqlalchemy import (
     ColumnElement,
     FromClause,
     cast,
+    exists,
     func,
     literal_column,
+    or_,
     select,
     true,
     union_all,
@@ -17,6 +19,7 @@ from sqlalchemy import (
 from gateway.kinds import DATE, INSTANT, TEXT
 from gateway.recording import Known, derive, param
 from gateway.records.models import COLUMNS, ImportBatch, ServiceRecord, ServiceRecordVersion
+from gateway.regulation.codes import UserType
 from gateway.tenancy.scope import AnyScope
 
 OPEN_END = literal_column("'infinity'::date", DATE)
@@ -80,18 +83,19 @@ def known(
     )
 
 
-def latest_type(scope: AnyScope, row: FromClause) -> ColumnElement[int]:
-    """Return the user type that a row's record said last, in the statement that has the row."""
-    now, then = CURRENT.alias("now"), VERSIONS.alias("then")
-    current, past = (
-        select(rows.c.user_type)
-        .where(
-            scope.covers(rows),
-            rows.c.vendor_id == row.c.vendor_id,
-            rows.c.record_id == row.c.record_id,
+def once_individual(scope: AnyScope, row: FromClause) -> ColumnElement[bool]:
+    """Return whether any line of a row's user ever had an individual, for the row's statement."""
+    lines = (CURRENT.alias("now"), VERSIONS.alias("then"))
+    return or_(
+        *(
+            exists()
+            .where(
+                scope.covers(line),
+                line.c.vendor_id == row.c.vendor_id,
+                line.c.user_id == row.c.user_id,
+                line.c.user_type == int(UserType.INDIVIDUAL),
+            )
+            .correlate(row)
+            for line in lines
         )
-        .correlate(row)
-        for rows in (now, then)
     )
-    last = past.order_by(then.c.batch_no.desc()).limit(1)
-    return func.coalesce(current.scalar_subquery(), last.scalar_subquery())

@@ -5,10 +5,10 @@ any other they are masked, by the database, wherever users leave it; and since a
 order would tell what a mask hides, such a scope can't search or sort by them.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, and_, case, func, literal, or_
+from sqlalchemy import ColumnElement, and_, case, func, literal, not_, or_
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from gateway.errors import Forbidden
@@ -34,34 +34,34 @@ _LEAST_DIGITS: Final = 8
 Columns = Mapping[str, ColumnElement[Any]] | ReadOnlyColumnCollection[str, Any]
 
 
+Person = Callable[[], ColumnElement[bool]]
+"""Whether a row's user is known as an individual beside what the row says."""
+
+
 def as_seen(
-    scope: AnyScope, columns: Columns, *other_types: ColumnElement[int]
+    scope: AnyScope, columns: Columns, person: Person | None = None
 ) -> dict[str, ColumnElement[Any]]:
     """Return the personal columns as the scope may see them.
 
-    `columns` are one row's by name: the personal ones and `user_type`. A name is an institution's
-    only if it is so by `other_types` too, those of the same user in other states: a type that was
-    corrected would else tell the name that another state hides.
+    `columns` are one row's by name: the personal ones and `user_type`. What was said earlier has a
+    `person`: a type that was corrected would else tell the name that another line hides.
     """
-    return {name: seen(scope, name, columns, *other_types) for name in PERSONAL}
+    return {name: seen(scope, name, columns, person) for name in PERSONAL}
 
 
 def seen(
-    scope: AnyScope, name: str, columns: Columns, *other_types: ColumnElement[int]
+    scope: AnyScope, name: str, columns: Columns, person: Person | None = None
 ) -> ColumnElement[Any]:
     """Return one of the personal columns so."""
-    return columns[name] if scope.reveals else _masked(name, columns, other_types)
+    return columns[name] if scope.reveals else _masked(name, columns, person)
 
 
-def _masked(
-    name: str, columns: Columns, other_types: Sequence[ColumnElement[int]]
-) -> ColumnElement[Any]:
-    value, institution = columns[name], int(UserType.INSTITUTION)
+def _masked(name: str, columns: Columns, person: Person | None) -> ColumnElement[Any]:
+    value = columns[name]
     shown = [value.is_(None), value == MISSING]
     if name == "user_name":
-        kinds = [columns["user_type"] == institution]
-        kinds += [func.coalesce(one, institution) == institution for one in other_types]
-        shown.append(and_(*kinds))
+        institution = columns["user_type"] == int(UserType.INSTITUTION)
+        shown.append(institution if person is None else and_(institution, not_(person())))
     return case((or_(*shown), value), else_=_MASKS[name](value))
 
 

@@ -26,7 +26,7 @@ from gateway.recording import derive, param
 from gateway.records.counted import counted
 from gateway.records.filters import UserFilter, conditions, status_of
 from gateway.records.keyset import Key, Page, beyond, bounds, ordering, places
-from gateway.records.known import CURRENT, OPEN_END, VERSIONS, instant, known, latest_type
+from gateway.records.known import CURRENT, OPEN_END, VERSIONS, instant, known, once_individual
 from gateway.records.models import COLUMNS, ImportBatch
 from gateway.records.movements import Movement, moved
 from gateway.records.order import (
@@ -259,10 +259,10 @@ def personal_values(
 ) -> Mapping[str, Callable[[], ColumnElement[Any]]]:
     """Return how the list's scope may see the personal columns of one of its rows, by name.
 
-    An earlier list shows no name that the record's latest type hides.
+    An earlier list shows no name of a user whom any line has as an individual.
     """
-    latest = () if users.as_of is None else (latest_type(users.scope, row),)
-    return {name: partial(seen, users.scope, name, columns, *latest) for name in PERSONAL}
+    person = None if users.as_of is None else partial(once_individual, users.scope, row)
+    return {name: partial(seen, users.scope, name, columns, person) for name in PERSONAL}
 
 
 def user_values(
@@ -406,11 +406,11 @@ def history_of(users: UserList, row: FromClause) -> History:
     until: ColumnElement[Any] = closed.c.recorded_at
     if users.as_of is not None:
         until = case((until <= instant(users.as_of), until))
-    latest = row.c.user_type if users.as_of is None else latest_type(users.scope, row)
+    person = partial(once_individual, users.scope, row)
     values = Said(
         {
             **{name: said.c[name] for name in _VERSIONED},
-            **{name: partial(seen, users.scope, name, said.c, latest) for name in PERSONAL},
+            **{name: partial(seen, users.scope, name, said.c, person) for name in PERSONAL},
             "end_date": lambda: func.nullif(said.c.end_date, OPEN_END),
             "batch_no": opened.c.number,
             "recorded_from": opened.c.recorded_at,

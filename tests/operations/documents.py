@@ -68,10 +68,10 @@ def operation(
 def revalue(
     rng: random.Random, one: Operation, material: Material, caller: str | None = None
 ) -> Operation:
-    """The same request with other values of the same forms, of the same caller or another's."""
+    """The same operation with other right values of the same forms, of the same caller or another's."""
     caller = caller or one.caller
     filling = Filling(Values(rng, material, material.reaches[caller]), one.variables)
-    return replace(one, variables=_filled(filling, one), caller=caller)
+    return replace(one, variables=_filled(filling, one), caller=caller, purpose=_purpose(rng))
 
 
 def vary(
@@ -89,8 +89,12 @@ def vary(
         name = None  # of several operations the first
     if wrong and rng.random() < 0.1:
         name = rng.choice(("Nothing", "", None))
-    stated = "test" if rng.random() < STATED else None
-    return replace(one, operation_name=name, variables=variables, caller=caller, purpose=stated)
+    purpose = _purpose(rng)
+    return replace(one, operation_name=name, variables=variables, caller=caller, purpose=purpose)
+
+
+def _purpose(rng: random.Random) -> str | None:
+    return "test" if rng.random() < STATED else None
 
 
 def _filled(filling: Filling, one: Operation) -> dict[str, Any]:

@@ -292,22 +292,34 @@ EARLIER = """query Earlier($at: DateTime!) {
 }"""
 
 
+HISTORIES = "{ users { nodes { userId userName history { userName } } } }"
+STATES = [
+    # user ID, first day, and in each file: whether it is said to be an institution, and its name
+    ("u1", "20230101", *["机构 王小明"] * 2, *["个人 王小明"] * 2),
+    ("u1", "20240101", *["机构 王小明"] * 2, *["个人 王小明"] * 2),
+    ("u2", "20240101", *["机构 李大力"] * 2, "个人 李大力", None),
+    ("u3", "20240101", *["机构 南山研究所"] * 4),
+    ("u4", "20240101", *["个人 北山研究所"] * 2, *["机构 北山研究所"] * 2),
+    ("u5", "20240101", *["机构 赵敏敏"] * 2, None, None),
+    ("u5", "20240102", None, None, *["个人 赵敏敏"] * 2),
+    ("u6", "20240101", *["机构 孙大圣"] * 2, "个人 孙大圣", "机构 西山公司"),
+]
+
+
 @pytest.mark.parametrize("app", [application, lambda house: routes(house, build_schema())])
-async def test_the_past_shows_no_name_that_is_masked_now(
+async def test_the_past_shows_no_name_of_a_person(
     house: House, tmp_path: Path, app: Callable[[House], ASGIApp]
 ) -> None:
-    """Persons who were taken for institutions, one of whom is gone by now."""
+    """Whoever was taken for an institution: corrected since, gone since, or on another line."""
     await found(house, "A")
-    persons = [("u1", "王小明", "机构"), ("u2", "李大力", "机构")]
-    others = [("u3", "南山研究所", "机构"), ("u4", "北山研究所", "个人")]
-    lines = [ROW.format(*one, ENHANCED, "路", "五", "0") for one in (*persons, *others)]
-    lines.append(lines[0].replace("20240101", "20230101"))
-    await load(house, "A", [f"{line[:-1]}13800001234" for line in lines], tmp_path)
-    await load(house, "A", lines, tmp_path)
-    turned = [line.translate(str.maketrans("机构个人", "个人机构")) for line in lines]
-    corrected = [*turned[:2], lines[2], turned[3], turned[4]]
-    await load(house, "A", corrected, tmp_path)
-    await load(house, "A", [corrected[0], *corrected[2:]], tmp_path)
+    for file in range(4):
+        lines = [
+            ROW.format(user, name, kind, ENHANCED, "路", "五", file).replace("20240101", day)
+            for user, day, *states in STATES
+            for kind, name in [(states[file] or " ").split(" ")]
+            if name
+        ]
+        await load(house, "A", lines, tmp_path)
     transport = httpx.ASGITransport(app=app(house))
     async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
         silent = Caller(client, await key(house, vendor="A", role=Role.VENDOR_OPERATOR), None)
@@ -323,6 +335,8 @@ async def test_the_past_shows_no_name_that_is_masked_now(
             ("u2", "INSTITUTION", "李**"),
             ("u3", "INSTITUTION", "南山研究所"),
             ("u4", "INDIVIDUAL", "北**"),
+            ("u5", "INSTITUTION", "赵**"),
+            ("u6", "INSTITUTION", "孙**"),
         ]
         assert nodes[0]["history"] == nodes[0]["otherServices"] == [{"userName": "王**"}]
         (month,) = answer["monthlyStats"]["nodes"]
@@ -331,8 +345,15 @@ async def test_the_past_shows_no_name_that_is_masked_now(
         told = [json.dumps(answer, ensure_ascii=False), *files]
         assert all("王**" in one and "南山研究所" in one for one in told)
         kinds = [one["kind"] for one in answer["changes"]["nodes"]]
-        assert [kinds.count(kind) for kind in ("ADDED", "CHANGED", "SUPERSEDED")] == [5, 9, 1]
-        assert not any(name in one for name in ("王小明", "李大力", "北山研究所") for one in told)
+        assert [kinds.count(kind) for kind in ("ADDED", "CHANGED", "SUPERSEDED")] == [8, 19, 2]
+        names = ("王小明", "李大力", "北山研究所", "赵敏敏", "孙大圣", "西山公司")
+        assert not any(name in one for name in names for one in told)
+        now = (await silent.ask(HISTORIES))["users"]["nodes"]
+        assert now[-1] == {
+            "userId": "u6",
+            "userName": "西山公司",
+            "history": [{"userName": name} for name in ("孙**", "孙**", "孙**", "西**")],
+        }
         shown = await replace(silent, purpose="test").ask(EARLIER, at=at)
         assert "王小明" in shown["users"]["delimited"]
 

@@ -191,6 +191,7 @@ def source(licensor: str) -> str:
 def _lines(vendor: str, product: str, edition: int) -> Iterator[str]:
     """A pair's roster: later editions rename the first users and lack the last one.
 
+    The second one was taken for an institution at first.
     The first user's ID is the same at all vendors and for all products.
     """
     mark = sign(vendor, product)
@@ -198,10 +199,11 @@ def _lines(vendor: str, product: str, edition: int) -> Iterator[str]:
     for i in range(number if edition == 1 else number - 1):
         user = "szse.everyone" if i == 0 else f"szse.{mark}.{i:03}"
         name = f"名{mark}{'甲乙丁'[edition - 1] if i < 2 else '丙'}"
+        kind = "机构" if edition == i == 1 else "个人"
         category = ("全价用户", "试用用户", "监管用户", "内部免费用户")[i % 4]
         end = "0" if i % 3 else "20240430"
         yield (
-            f"{user}||{name}||个人||{category}||202401{i + 1:02}||{end}||{product}||Web"
+            f"{user}||{name}||{kind}||{category}||202401{i + 1:02}||{end}||{product}||Web"
             f"||址{mark}路||联{mark}||{mark}-{i}"
         )
 
