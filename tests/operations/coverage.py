@@ -25,15 +25,18 @@ from .documents import Operation
 from .measures import EXECUTORS
 
 
-def coordinates(schema: GraphQLSchema) -> set[str]:
-    """Return all schema coordinates that an operation can touch, introspection apart."""
+def coordinates(schema: GraphQLSchema, *, compiled: bool = False) -> set[str]:
+    """Return all schema coordinates that an operation can touch, introspection apart.
+
+    With `compiled` those only that most operations are drawn from.
+    """
     found = set()
     for name, kind in schema.type_map.items():
-        if name.startswith(("__", "Finding")):
+        if name.startswith("__") or (compiled and name.startswith("Finding")):
             continue
         if is_object_type(kind) or is_interface_type(kind):
             for field_name, one in kind.fields.items():
-                if field_name in EXECUTORS:
+                if compiled and field_name in EXECUTORS:
                     continue
                 found.add(f"{name}.{field_name}")
                 found |= {f"{name}.{field_name}({argument}:)" for argument in one.args}

@@ -21,7 +21,7 @@ import os
 import random
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from itertools import count
 from time import monotonic
@@ -31,6 +31,8 @@ import httpx
 import pytest
 from fuzzing import AUDITORS, Arena, Way, drawn
 from graphing import Caller
+from graphql import GraphQLError
+from operations.coverage import coordinates, touched
 from operations.documents import Operation
 from operations.material import NOWHERE, Material, gather
 from stilled import APART, planted, still
@@ -157,6 +159,18 @@ async def test_no_operation_tells_of_anybody_else(arena: Arena) -> None:
     assert all(outcomes[who.code, who.role.name, True] for who in (*PRINCIPALS, *AUDITORS))
     assert ways["compiled"] > ways["executor"] // 2 > 0
     print(f"{OPERATIONS} asked: {dict(outcomes)}")
+
+
+async def test_the_fuzzer_draws_all_of_the_schema(arena: Arena) -> None:
+    """Each field, argument and input field, in some hundred documents."""
+    found: Counter[str] = Counter()
+    for number in range(2500):
+        rng = random.Random(f"touched {number}")
+        for _, one in drawn(rng, SCHEMA, arena.material, 2, 1):
+            with suppress(GraphQLError):  # a document may be wrong
+                found.update(touched(SCHEMA, one))
+    missing = coordinates(SCHEMA) - found.keys()
+    assert not missing, sorted(missing)
 
 
 def asking(document: str) -> Operation:
