@@ -9,11 +9,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.audit.log import record
+from gateway.errors import BadInput
 from gateway.http.json import JsonEndpoint, read_model
 from gateway.tenancy.authenticate import authenticate
 from gateway.tenancy.embed import issue, revoke
 from gateway.tenancy.identity import credential_of
 from gateway.tenancy.keys import digest
+from gateway.tenancy.principal import Principal
 from gateway.tenancy.session import open_session
 from gateway.tenancy.terms import MOST_SECONDS, Terms
 
@@ -53,6 +55,7 @@ class EmbedTokens(JsonEndpoint):
             return Response(status_code=204)
         wanted = await read_model(request, _Wanted, _ACCEPTED)
         terms = Terms.read(wanted.origins, wanted.documents, wanted.purpose)
+        _check_registered(terms, minted.principal)
         async with open_session(self._engine, minted, write=True) as session:
             token, expires = await issue(session, presented, terms, wanted.seconds)
             await record(
@@ -66,3 +69,15 @@ class EmbedTokens(JsonEndpoint):
             )
         told = {"token": token.text, "prefix": token.prefix, "expiresAt": expires}
         return Response(orjson.dumps(told), 201, media_type="application/json")
+
+
+def _check_registered(terms: Terms, principal: Principal) -> None:
+    """Raise BadInput for a document that a token could not run."""
+    unknown = sorted(terms.documents - principal.documents)
+    if unknown:
+        raise BadInput(
+            f"{unknown[0]} is no registered document",
+            f"{unknown[0]}不是已登记的文档",
+            argument="documents",
+            accepted="digests of documents that the vendor registered (gateway document list)",
+        )

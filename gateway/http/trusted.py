@@ -31,8 +31,8 @@ class TrustedDocuments:
         if asked.digest is None:
             if principal.runs is not None and digest_of_document(asked.query) not in principal.runs:
                 raise Forbidden(
-                    "this credential runs registered documents only, or its own",
-                    "该凭据只能运行已登记或为其指定的文档",
+                    "this credential runs registered documents only",
+                    "该凭据只能运行已登记的文档",
                     argument="query",
                     accepted="the very text of such a document, "
                     'or a registered one as {"documentId": "sha256:…"}',

@@ -134,11 +134,10 @@ def _principal(
     """Return who a stored credential is, with what is registered and what a token is bound to."""
     subject, until = (None, None) if identity is None else (identity.subject, identity.expires)
     ends = [float(one) for one in (terms.get("expires"), until) if one is not None]
+    is_token = found["kind"] == "EMBED"
     documents = frozenset(terms.get("documents") or ())
-    runs = documents if terms.get("trusted_only") else None
     if own := frozenset(terms.get("own_documents") or ()):
         documents &= own
-        runs = own if runs is None else documents
     pages = frozenset(terms.get("own_origins") or ())
     return Principal(
         name=_name(found, subject),
@@ -151,10 +150,10 @@ def _principal(
         origins=pages or frozenset(terms.get("origins") or ()),
         pages_only=bool(pages),
         documents=documents,
-        runs=runs,
+        runs=documents if is_token or terms.get("trusted_only") else None,
         purpose=terms.get("own_purpose"),
         subject=subject,
-        is_token=found["kind"] == "EMBED",
+        is_token=is_token,
         is_session=found["kind"] == "SESSION",
     )
 

@@ -24,8 +24,9 @@ _HASH: Final = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """Origins (RFC 6454) that may present a token, and documents that it may run; empty: any.
+    """Origins (RFC 6454) that may present a token, and documents that it may run.
 
+    Empty: those that the vendor registered.
     `purpose` is for what it shows personal data in clear; None: it shows masks, whatever is asked.
     """
 

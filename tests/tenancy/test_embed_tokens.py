@@ -16,17 +16,28 @@ from gateway.app.server import application, routes
 from gateway.catalogue import registry
 from gateway.resolvers.query import build_schema
 from gateway.tenancy import registered
-from gateway.tenancy.issue import Holder, issue, revoke
+from gateway.tenancy.issue import revoke
 from gateway.tenancy.operator import open_operator
 from gateway.tenancy.principal import Role
 from gateway.tenancy.registered import digest_of_document
 
 PORTAL = "https://portal.alpha.example"
+REACHED = "{ viewer { role rights vendors { code } } users { totalCount } }"
+LISTED = "{ users(first: 2) { nodes { userId } } }"
+
+
+async def registering(world: World, *documents: str) -> None:
+    """Register documents of VENDALPHA's, which its tokens may run."""
+    async with open_operator(world.house.security, "test") as session:
+        number = await registry.vendor_id(session, "VENDALPHA")
+        for document in documents:
+            await registered.add_document(session, number, "of a page", document)
 
 
 @pytest.fixture
 async def front(own: World) -> AsyncIterator[httpx.AsyncClient]:
     """The whole application; at another address one where the executor answers everything."""
+    await registering(own, ASKED, REACHED, LISTED)
     transport = httpx.ASGITransport(application(own.house))
     executing = {EXECUTOR: httpx.ASGITransport(routes(own.house, build_schema()))}
     async with httpx.AsyncClient(
@@ -65,9 +76,7 @@ async def test_a_token_has_its_vendors_scope_and_no_more_rights(
 ) -> None:
     key = await issued(own, Role.VENDOR_ADMINISTRATOR)
     token = await token_of(front, key.text, origins=[PORTAL])
-    for answer in await ask(
-        front, token, "{ viewer { role rights vendors { code } } users { totalCount } }", PORTAL
-    ):
+    for answer in await ask(front, token, REACHED, PORTAL):
         told = answer.json()["data"]
         assert told["viewer"]["role"] == "VENDOR_PORTAL"
         assert told["viewer"]["rights"] == ["READ_STATISTICS", "READ_USERS"]
@@ -82,7 +91,7 @@ async def test_both_ways_answer_and_the_plain_one_is_compiled(
     own: World, front: httpx.AsyncClient
 ) -> None:
     token = await token_of(front, (await issued(own, Role.VENDOR_PORTAL)).text)
-    plain, other = await ask(front, token, "{ users(first: 2) { nodes { userId } } }")
+    plain, other = await ask(front, token, LISTED)
     assert plain.headers["gateway-execution"] == "compiled"
     assert other.headers["gateway-execution"].startswith("executor")
     assert plain.json() == other.json()
@@ -103,6 +112,7 @@ async def test_both_ways_answer_and_the_plain_one_is_compiled(
 async def test_other_origins_are_refused(
     shared: World, shared_front: httpx.AsyncClient, origin: str | None
 ) -> None:
+    await registering(shared, ASKED)
     token = await token_of(
         shared_front, (await issued(shared, Role.VENDOR_PORTAL)).text, origins=[PORTAL]
     )
@@ -113,35 +123,51 @@ async def test_other_origins_are_refused(
         assert (told["code"], told["argument"]) == ("FORBIDDEN", "Origin")
 
 
-async def test_only_the_documents_of_the_token_run(own: World, front: httpx.AsyncClient) -> None:
-    key = await issued(own, Role.VENDOR_PORTAL)
-    token = await token_of(front, key.text, documents=[digest_of_document(ASKED)])
-    assert all(answer.status_code == 200 for answer in await ask(front, token))
-    for query in (ASKED + " ", "{ users { totalCount } }", "{ __schema { types { name } } }"):
-        for answer in await ask(front, token, query):
-            assert answer.status_code == 403
-            told = answer.json()["errors"][0]["extensions"]
-            assert (told["code"], told["argument"]) == ("FORBIDDEN", "query")
-
-
-async def test_a_token_of_a_trusted_only_key_runs_registered_documents_only(
-    own: World, front: httpx.AsyncClient
+@pytest.mark.parametrize("bound", [False, True])
+async def test_only_registered_documents_run(
+    own: World, front: httpx.AsyncClient, bound: bool
 ) -> None:
-    other = "{ users { totalCount } }"
-    async with open_operator(own.house.security, "test") as session:
-        number = await registry.vendor_id(session, "VENDALPHA")
-        await registered.add_document(session, number, "asked", ASKED)
-        key, _ = await issue(
-            session, Holder(number), Role.VENDOR_PORTAL, days=None, trusted_only=True
-        )
-    named = {"documentId": f"sha256:{digest_of_document(ASKED)}"}
-    for documents, status in ([], 200), ([digest_of_document(other)], 403):
-        token = await token_of(front, key.text, documents=documents)
-        assert {answer.status_code for answer in await ask(front, token)} == {status}
-        assert {answer.status_code for answer in await ask(front, token, other)} == {403}
+    """All of the vendor's, or those of them that the token is bound to."""
+    key = await issued(own, Role.VENDOR_PORTAL)
+    wanted = {"documents": [digest_of_document(ASKED)]} if bound else {}
+    token = await token_of(front, key.text, **wanted)
+    others = ["{ users { totalCount } }", ASKED + " ", "{ __schema { types { name } } }"]
+    for query, allowed in [(ASKED, True), (LISTED, not bound), *((one, False) for one in others)]:
+        for answer in await ask(front, token, query):
+            assert answer.status_code == (200 if allowed else 403)
+            if not allowed:
+                told = answer.json()["errors"][0]["extensions"]
+                assert (told["code"], told["argument"]) == ("FORBIDDEN", "query")
+        named = {"documentId": f"sha256:{digest_of_document(query)}"}
         headers = {"Authorization": f"Bearer {token}"}
         answer = await front.post("/graphql", json=named, headers=headers)
-        assert answer.status_code == (200 if status == 200 else 404)
+        assert answer.status_code == (200 if allowed else 404)
+
+
+async def test_a_document_that_is_taken_back_runs_no_more(
+    own: World, front: httpx.AsyncClient
+) -> None:
+    token = await token_of(front, (await issued(own, Role.VENDOR_PORTAL)).text)
+    assert {answer.status_code for answer in await ask(front, token)} == {200}
+    async with open_operator(own.house.security, "test") as session:
+        number = await registry.vendor_id(session, "VENDALPHA")
+        await registered.remove_document(session, number, digest_of_document(ASKED))
+    assert {answer.status_code for answer in await ask(front, token)} == {403}
+
+
+async def test_no_token_is_bound_to_a_document_that_is_not_the_vendors(
+    own: World, front: httpx.AsyncClient
+) -> None:
+    """Another vendor's is none either."""
+    other = "{ users { totalCount } }"
+    async with open_operator(own.house.security, "test") as session:
+        number = await registry.vendor_id(session, "VENDBETA")
+        await registered.add_document(session, number, "of a page", other)
+    key = await issued(own, Role.VENDOR_PORTAL)
+    answer = await exchange(front, key.text, documents=[digest_of_document(other)])
+    assert answer.status_code == 400
+    told = answer.json()["errors"][0]["extensions"]
+    assert (told["code"], told["argument"]) == ("BAD_USER_INPUT", "documents")
 
 
 async def test_browsers_may_ask_for_pages_of_tokens(own: World, front: httpx.AsyncClient) -> None:

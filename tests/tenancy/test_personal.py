@@ -14,7 +14,7 @@ from graphing import Caller, calling, key
 from market import ENHANCED, found, load
 from starlette.types import ASGIApp
 from test_accesses import logged
-from test_embed_tokens import issued, token_of
+from test_embed_tokens import issued, registering, token_of
 from test_schema_cases import AUDITED, CASES, all_told, documents_for
 from worlds import ALPHA, SZSE, Principal, World, revealed, settled
 
@@ -211,7 +211,9 @@ async def test_a_token_shows_persons_by_its_own_purpose_only(
     own: World, front: httpx.AsyncClient, persons: set[str]
 ) -> None:
     key = (await issued(own, Role.VENDOR_PORTAL)).text
-    query = {"query": f"{{ viewer {{ rights }} users {{ nodes {{ {SHOWN} }} }} }}"}
+    document = f"{{ viewer {{ rights }} users {{ nodes {{ {SHOWN} }} }} }}"
+    await registering(own, document)
+    query = {"query": document}
     for purpose, said in ((None, None), (None, "because"), ("值班", None), ("值班", "because")):
         wanted = {} if purpose is None else {"purpose": purpose}
         token = await token_of(front, key, **wanted)
