@@ -73,6 +73,17 @@ async def read_body(receive: Receive, most: int) -> bytes:
     return b"".join(parts)
 
 
+def not_json() -> NotTaken:
+    """Return the refusal of a body that a browser could send to another origin unasked."""
+    error = BadInput(
+        "the body is not application/json in UTF-8",
+        "请求正文不是UTF-8的application/json",
+        argument="Content-Type",
+        accepted="application/json",
+    )
+    return NotTaken(415, error)
+
+
 def too_long(most: int) -> NotTaken:
     """Return the refusal of a body that is too long; the rest of it is not read."""
     error = BadInput(

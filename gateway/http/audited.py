@@ -1,9 +1,10 @@
 """The log in front of everything that shows tenants' data: no answer without its access.
 
 It makes an `Access` of each request to `/graphql` and `/exports/…`, which the endpoints fill in,
-and queues it when the answer is about to begin; of one to `/session` if it is refused. Of a
-WebSocket each operation is one (`http.sockets`). A download that is admitted is logged by itself,
-as an act with its file's digest (`exports.requests`).
+and queues it when the answer is about to begin; of one to `/session` or `/embed/…` if it is
+refused. Of a WebSocket each operation is one, and a beginning that is refused (`http.sockets`). A
+download that is admitted is logged by itself, as an act with its file's digest
+(`exports.requests`).
 """
 
 from collections.abc import Awaitable, Mapping
@@ -49,9 +50,7 @@ class Audited:
         elif path == "/session":
             access = Access(scope, "session")
         elif path.startswith("/embed/"):
-            with acting(Access(scope, "embed")):
-                await self._app(scope, receive, send)
-            return
+            access = Access(scope, "embed")
         else:
             await self._app(scope, receive, send)
             return

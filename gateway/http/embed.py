@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from gateway.audit.log import record
 from gateway.errors import BadInput
+from gateway.http.audited import KEY
 from gateway.http.json import JsonEndpoint, read_model
 from gateway.tenancy.authenticate import authenticate
 from gateway.tenancy.embed import issue, revoke
@@ -46,6 +47,9 @@ class EmbedTokens(JsonEndpoint):
         """Return 201 with the token, or 204."""
         header = request.headers.get("authorization")
         minted = await authenticate(self._engine, header)
+        access = request.scope.get(KEY)
+        if access is not None:
+            access.tenant = minted
         presented = digest(credential_of(header))
         if request.method == "DELETE":
             prefix = request.path_params["prefix"]

@@ -10,7 +10,15 @@ from starlette.types import Receive, Scope, Send
 from gateway.audit.access import Access
 from gateway.errors import BadInput, Forbidden, GatewayError, RateLimited, Unauthenticated
 from gateway.http.answering import Answer, Answering, Asking
-from gateway.http.asked import Asked, NotTaken, of_body, of_query_string, read_body, too_long
+from gateway.http.asked import (
+    Asked,
+    NotTaken,
+    not_json,
+    of_body,
+    of_query_string,
+    read_body,
+    too_long,
+)
 from gateway.http.audited import KEY
 from gateway.http.errors import body_of, language_of, masked, status_of
 from gateway.http.gone import Departures, Gone
@@ -131,13 +139,7 @@ class GraphQLEndpoint:
         if scope["method"] == "GET":
             return of_query_string(scope["query_string"])
         if not is_json(head.content_type):
-            error = BadInput(
-                "the body is not application/json in UTF-8",
-                "请求正文不是UTF-8的application/json",
-                argument="Content-Type",
-                accepted="application/json",
-            )
-            raise NotTaken(415, error)
+            raise not_json()
         if head.length > self._body_bytes:
             raise too_long(self._body_bytes)
         return of_body(await read_body(receive, self._body_bytes))

@@ -10,9 +10,11 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from gateway.errors import BadInput, GatewayError
-from gateway.http.asked import NotTaken, read_body
+from gateway.http.asked import NotTaken, not_json, read_body
 from gateway.http.errors import body_of, language_of, status_of
 from gateway.http.gone import Gone
+from gateway.http.headers import read_head
+from gateway.http.media import is_json
 
 M = TypeVar("M", bound=BaseModel)
 _MOST_BYTES = 65_536
@@ -47,8 +49,13 @@ def _told(request: Request, error: GatewayError, status: int) -> Response:
 
 
 async def read_model(request: Request, model: type[M], accepted: str) -> M:
-    """Return a request's body as a model; BadInput, which says what would do, for any other."""
+    """Return a request's body as a model; BadInput, which says what would do, for any other.
+
+    NotTaken for one that does not say that it is JSON: pages of other sites can send such.
+    """
     data = await read_body(request.receive, _MOST_BYTES)
+    if data and not is_json(read_head(request.scope).content_type):
+        raise not_json()
     try:
         return model.model_validate_json(data or b"{}")
     except ValidationError as error:

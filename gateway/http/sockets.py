@@ -24,6 +24,7 @@ from gateway.http.answering import Answering, Asking
 from gateway.http.asked import NotTaken, of_object
 from gateway.http.errors import body_of, language_of, masked, status_of
 from gateway.http.headers import purpose_in, read_head
+from gateway.http.metrics import REFUSED
 from gateway.http.origins import allowed_from
 from gateway.tenancy.terms import read_purpose
 
@@ -183,11 +184,14 @@ class _Connection:
             purpose = None if purpose is None else read_purpose(purpose)
         except GatewayError as error:
             raise _Close(4400, f"Invalid message: {error.en}"[:120]) from None
+        access = Access(self._scope, "query")
         try:
             self._asking = replace(self._asking, authorization=authorization, purpose=purpose)
             caller = await self._answering.admissions.admit(authorization)
+            access.tenant = caller.scope
             self._asking.allowed(caller.principal)
         except GatewayError as error:
+            self._log_refusal(access, error)
             raise _Close(4403, f"Forbidden: {error.en}"[:120]) from None
         self._until = caller.principal.expires
         self._known = True
@@ -245,6 +249,7 @@ class _Connection:
             await self._accesses.put(access)
 
     def _log_refusal(self, access: Access, error: GatewayError) -> None:
+        REFUSED.labels(error.code).inc()
         if self._accesses is not None and not access.spent:
             access.outcome = error.code
             access.end(status_of(error))

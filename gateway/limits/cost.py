@@ -41,6 +41,8 @@ _LOOKS_AT_ALL: Final = {
     "totalCount": 100,
     "counts": 100,
     "totals": 1000,
+    "findings": 1000,
+    "feesByPack": 10,
     "download": 20,
     "previousMonth": 5,
     "sameMonthLastYear": 5,

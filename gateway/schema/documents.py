@@ -80,7 +80,14 @@ def checked(schema: strawberry.Schema, text: str) -> DocumentNode | None:
         document = parse(text, max_tokens=MAX_TOKENS)
         hold_to_limits(document)
         wrong = validate(schema._schema, document, max_errors=1)  # noqa: SLF001
-    except (GraphQLError, ValueError, KeyError, RecursionError):
+    except (GraphQLError, ValueError, KeyError, RecursionError) as error:
+        if f"more than {MAX_TOKENS} tokens" in str(error):
+            raise CostLimit(
+                f"the document has more than {MAX_TOKENS} tokens",
+                f"文档超过{MAX_TOKENS}个词法单元",
+                argument="query",
+                accepted=f"at most {MAX_TOKENS}",
+            ) from None
         return None
     return None if wrong else document
 

@@ -2,17 +2,17 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import httpx
 import orjson
 import pytest
 from graphing import Caller, calling
+from locks import locked, until, waiting
 from market import ENHANCED, found, key, load
 from serving import Wire, serving
 
@@ -127,19 +127,6 @@ async def test_so_many_operations_at_once(market: House, server: EmbeddedPostgre
         assert (await alpha.post(PAGE)).status_code == 200
 
 
-@asynccontextmanager
-async def locked(server: EmbeddedPostgres, house: House) -> AsyncIterator[asyncpg.Connection]:
-    """Hold up every statement on service records."""
-    name = str(house.settings.database_url).partition("?")[0].rpartition("/")[2]
-    other = await asyncpg.connect(server.url("postgres", name))
-    try:
-        async with other.transaction():
-            await other.execute("LOCK TABLE service_records IN ACCESS EXCLUSIVE MODE")
-            yield other
-    finally:
-        await other.close()
-
-
 async def test_measuring_refuses_nothing_and_counts(market: House) -> None:
     settings = {"limits": "measure", "cost_limit": 1000, "cost_bucket": 1000, "cost_per_second": 1}
     async with limited(market, **settings) as alpha:
@@ -182,6 +169,7 @@ def chain(levels: int) -> str:
             "101 fragments",
         ),
         ('{ node(id: "' + "x" * 50_000 + '") { id } }', "characters"),
+        ("{ viewer { name " + "@skip(if: false) " * 800 + "} }", "more than 5000 tokens"),
     ],
 )
 async def test_documents_that_are_too_large(market: House, query: str, told: str) -> None:
@@ -209,23 +197,6 @@ async def test_the_statement_ends_when_the_client_leaves(
                     )
                     await until(lambda: waiting(other), 1)
                 await until(lambda: waiting(other), 0)
-
-
-async def waiting(other: asyncpg.Connection) -> int:
-    """How many statements of the gateway wait for the lock."""
-    await other.execute("SELECT pg_stat_clear_snapshot()")
-    return int(
-        await other.fetchval(
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
-            "AND application_name = 'compliance-gateway' AND wait_event_type = 'Lock'"
-        )
-    )
-
-
-async def until(count: Callable[[], Any], wanted: int) -> None:
-    async with asyncio.timeout(10):
-        while await count() != wanted:
-            await asyncio.sleep(0.02)
 
 
 @asynccontextmanager

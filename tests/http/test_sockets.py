@@ -3,11 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from typing import Any
 
 import orjson
 import pytest
 from graphing import Caller, calling
+from locks import locked, until, waiting
 from market import found
 from serving import serving
 from websockets.asyncio.client import ClientConnection, connect
@@ -15,10 +17,12 @@ from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 from gateway.app.house import House
+from gateway.db.embedded import EmbeddedPostgres
 from gateway.tenancy.issue import revoke
 from gateway.tenancy.operator import open_operator
 
 NAME = {"query": "{ viewer { vendor } }"}
+USERS = {"query": "{ users { nodes { userId } } }"}
 ANSWER = {"viewer": {"vendor": "ALPHA"}}
 
 
@@ -138,6 +142,59 @@ async def test_once_only(address: tuple[str, int], alpha: Caller) -> None:
         await talk.init(alpha)
         await talk.connection.send('{"type": "subscribe", "id": "", "payload": {}}')
         assert await talk.closed() == 4400
+
+
+async def test_no_two_operations_have_one_id(
+    house: House, server: EmbeddedPostgres, address: tuple[str, int], alpha: Caller
+) -> None:
+    async with locked(server, house) as other, talking(address) as talk:
+        await talk.init(alpha)
+        await talk.say("subscribe", id="1", payload=USERS)
+        await until(lambda: waiting(other), 1)
+        await talk.say("subscribe", id="1", payload=NAME)
+        assert await talk.closed() == 4409
+        await until(lambda: waiting(other), 0)
+
+
+@pytest.mark.parametrize("leaves", [False, True])
+async def test_what_the_client_wants_no_more_is_ended(
+    house: House,
+    server: EmbeddedPostgres,
+    address: tuple[str, int],
+    alpha: Caller,
+    leaves: bool,
+) -> None:
+    """Whether it completes the operation or is gone: nothing goes on in PostgreSQL."""
+    async with locked(server, house) as other, talking(address) as talk:
+        await talk.init(alpha)
+        await talk.say("subscribe", id="1", payload=USERS)
+        await until(lambda: waiting(other), 1)
+        if leaves:
+            await talk.connection.close()
+        else:
+            await talk.say("complete", id="1")
+        await until(lambda: waiting(other), 0)
+        if not leaves:
+            await talk.say("subscribe", id="1", payload=NAME)
+            assert (await talk.hear())["payload"]["data"] == ANSWER
+
+
+async def test_operations_of_a_connection_are_held_to_the_bucket(
+    house: House, alpha: Caller
+) -> None:
+    settings = house.settings.model_copy(
+        update={"cost_limit": 500, "cost_bucket": 500, "cost_per_second": 1}
+    )
+    async with serving(replace(house, settings=settings)) as address, talking(address) as talk:
+        await talk.init(alpha)
+        heard = []
+        for number in range(12):
+            await talk.say("subscribe", id=str(number), payload=NAME)
+            heard.append(await talk.hear())
+            if heard[-1]["type"] == "next":
+                await talk.hear()
+        assert (heard[0]["type"], heard[-1]["type"]) == ("next", "error")
+        assert heard[-1]["payload"][0]["extensions"]["code"] == "RATE_LIMITED"
 
 
 async def test_another_protocol_and_another_sites_page(

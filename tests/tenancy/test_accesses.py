@@ -127,15 +127,77 @@ async def test_who_has_no_key_is_logged_in_the_house(world: World) -> None:
         await world.client.post("/graphql", json={"query": "{ a }"}, headers=headers)
     ).status_code == 401
     assert (await world.client.get("/exports/forged")).status_code == 404
-    for _ in range(100):
-        entries = await logged(world, "query", "export.link")
-        if len(entries) == 2:
-            break
-        await asyncio.sleep(0.05)
+    assert (await world.client.post("/embed/tokens", headers=headers)).status_code == 401
+    entries = await these(world, 3, "query", "export.link", "embed")
     assert [(e["holder"], e["actor"], e["action"], e["outcome"]) for e in entries] == [
         (0, "anonymous", "query", "UNAUTHENTICATED"),
         (0, "anonymous", "export.link", "HTTP_404"),
+        (0, "anonymous", "embed", "HTTP_401"),
     ]
+
+
+async def these(world: World, number: int, *actions: str) -> list[dict[str, Any]]:
+    """Wait for so many entries: a refusal is written after it is told."""
+    async with asyncio.timeout(10):
+        while len(entries := await logged(world, *actions)) < number:
+            await asyncio.sleep(0.05)
+    return entries
+
+
+async def test_a_key_that_may_issue_no_tokens_is_logged_with_its_holder(world: World) -> None:
+    headers = {"Authorization": f"Bearer {ALPHA.key.text}"}
+    answer = await world.client.post("/embed/tokens", json={}, headers=headers)
+    assert answer.status_code == 404
+    (entry,) = await these(world, 1, "embed")
+    assert (entry["actor"], entry["outcome"]) == (f"key:{ALPHA.key.prefix}", "HTTP_404")
+    assert entry["holder"] > 0
+
+
+@pytest.mark.parametrize(
+    ("key", "origin", "actor", "outcome"),
+    [
+        (f"gw_{'z' * 8}_{'z' * 43}", None, "anonymous", "UNAUTHENTICATED"),
+        (ALPHA.key.text, b"https://evil.example", f"key:{ALPHA.key.prefix}", "FORBIDDEN"),
+    ],
+)
+async def test_a_websocket_that_may_not_begin_is_logged(
+    world: World, key: str, origin: bytes | None, actor: str, outcome: str
+) -> None:
+    waiting: list[Any] = [
+        {"type": "websocket.connect"},
+        {
+            "type": "websocket.receive",
+            "text": json.dumps(
+                {"type": "connection_init", "payload": {"Authorization": f"Bearer {key}"}}
+            ),
+        },
+    ]
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        if not waiting:
+            await asyncio.Event().wait()
+        return waiting.pop(0)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    headers = [(b"host", b"test"), *([(b"origin", origin)] if origin else [])]
+    scope = {
+        "type": "websocket",
+        "path": "/graphql",
+        "headers": headers,
+        "subprotocols": ["graphql-transport-ws"],
+        "client": ("192.0.2.7", 1),
+        "scheme": "ws",
+        "query_string": b"",
+        "server": ("test", 80),
+        "root_path": "",
+    }
+    await world.app(scope, receive, send)
+    assert sent[-1]["code"] == 4403
+    (entry,) = await these(world, 1, "query")
+    assert (entry["actor"], entry["outcome"]) == (actor, outcome)
 
 
 async def test_a_download_says_from_where_and_what_for(world: World) -> None:

@@ -149,10 +149,25 @@ async def test_what_does_not_sign_in(shared: World, shared_front: httpx.AsyncCli
 async def test_a_body_that_is_no_attempt(
     shared_front: httpx.AsyncClient, body: bytes, argument: str | None
 ) -> None:
-    answer = await shared_front.post("/session", content=body)
+    kind = {"Content-Type": "application/json"}
+    answer = await shared_front.post("/session", content=body, headers=kind)
     assert answer.status_code == (413 if len(body) > 65_536 else 400), answer.text
     assert answer.json()["errors"][0]["extensions"].get("argument") == argument
     assert "geheim" not in answer.text
+
+
+@pytest.mark.parametrize("path", ["/session", "/embed/tokens"])
+@pytest.mark.parametrize("kind", [None, "text/plain", "application/x-www-form-urlencoded"])
+async def test_what_any_page_could_send_is_not_read(
+    shared: World, shared_front: httpx.AsyncClient, path: str, kind: str | None
+) -> None:
+    headers = {"Origin": "https://evil.example", "Authorization": f"Bearer {ALPHA.key.text}"}
+    if kind is not None:
+        headers["Content-Type"] = kind
+    answer = await shared_front.post(path, content=b'{"account": "a"}', headers=headers)
+    assert answer.status_code == 415
+    told = answer.json()["errors"][0]["extensions"]
+    assert (told["argument"], told["accepted"]) == ("Content-Type", "application/json")
 
 
 async def test_a_code_is_taken_once_and_none_before_it(

@@ -257,7 +257,8 @@ async def test_bad_wishes_are_named(
 async def test_bad_bodies_are_refused(
     shared: World, shared_front: httpx.AsyncClient, body: bytes
 ) -> None:
-    headers = {"Authorization": f"Bearer {(await issued(shared, Role.VENDOR_PORTAL)).text}"}
+    key = (await issued(shared, Role.VENDOR_PORTAL)).text
+    headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
     answer = await shared_front.post("/embed/tokens", content=body, headers=headers)
     assert answer.status_code == (413 if len(body) > 65_536 else 400)
 
