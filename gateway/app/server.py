@@ -99,7 +99,8 @@ def _graphql(
 
 def _routes(house: House, graphql: tuple[GraphQLEndpoint, Sockets]) -> Starlette:
     endpoint, sockets = graphql
-    exports = ExportEndpoint(house.exports, house.links)
+    size = house.settings.pool_size
+    exports = ExportEndpoint(house.exports, house.links, Turns(size, max(1, size // 2)))
     sessions = SessionEndpoint(house.service, SignIn(house.service, house.seeds))
     return Starlette(
         routes=[

@@ -43,6 +43,8 @@ class Asked:
     """Whether it selects lines or a page's cursors, which are no objects that could be counted."""
     single: frozenset[str] = frozenset()
     """The response keys of roots that are one object, not a list."""
+    lines: frozenset[str] = frozenset()
+    """The response keys of texts of which each line is a row."""
     ordering: frozenset[str] = frozenset()
     """Variables that may sort users by name where cursors are selected, in which it then stands."""
 
@@ -105,16 +107,17 @@ def origin() -> dict[str, str]:
     return {} if access is None else _origin(access)
 
 
-def rows_of(answer: Any, single: frozenset[str]) -> int:
-    """Return how many objects an answer's data have in lists, and alone at the roots."""
+def rows_of(answer: Any, asked: Asked) -> int:
+    """Return how many objects an answer's data have in lists and alone at the roots, and lines."""
     if not isinstance(answer, dict):
         return 0
-    found = sum(answer.get(key) is not None for key in single)
+    found = sum(answer.get(key) is not None for key in asked.single)
     waiting: list[Any] = [answer]
     while waiting:
         value = waiting.pop()
         if isinstance(value, dict):
             waiting.extend(value.values())
+            found += sum(str(value.get(key, "")).count("\n") for key in asked.lines)
         elif isinstance(value, list):
             found += sum(isinstance(one, dict) for one in value)
             waiting.extend(value)

@@ -82,7 +82,12 @@ def revoke_account(name: Name, json: Json = False) -> None:
 @account.command("list")
 def list_accounts(json: Json = False) -> None:
     """List accounts: name, role, whether revoked, until when locked."""
-    found: list[dict[str, Any]] = list(acting("security", accounts.list_accounts))
+
+    async def work(session: OperatorSession) -> list[dict[str, Any]]:
+        await registry.log(session, "account.list")
+        return list(await accounts.list_accounts(session))
+
+    found = acting("security", work)
     lines = [
         " ".join(
             [

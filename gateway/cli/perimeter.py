@@ -54,6 +54,7 @@ def list_origins(vendor: Vendor, json: Json = False) -> None:
 
     async def work(session: OperatorSession) -> list[str]:
         number = await registry.vendor_id(session, vendor)
+        await registry.log(session, "origin.list", number)
         return await registered.origins_of(session, number)
 
     found = acting("security", work)
@@ -101,6 +102,7 @@ def list_documents(vendor: Vendor, json: Json = False) -> None:
 
     async def work(session: OperatorSession) -> list[dict[str, str]]:
         number = await registry.vendor_id(session, vendor)
+        await registry.log(session, "document.list", number)
         return await registered.documents_of(session, number)
 
     found = acting("security", work)

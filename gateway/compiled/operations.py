@@ -84,9 +84,9 @@ class Prepared:
         return b"".join((plan.before, answer, plan.behind)), listed
 
     def rows(self, body: bytes, listed: int) -> int:
-        """Return how many objects a response has in lists, and alone at the roots."""
-        if self.asked.single:
-            return rows_of(orjson.loads(body)["data"], self.asked.single)
+        """Return how many objects a response has in lists and alone at the roots, and lines."""
+        if self.asked.single or self.asked.lines:
+            return rows_of(orjson.loads(body)["data"], self.asked)
         return listed
 
 

@@ -28,7 +28,7 @@ def note(
 ) -> None:
     """Note what was asked and what came of it, of a response as it is told."""
     access.asked, access.variables = asked, variables
-    access.rows = rows_of(answer.get("data"), asked.single)
+    access.rows = rows_of(answer.get("data"), asked)
     codes = {str((one.get("extensions") or {}).get("code")) for one in answer.get("errors", ())}
     access.outcome = " ".join(sorted(codes))
 

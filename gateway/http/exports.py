@@ -15,26 +15,29 @@ from starlette.types import Receive, Scope, Send
 
 from gateway.audit.access import CURRENT
 from gateway.catalogue.formats import formats_of
-from gateway.errors import GatewayError, Language
+from gateway.errors import GatewayError, Language, RateLimited
 from gateway.exports.links import Links, Ticket
 from gateway.exports.requests import admitted, run_export
 from gateway.exports.stream import Receipt
 from gateway.http.errors import body_of, language_of, status_of
+from gateway.limits.turns import Line, Turns
 from gateway.regulation.formats.format import ReportFormat
 from gateway.tenancy.authenticate import reauthenticate
 from gateway.tenancy.scope import Scope as TenantScope
 
 _STALLED_SECONDS = 60
 """How long a reader may stand still before its export, and the snapshot it holds, is ended."""
+_TURN_SECONDS = 10
+"""How long a download waits while others of its tenant's run."""
 _TRAILERS = b"Export-Rows, Export-SHA256, Export-Complete"
 
 
 class ExportEndpoint:
     """Streams the export that a token names."""
 
-    def __init__(self, engine: AsyncEngine, links: Links) -> None:
-        """Take the engine and the seal."""
-        self._engine, self._links = engine, links
+    def __init__(self, engine: AsyncEngine, links: Links, turns: Turns) -> None:
+        """Take the engine, the seal, and who may have how many of the engine's connections."""
+        self._engine, self._links, self._turns = engine, links, turns
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request: 404 for a link that is not valid, else the file."""
@@ -101,9 +104,13 @@ class ExportEndpoint:
                 await send({"type": "http.response.body", "body": data, "more_body": True})
 
         try:
-            receipt = await run_export(
-                self._engine, tenant, ticket.export, ticket.form, sink, report_format
-            )
+            turn = await self._turn(tenant)
+            try:
+                receipt = await run_export(
+                    self._engine, tenant, ticket.export, ticket.form, sink, report_format
+                )
+            finally:
+                self._turns.leave(turn)
         except GatewayError as error:
             if started:
                 raise
@@ -113,6 +120,18 @@ class ExportEndpoint:
         await send({"type": "http.response.body", "body": b"", "more_body": False})
         await send({"type": "http.response.trailers", "headers": _trailers(receipt)})
 
+    async def _turn(self, tenant: TenantScope) -> Line:
+        try:
+            async with asyncio.timeout(_TURN_SECONDS):
+                return await self._turns.take(str(tenant.principal.holder))
+        except TimeoutError:
+            raise RateLimited(
+                "too many downloads run already",
+                "正在运行的下载过多",
+                accepted="the same when one of them has ended",
+                seconds=_TURN_SECONDS,
+            ) from None
+
 
 async def _refuse(error: GatewayError, language: Language, send: Send) -> None:
     body = orjson.dumps(body_of(error, language))
@@ -120,6 +139,8 @@ async def _refuse(error: GatewayError, language: Language, send: Send) -> None:
         (b"content-type", b"application/json"),
         (b"content-length", str(len(body)).encode()),
     ]
+    if isinstance(error, RateLimited):
+        headers.append((b"retry-after", b"%d" % error.seconds))
     await send({"type": "http.response.start", "status": status_of(error), "headers": headers})
     await send({"type": "http.response.body", "body": body})
 

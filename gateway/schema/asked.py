@@ -105,6 +105,7 @@ def _of(schema: GraphQLSchema, document: DocumentNode, digest: str, name: str | 
         tuple(sorted(told)),
         collector.whole or "Finding" in ends or ("User" in ends and collector.by_name),
         frozenset(collector.single),
+        frozenset(collector.lines),
         frozenset(collector.ordering) if by_name else frozenset(),
     )
 
@@ -117,6 +118,7 @@ class _Collector(Visitor):
         self._schema, self._info = schema, TypeInfo(schema)
         self.personal: set[str] = set()
         self.single: set[str] = set()
+        self.lines: set[str] = set()
         self.whole = False
         self.spreads: set[str] = set()
         self.cursors: set[str] = set()
@@ -141,6 +143,8 @@ class _Collector(Visitor):
         """Note what a field may bring."""
         parent = self._info.get_parent_type()
         kind, name = getattr(parent, "name", ""), node.name.value
+        if name == "delimited":
+            self.lines.add((node.alias or node.name).value)
         if kind in _OWN and name in _PERSONAL:
             self.personal.add(name)
         elif (kind, name) in _WHOLE:

@@ -31,8 +31,8 @@ class AuditEvent:
         return datetime.fromisoformat(self.row["occurred_at"])
 
     @strawberry.field(
-        description="Who: `key:…` by its first eight characters, `account:…`, `oidc:…` or "
-        "`operator:…`."
+        description="Who: `key:…` by its first eight characters, `account:…`, `oidc:…`; at the "
+        "command line `operator:…`, `security:…` or `auditor:…`; `anonymous`."
     )
     def actor(self) -> str:
         """Return the actor."""

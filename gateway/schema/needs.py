@@ -6,6 +6,7 @@ operation runs; a test asks every field with every right missing.
 """
 
 from collections.abc import Sequence
+from typing import Final
 
 import strawberry
 from strawberry.schema_directive import Location
@@ -26,3 +27,18 @@ class Needs:
 def needs(*rights: Right) -> Sequence[object]:
     """Return the directives of a type or field."""
     return [Needs(rights=list(rights))]
+
+
+@strawberry.schema_directive(
+    locations=[Location.FIELD_DEFINITION],
+    description="Personal data: masked, unless the role has the right and the request states a "
+    "purpose (of a name only an individual's).",
+)
+class Masked:
+    """The directive."""
+
+    unless: Right
+
+
+MASKED: Final[Sequence[object]] = [Masked(unless=Right.READ_PERSONAL)]
+"""The directives of a field of personal data."""

@@ -20,7 +20,7 @@ from gateway.schema.download import (
 )
 from gateway.schema.enums import FeeCategory, ServiceStatus, UsageMode, UserType
 from gateway.schema.ids import GlobalId
-from gateway.schema.needs import needs
+from gateway.schema.needs import MASKED, needs
 from gateway.schema.node import Node
 from gateway.schema.pages import PageInfo, Slice
 from gateway.schema.product import Product
@@ -80,7 +80,7 @@ class User(Node):
         """Return the login ID."""
         return str(self.row["user_id"])
 
-    @strawberry.field(description=HEADINGS["user_name"])
+    @strawberry.field(description=HEADINGS["user_name"], directives=MASKED)
     def user_name(self) -> str:
         """Return the registered name."""
         return str(self.row["user_name"])
@@ -110,17 +110,17 @@ class User(Node):
         """Return the usage mode."""
         return UsageMode(self.row["usage_mode"])
 
-    @strawberry.field(description=HEADINGS["contact"])
+    @strawberry.field(description=HEADINGS["contact"], directives=MASKED)
     def contact(self) -> str | None:
         """Return the contact."""
         return self.row["contact"]  # type: ignore[no-any-return]
 
-    @strawberry.field(description=HEADINGS["address"])
+    @strawberry.field(description=HEADINGS["address"], directives=MASKED)
     def address(self) -> str | None:
         """Return the address."""
         return self.row["address"]  # type: ignore[no-any-return]
 
-    @strawberry.field(description=HEADINGS["phone"])
+    @strawberry.field(description=HEADINGS["phone"], directives=MASKED)
     def phone(self) -> str | None:
         """Return the phone number."""
         return self.row["phone"]  # type: ignore[no-any-return]
@@ -195,7 +195,9 @@ class UserConnection:
         return self.part.total or 0
 
     @strawberry.field(
-        description="This very page as lines of a report format: the regulation's || lines (一、1)."
+        description="This very page as lines of a report format: the regulation's || lines "
+        "(一、1).",
+        directives=MASKED,
     )
     async def delimited(self, info: Info, format: Format = None) -> str:  # noqa: A002
         """Return the page as lines of the format."""

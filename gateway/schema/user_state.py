@@ -7,7 +7,7 @@ import strawberry
 
 from gateway.regulation.layouts import QUERY
 from gateway.schema.enums import FeeCategory, ServiceStatus, UserType
-from gateway.schema.needs import needs
+from gateway.schema.needs import MASKED, needs
 from gateway.tenancy.principal import Right
 
 HEADINGS = {field.name: f"{field.heading}." for field in QUERY.fields}
@@ -27,7 +27,7 @@ class UserState:
 
     row: strawberry.Private[dict[str, Any]]
 
-    @strawberry.field(description=HEADINGS["user_name"])
+    @strawberry.field(description=HEADINGS["user_name"], directives=MASKED)
     def user_name(self) -> str:
         """Return the registered name."""
         return str(self.row["user_name"])
@@ -42,17 +42,17 @@ class UserState:
         """Return the end date, null where open."""
         return day_of(self.row["end_date"])
 
-    @strawberry.field(description=HEADINGS["contact"])
+    @strawberry.field(description=HEADINGS["contact"], directives=MASKED)
     def contact(self) -> str | None:
         """Return the contact."""
         return self.row["contact"]  # type: ignore[no-any-return]
 
-    @strawberry.field(description=HEADINGS["address"])
+    @strawberry.field(description=HEADINGS["address"], directives=MASKED)
     def address(self) -> str | None:
         """Return the address."""
         return self.row["address"]  # type: ignore[no-any-return]
 
-    @strawberry.field(description=HEADINGS["phone"])
+    @strawberry.field(description=HEADINGS["phone"], directives=MASKED)
     def phone(self) -> str | None:
         """Return the phone number."""
         return self.row["phone"]  # type: ignore[no-any-return]

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote
@@ -221,6 +221,37 @@ async def test_a_client_that_leaves_ends_the_databases_work(
             await busy(owner, 0)
         async with await Wire.open(address) as wire:
             assert_receipt(await wire.get(path))
+
+
+async def test_slow_readers_hold_up_downloads_of_their_own_tenant_alone(
+    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.http.exports._TURN_SECONDS", 1)
+    await found(house, "A", "B")
+    await load(house, "A", long_lines(), tmp_path)
+    await load(house, "B", long_lines()[:1], tmp_path)
+    async with AsyncExitStack() as stack:
+        address = await stack.enter_async_context(serving(house))
+        paths = [
+            await link(await stack.enter_async_context(calling(house, vendor=vendor)))
+            for vendor in ("A", "B")
+        ]
+        wires = [
+            await stack.enter_async_context(await Wire.open(address, buffer=SMALL_BUFFER))
+            for _ in range(house.settings.pool_size + 1)
+        ]
+        for wire in wires:
+            wire.send(paths[0])
+        heads = await asyncio.gather(*(wire.head() for wire in wires))
+        statuses = [head.status for head in heads]
+        assert set(statuses) == {200, 429}
+        assert statuses.count(200) == house.settings.pool_size // 2
+        assert heads[statuses.index(429)].headers["retry-after"] == "1"
+        async with await Wire.open(address) as wire:
+            assert_receipt(await wire.get(paths[1]))
+        wires[statuses.index(200)].writer.close()
+        async with await Wire.open(address) as wire:
+            assert_receipt(await wire.get(paths[0]))
 
 
 async def test_a_failure_in_the_middle_leaves_the_body_without_its_end(

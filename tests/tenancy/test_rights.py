@@ -9,7 +9,9 @@ import pytest
 from test_schema_cases import AUDITED, CASES, SCHEMA, documents_for
 from worlds import SZSE, World, unsealed
 
+from gateway.records.personal import PERSONAL
 from gateway.resolvers.query import build_schema
+from gateway.schema import asked
 from gateway.tenancy import principal
 from gateway.tenancy.principal import Right, Role
 
@@ -60,6 +62,27 @@ def test_what_is_new_must_declare_it() -> None:
         "type Query { a: Int b: B } type Mutation { c: B } type B { d: Int }"
     )
     assert undeclared(schema) == {"Query.a", "Query.b", "Mutation.c", "B"}
+
+
+def masked(definition: Any) -> Right | None:
+    strawberry_definition = definition.extensions.get("strawberry-definition")
+    for directive in getattr(strawberry_definition, "directives", None) or ():
+        if type(directive).__name__ == "Masked":
+            return Right(directive.unless)
+    return None
+
+
+def test_what_is_masked_is_declared_so() -> None:
+    """The fields that the log counts as persons' own, the lines of them, and no others."""
+    found = {
+        (kind.name, name): right
+        for kind in SCHEMA.type_map.values()
+        if isinstance(kind, graphql.GraphQLObjectType)
+        for name, field in kind.fields.items()
+        if (right := masked(field)) is not None
+    }
+    own = {(kind, name) for kind in asked._OWN for name in PERSONAL.values()}
+    assert found == dict.fromkeys(own | {("UserConnection", "delimited")}, Right.READ_PERSONAL)
 
 
 def needed(document: str) -> frozenset[Right]:
