@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import socket
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
@@ -206,6 +207,8 @@ async def serve(house: House, held: socket.socket, started: Callable[[str], None
     # what is there now stays: looking through it again and again stops requests for a while
     gc.collect()
     gc.freeze()
+    # documents are compiled in a thread, which gives way to answers so soon (seconds)
+    sys.setswitchinterval(0.0005)
     config = uvicorn.Config(
         app,
         http=TrailersProtocol,

@@ -29,7 +29,7 @@ from gateway.compiled.variables import Variables
 from gateway.errors import CostLimit, GatewayError, ScopeViolation
 from gateway.kinds import TEXT
 from gateway.limits.cost import Cost
-from gateway.recording import Memory
+from gateway.recording import Memory, Recording
 from gateway.schema.asked import asked_in, asked_of
 from gateway.schema.documents import checked, fragments_of, hold_to_length, operations_of
 from gateway.schema.selection import Selected, Selection
@@ -105,6 +105,7 @@ class Document:
     plans: Memory[Plan] = field(default_factory=Memory)
     cost: Cost | None = None
     refusal: CostLimit | None = None
+    forgotten: bool = False
 
     @property
     def only_reads(self) -> bool:
@@ -130,6 +131,13 @@ class Wanted(NamedTuple):
     today: date
     link: Link
     formats: Formats
+
+
+class Compiled(NamedTuple):
+    """A new plan, and what was done with the values that it was compiled by."""
+
+    recording: Recording
+    plan: Plan
 
 
 class Operations:
@@ -179,9 +187,14 @@ class Operations:
         known = self.known(query, name)
         if known is not None:
             return known
-        hold_to_length(query)
-        hold_to_length(name or "")
-        found = self._known[query, name] = self._read(query, name)
+        return self.remember(query, name, self.read(query, name))
+
+    def remember(self, query: str, name: str | None, found: Document) -> Document:
+        """Know an operation from now on that was read; return what is known of it."""
+        known = self.known(query, name)
+        if known is not None:
+            return known
+        self._known[query, name] = found
         self._characters += len(query)
         while len(self._known) > MOST_DOCUMENTS or self._characters > MOST_CHARACTERS:
             self._forget_oldest()
@@ -189,11 +202,17 @@ class Operations:
 
     def _forget_oldest(self) -> None:
         (query, _), gone = self._known.popitem(last=False)
+        gone.forgotten = True
         self._characters -= len(query)
         self._plans -= gone.plans.plans
 
-    def _read(self, query: str, name: str | None) -> Document:
-        """Return what is known of a text's operation, and what is said of it in the audit log."""
+    def read(self, query: str, name: str | None) -> Document:
+        """Return what is to be known of an operation, and what the audit log says of it.
+
+        Nothing is kept: any thread may do it. CostLimit for one that is too long to be kept.
+        """
+        hold_to_length(query)
+        hold_to_length(name or "")
         try:
             document = checked(self._schema, query)
         except CostLimit as error:
@@ -227,6 +246,10 @@ class Operations:
 
     def compiled(self, wanted: Wanted) -> Prepared:
         """Compile a plan by the request's values, and keep it for all of its shape."""
+        return self.keep(wanted, self.compile(wanted))
+
+    def compile(self, wanted: Wanted) -> Compiled:
+        """Compile a plan by the request's values. Nothing is kept: any thread may do it."""
         document = wanted.document
         recording, request = Request.recorded(*wanted[1:])
         operation = document.operation
@@ -252,8 +275,16 @@ class Operations:
             b'{"data":' + unmarked(before.encode()),
             unmarked(behind.encode()) + b"}",
         )
+        return Compiled(recording, plan)
+
+    def keep(self, wanted: Wanted, compiled: Compiled) -> Prepared:
+        """Keep a plan for all requests of its shape, if its document is still known."""
+        document, (recording, plan) = wanted.document, compiled
+        if document.forgotten:
+            return Prepared(plan, recording.values, document.asked)
         kept = document.plans.plans
-        document.plans.keep(recording, plan, weight=1 + len(sealed.text) // PLAN_CHARACTERS)
+        weight = 1 + len(plan.sealed.text) // PLAN_CHARACTERS
+        document.plans.keep(recording, plan, weight)
         self._plans += document.plans.plans - kept
         while self._plans > MOST_PLANS and len(self._known) > 1:
             self._forget_oldest()

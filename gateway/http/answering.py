@@ -4,12 +4,14 @@ The caller is admitted, the document is found and held to its limits, its cost i
 charged; only then it runs, compiled or by the executor. What it did not use is given back.
 """
 
+import asyncio
 import logging
 import traceback
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from weakref import WeakKeyDictionary
 
 import orjson
@@ -37,6 +39,8 @@ from gateway.tenancy.admission import Admission, Admissions, lasts
 from gateway.tenancy.principal import Principal
 from gateway.tenancy.scope import Scope
 from gateway.tenancy.sealed import Answers, NotAdmitted, ask
+
+T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 _COMPILED: Final = b"compiled"
@@ -85,6 +89,7 @@ class Answering:
         self._operations, self.admissions, self._answers = operations, admissions, answers
         self._executor, self._engine, self._links = executor, engine, links
         self._spending, self._turns = spending, turns
+        self._thread = ThreadPoolExecutor(1, "compiling")
         self._trusted = TrustedDocuments(engine)
         self._formats: WeakKeyDictionary[Admission, Formats] = WeakKeyDictionary()
 
@@ -173,7 +178,8 @@ class Answering:
             turn = await self._turns.take(caller.tenant)
             try:
                 if ready is None:
-                    ready = self._operations.compiled(wanted)
+                    compiled = await self._apart(partial(self._operations.compile, wanted))
+                    ready = self._operations.keep(wanted, compiled)
                 pool = self._answers.by_values if ready.plan.by_values else self._answers.by_shape
                 found = await ask(pool, ready.plan.sealed, ready.values, caller)
             finally:
@@ -200,9 +206,17 @@ class Answering:
             return known
         turn = await self._turns.take(caller.tenant)
         try:
-            return self._operations.document(query, name)
+            read = await self._apart(partial(self._operations.read, query, name))
+            return self._operations.remember(query, name, read)
         finally:
             self._turns.leave(turn)
+
+    async def _apart(self, work: Callable[[], T]) -> T:
+        """Do what takes milliseconds in a thread, so that nobody else's answer waits for its end.
+
+        One thread for all: several would take the interpreter from each other, and from the loop.
+        """
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     async def _formats_of(self, caller: Admission) -> Formats:
         """Return a caller's report formats: read once, for what changes them ends the admission.

@@ -1,6 +1,7 @@
 """Compiled operations as callers meet them: admission, shapes, what goes to the executor, bounds."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from datetime import date
 from pathlib import Path
@@ -289,6 +290,44 @@ async def test_plans_and_documents_are_kept_within_bounds(
         prepare("query ($n: Int) { users(first: $n) { totalCount nodes { userId } } }", n=size)
     assert kept.plans <= 8
     assert kept.plans == sum(one.plans.plans for one in kept._known.values())
+
+
+async def test_a_plan_of_a_document_that_was_forgotten_meanwhile_is_not_kept(
+    market: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(operations, "MOST_DOCUMENTS", 1)
+    admission, _ = await caller_of(market, "ALPHA")
+    kept = Operations(build_schema())
+    document = kept.document("{ viewer { name } }", None)
+    wanted = Wanted(document, admission.stated, {}, clock.today(), lambda *_: ("", None), NONE)
+    compiled = kept.compile(wanted)
+    other = kept.document("{ viewer { role } }", None)
+    assert kept.keep(wanted, compiled).plan is compiled.plan
+    assert (kept.plans, document.plans.plans) == (0, 0)
+    assert kept.remember("{ viewer { role } }", None, document) is other
+
+
+@pytest.mark.parametrize("step", ["read", "compile"])
+async def test_a_new_document_holds_up_no_other(
+    market: House, alpha: Caller, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """However long it takes to read or to compile it."""
+    assert await names(alpha) == ["甲"]
+    begun, others_are_answered = threading.Event(), threading.Event()
+    plainly = getattr(Operations, step)
+
+    def slowly(*given: Any) -> Any:
+        begun.set()
+        assert others_are_answered.wait(10)
+        return plainly(*given)
+
+    monkeypatch.setattr(Operations, step, slowly)
+    new = asyncio.create_task(alpha.post("{ users { nodes { userId phone } } }"))
+    assert await asyncio.to_thread(begun.wait, 10)
+    assert await names(alpha) == ["甲"]
+    assert not new.done()
+    others_are_answered.set()
+    assert way(await new) == "compiled"
 
 
 async def test_long_documents_and_statements_take_no_more_memory_than_many_short_ones(

@@ -273,6 +273,14 @@ def attacks(rng: random.Random) -> bytes:
     )()
 
 
+async def test_events_are_refused_as_any_other_answer_is(alpha: Caller) -> None:
+    headers = {"Authorization": f"Bearer gw_{'z' * 8}_{'z' * 43}", "Accept": "text/event-stream"}
+    answer = await alpha.client.post("/graphql", json={"query": "{ a }"}, headers=headers)
+    assert answer.status_code == 401
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.json()["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
+
+
 async def test_a_thousand_attacks_neither_crash_nor_leak(alpha: Caller) -> None:
     """No status above 499, whole answers, and no memory kept but what caches may hold."""
 
