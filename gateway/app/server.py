@@ -50,8 +50,9 @@ from gateway.tenancy.sealed import Answers
 
 def application(house: House) -> ASGIApp:
     """Wire an open house: the audit log, compiled operations behind it, and the other routes."""
-    graphql = _graphql(house, build_schema(), house.answers, house.accesses)
-    behind = _routes(house, graphql)
+    spending = _spending(house.settings)
+    graphql = _graphql(house, build_schema(), house.answers, house.accesses, spending)
+    behind = _routes(house, graphql, spending)
 
     async def entrance(scope: Scope, receive: Receive, send: Send) -> None:
         # the router's own way there takes longer than all that the perimeter looks at
@@ -64,16 +65,11 @@ def application(house: House) -> ASGIApp:
 
 def routes(house: House, schema: strawberry.Schema) -> Starlette:
     """Wire the routes of an open house; every operation is the executor's."""
-    return _routes(house, _graphql(house, schema, None, None))
+    spending = _spending(house.settings)
+    return _routes(house, _graphql(house, schema, None, None, spending), spending)
 
 
-def _graphql(
-    house: House,
-    schema: strawberry.Schema,
-    answers: Answers | None,
-    accesses: AccessLog | None,
-) -> tuple[GraphQLEndpoint, Sockets]:
-    config, base_url = house.settings, partial(_base_url, house)
+def _spending(config: Settings) -> Spending:
     allowance = Allowance(
         config.cost_limit,
         config.cost_bucket,
@@ -81,6 +77,17 @@ def _graphql(
         config.operations_at_once,
         enforced=config.limits == "enforce",
     )
+    return Spending(allowance, exceeded=lambda limit: EXCEEDED.labels(limit).inc())
+
+
+def _graphql(
+    house: House,
+    schema: strawberry.Schema,
+    answers: Answers | None,
+    accesses: AccessLog | None,
+    spending: Spending,
+) -> tuple[GraphQLEndpoint, Sockets]:
+    config, base_url = house.settings, partial(_base_url, house)
     answering = Answering(
         Operations(schema),
         Admissions(house.service, house.issuers),
@@ -88,7 +95,7 @@ def _graphql(
         Executor(schema, house.service, house.links),
         house.service,
         house.links,
-        Spending(allowance, exceeded=lambda limit: EXCEEDED.labels(limit).inc()),
+        spending,
         Turns(len(os.sched_getaffinity(0)), max(1, config.pool_size - 1)),
     )
     headers = security(config.public_url)
@@ -98,8 +105,11 @@ def _graphql(
     return endpoint, Sockets(answering, base_url, accesses)
 
 
-def _routes(house: House, graphql: tuple[GraphQLEndpoint, Sockets]) -> Starlette:
+def _routes(
+    house: House, graphql: tuple[GraphQLEndpoint, Sockets], spending: Spending
+) -> Starlette:
     endpoint, sockets = graphql
+    tokens = EmbedTokens(house.service, spending)
     size = house.settings.pool_size
     exports = ExportEndpoint(house.exports, house.links, Turns(size, max(1, size // 2)))
     sessions = SessionEndpoint(house.service, SignIn(house.service, house.seeds))
@@ -108,8 +118,8 @@ def _routes(house: House, graphql: tuple[GraphQLEndpoint, Sockets]) -> Starlette
             Route("/graphql", endpoint),
             WebSocketRoute("/graphql", sockets),
             Route("/exports/{token}", exports, methods=["GET", "HEAD"]),
-            Route("/embed/tokens", EmbedTokens(house.service), methods=["POST"]),
-            Route("/embed/tokens/{prefix}", EmbedTokens(house.service), methods=["DELETE"]),
+            Route("/embed/tokens", tokens, methods=["POST"]),
+            Route("/embed/tokens/{prefix}", tokens, methods=["DELETE"]),
             Route("/session", sessions, methods=["POST", "DELETE"]),
             Route("/healthz", healthz),
             Route("/readyz", readyz(lambda: ready(house.service))),

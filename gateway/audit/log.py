@@ -1,5 +1,6 @@
 """Logging acts: entries in the transaction of the act, one for each tenant that it concerns."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from gateway.audit.access import origin
@@ -13,12 +14,19 @@ from gateway.tenancy.session import ScopedSession
 
 
 async def record(
-    session: ScopedSession, action: str, *, licensor_id: int = NO_LICENSOR, **detail: Any
+    session: ScopedSession,
+    action: str,
+    *,
+    licensor_id: int = NO_LICENSOR,
+    own: Mapping[str, Any] | None = None,
+    **detail: Any,
 ) -> None:
     """Log an act for every vendor in the session's scope, and for the licensor that did it.
 
-    With `licensor_id` it is that licensor's to read too, of whose products alone the act is.
-    Whether others are would tell that there are other licensors.
+    `own` is for the log of the tenant that did it alone: of a file over several vendors, its size
+    would tell each of them about the others. With `licensor_id` the act is that licensor's to read
+    too, of whose products alone it is. Whether others are would tell that there are other
+    licensors.
     """
     principal = session.scope.principal
     holders = session.scope.ids("vendor_id")
@@ -27,7 +35,11 @@ async def record(
     at = now()
     text = text_of(at, principal.name, action, detail | origin())
     for holder in holders:
-        session.log(Entry(holder, text))
+        if own and holder == principal.holder:
+            whole = text_of(at, principal.name, action, {**detail, **own, **origin()})
+            session.log(Entry(holder, whole))
+        else:
+            session.log(Entry(holder, text))
     if licensor_id and -licensor_id not in holders:
         detail = {"vendor": session.scope.only_code} | detail
         session.log(Entry(-licensor_id, text_of(at, principal.name, action, detail)))

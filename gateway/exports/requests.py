@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
+from time import perf_counter_ns
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import Field
@@ -197,6 +198,7 @@ async def run_export(
     One snapshot serves it all. Raise Refused, before the first byte, if a value can't be written in
     the format.
     """
+    begun = perf_counter_ns()
     whole, scope = scope, await admitted(engine, scope, wanted)
     reach = whole.narrow(vendors=wanted.vendors) if wanted.by_packs else scope
     await _log(engine, scope, f"export.{wanted.kind}.start")
@@ -211,10 +213,11 @@ async def run_export(
     detail: dict[str, Any] = {"sha256": receipt.sha256}
     if shown := wanted.personal(report_format) if scope.reveals else []:
         detail["personal"] = shown
+    micros = (perf_counter_ns() - begun) // 1000
+    size = {"rows": receipt.rows, "size": receipt.size, "micros": micros}
     if len(scope.vendors) == 1:
-        # of a file over several vendors, its size would tell each of them about the others
-        detail |= {"rows": receipt.rows, "size": receipt.size}
-    await _log(engine, scope, f"export.{wanted.kind}.complete", **detail)
+        detail |= size
+    await _log(engine, scope, f"export.{wanted.kind}.complete", own=size, **detail)
     return receipt
 
 

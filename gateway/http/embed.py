@@ -12,11 +12,13 @@ from gateway.audit.log import record
 from gateway.errors import BadInput
 from gateway.http.audited import KEY
 from gateway.http.json import JsonEndpoint, read_model
+from gateway.limits.spending import Spending
 from gateway.tenancy.authenticate import authenticate
 from gateway.tenancy.embed import issue, revoke
 from gateway.tenancy.identity import credential_of
 from gateway.tenancy.keys import digest
 from gateway.tenancy.principal import Principal
+from gateway.tenancy.scope import Scope
 from gateway.tenancy.session import open_session
 from gateway.tenancy.terms import MOST_SECONDS, Terms
 
@@ -39,18 +41,24 @@ class _Wanted(BaseModel):
 class EmbedTokens(JsonEndpoint):
     """Issues tokens (POST) and revokes them (DELETE), as the key that asks."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
-        """Take the engine of the service's role."""
-        self._engine = engine
+    def __init__(self, engine: AsyncEngine, spending: Spending) -> None:
+        """Take the engine of the service's role, and what tenants may spend."""
+        self._engine, self._spending = engine, spending
 
     async def answer(self, request: Request) -> Response:
-        """Return 201 with the token, or 204."""
+        """Return 201 with the token, or 204; each costs its tenant as any operation does."""
         header = request.headers.get("authorization")
         minted = await authenticate(self._engine, header)
         access = request.scope.get(KEY)
         if access is not None:
             access.tenant = minted
-        presented = digest(credential_of(header))
+        tenant = self._spending.enter(minted.principal.tenant)
+        try:
+            return await self._answer(request, minted, digest(credential_of(header)))
+        finally:
+            self._spending.leave(tenant)
+
+    async def _answer(self, request: Request, minted: Scope, presented: bytes) -> Response:
         if request.method == "DELETE":
             prefix = request.path_params["prefix"]
             async with open_session(self._engine, minted, write=True) as session:

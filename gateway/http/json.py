@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from gateway.errors import BadInput, GatewayError
+from gateway.errors import BadInput, GatewayError, RateLimited
 from gateway.http.asked import NotTaken, not_json, read_body
 from gateway.http.errors import body_of, language_of, status_of
 from gateway.http.gone import Gone
@@ -45,7 +45,8 @@ class JsonEndpoint(ABC):
 def _told(request: Request, error: GatewayError, status: int) -> Response:
     language = language_of(request.headers.get("accept-language"))
     body = orjson.dumps(body_of(error, language))
-    return Response(body, status, media_type="application/json")
+    more = {"Retry-After": str(error.seconds)} if isinstance(error, RateLimited) else None
+    return Response(body, status, more, media_type="application/json")
 
 
 async def read_model(request: Request, model: type[M], accepted: str) -> M:

@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum
+from time import perf_counter_ns
 
 from sqlalchemy import (
     ARRAY,
@@ -148,6 +149,7 @@ async def _log_apart(
             sha256=source.digest.hex(),
             mode=mode.value,
             format=str(report_format),
+            own=None,
             **numbers,
         )
 
@@ -163,7 +165,7 @@ async def _import(
     *,
     dry_run: bool,
 ) -> Outcome:
-    (vendor_id,) = scope.vendors
+    (vendor_id,), begun = scope.vendors, perf_counter_ns()
     async with open_session(engine, scope, write=True) as session:
         await session.tune(work_mem="256MB", statement_timeout="0")
         ledger = await _lock(session, vendor_id)
@@ -196,6 +198,7 @@ async def _import(
             added=change.added,
             changed=change.changed,
             superseded=change.superseded,
+            micros=(perf_counter_ns() - begun) // 1000,
         )
         if batch is not None:
             await _keep_books(session, ledger, batch, source, mode, validator, change)

@@ -99,7 +99,10 @@ class AuditEvent:
         """Return the file's digest."""
         return self._text("sha256")
 
-    @strawberry.field(description="How long it took until the answer began, in microseconds.")
+    @strawberry.field(
+        description="How long it took, in microseconds: an access until its answer began, an "
+        "import or an export until its end."
+    )
     def duration_micros(self) -> int | None:
         """Return the duration."""
         return self._number("micros")

@@ -186,6 +186,8 @@ async def test_the_log_has_the_receipt(
     if len(vendors) == 1:
         told |= {"rows": receipt.rows, "size": receipt.size}
     details = [json.loads(row["detail"]) for row in events]
+    lasted = [one.pop("micros", 0) > 0 for one in details]
+    assert lasted == [False] * len(vendors) + [len(vendors) == 1] * len(vendors)
     assert details == [{}] * len(vendors) + [told] * len(vendors)
 
 

@@ -212,6 +212,10 @@ async def test_a_download_says_from_where_and_what_for(world: World) -> None:
     for entry in entries:
         assert (entry["from"], entry["purpose"]) == ("127.0.0.1", "spot check")
         assert entry["sha256"] == digest
+        # how large it is, tells of others: it is for the one who has it alone
+        of_it = (response.content.count(b"\n"), len(response.content), True)
+        known = (entry.get("rows"), entry.get("size"), entry.get("micros", 0) > 0)
+        assert known == (of_it if entry["holder"] == own else (None, None, False))
     assert await damages(world.house) == []
 
 

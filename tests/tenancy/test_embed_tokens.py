@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,7 +11,7 @@ import httpx
 import pytest
 from sqlalchemy import text
 from test_keys import ASKED, behind, issued
-from worlds import ALPHA, EXECUTOR, SZSE, World
+from worlds import ALPHA, BETA, EXECUTOR, SZSE, World
 
 from gateway.app.server import application, routes
 from gateway.catalogue import registry
@@ -267,6 +268,24 @@ async def test_who_may_not_issue(own: World, front: httpx.AsyncClient) -> None:
     for key in (SZSE.key.text, ALPHA.key.text, (await issued(own)).text):
         assert (await exchange(front, key)).status_code == 404
     assert (await exchange(front, "gw_aaaaaaaa_" + "a" * 43)).status_code == 401
+
+
+async def test_tokens_cost_their_tenant_as_operations_do(own: World) -> None:
+    settings = own.house.settings.model_copy(
+        update={"cost_limit": 350, "cost_bucket": 350, "cost_per_second": 1}
+    )
+    transport = httpx.ASGITransport(application(replace(own.house, settings=settings)))
+    key = (await issued(own, Role.VENDOR_PORTAL)).text
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        answers = [await exchange(client, key) for _ in range(12)]
+        assert {one.status_code for one in answers} == {201, 429}
+        assert int(answers[-1].headers["retry-after"]) > 0
+        headers = {"Authorization": f"Bearer {key}"}
+        same = await client.post("/graphql", json={"query": ASKED}, headers=headers)
+        assert same.status_code == 429
+        headers = {"Authorization": f"Bearer {BETA.key.text}"}
+        other = await client.post("/graphql", json={"query": ASKED}, headers=headers)
+        assert other.status_code == 200
 
 
 async def test_tokens_are_audited_without_their_secret(
