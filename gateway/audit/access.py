@@ -117,7 +117,8 @@ def rows_of(answer: Any, asked: Asked) -> int:
         value = waiting.pop()
         if isinstance(value, dict):
             waiting.extend(value.values())
-            found += sum(str(value.get(key, "")).count("\n") for key in asked.lines)
+            texts = (value.get(key) for key in asked.lines)
+            found += sum(text.count("\n") for text in texts if isinstance(text, str))
         elif isinstance(value, list):
             found += sum(isinstance(one, dict) for one in value)
             waiting.extend(value)

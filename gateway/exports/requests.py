@@ -88,14 +88,9 @@ class UserExport:
         names = (one.name for one in report_format.users.fields)
         return sorted(PERSONAL[name] for name in names if name in PERSONAL)
 
-    @property
-    def by_packs(self) -> bool:
-        """Whether rule packs take part, which may look at other products than are listed."""
-        return self.counted_by is not None
-
     async def rows(self, session: ScopedSession, scope: Scope) -> Rows:
         """Return the list, for the scope; the session's may reach further."""
-        users = UserList(scope, day(self.as_of), self.filter, self.order, self.as_of)
+        users = UserList(scope, day(self.as_of), self.filter, self.order, self.as_of, session.scope)
         if self.counted_by is None:
             return whole(users)
         return whole(users, self.counted_by.condition(scope, session.scope, self.as_of))
@@ -135,11 +130,6 @@ class MonthlyExport:
     def personal(self, _: ReportFormat) -> list[str]:
         """Return the personal data among the columns: none."""
         return []
-
-    @property
-    def by_packs(self) -> bool:
-        """Whether rule packs take part, which may look at other products than are listed."""
-        return True
 
     async def rows(self, session: ScopedSession, scope: Scope) -> Rows:
         """Return the figures, for the scope; the session's may reach further."""
@@ -200,7 +190,8 @@ async def run_export(
     """
     begun = perf_counter_ns()
     whole, scope = scope, await admitted(engine, scope, wanted)
-    reach = whole.narrow(vendors=wanted.vendors) if wanted.by_packs else scope
+    # rule packs and masks may look at other products than are listed
+    reach = whole.narrow(vendors=wanted.vendors)
     await _log(engine, scope, f"export.{wanted.kind}.start")
     async with open_session(engine, reach) as session:
         await _no_time_limit(session)

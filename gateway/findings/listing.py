@@ -57,6 +57,8 @@ class FindingList:
     months: tuple[Month, ...]
     rules: tuple[Rule, ...]
     as_of: datetime | None = None
+    reach: AnyScope | None = None
+    """The scope before products were picked from it: where a user has other lines."""
 
     def __post_init__(self) -> None:
         about = [rule.code.value for rule in self.rules if rule.personal]
@@ -202,7 +204,7 @@ def _listed(
     findings: FindingList, asked: Asked, wanted: EvidenceAsked, page: FromClause
 ) -> ColumnElement[Any]:
     """Return a finding's evidence. Each rule's is a list of its own, so that an index serves it."""
-    users = UserList(findings.scope, findings.today, as_of=findings.as_of)
+    users = UserList(findings.scope, findings.today, as_of=findings.as_of, reach=findings.reach)
     lists: list[tuple[ColumnElement[bool], ColumnElement[Any]]] = [
         (
             page.c.rule == _whole(rule.number),

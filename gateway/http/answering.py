@@ -177,6 +177,8 @@ class Answering:
             ready = self._operations.planned(wanted)
             turn = await self._turns.take(caller.tenant)
             try:
+                if ready is None:  # nor had others it compiled meanwhile
+                    ready = self._operations.planned(wanted)
                 if ready is None:
                     compiled = await self._apart(partial(self._operations.compile, wanted))
                     ready = self._operations.keep(wanted, compiled)
@@ -206,6 +208,9 @@ class Answering:
             return known
         turn = await self._turns.take(caller.tenant)
         try:
+            known = self._operations.known(query, name)  # others may have asked for it too
+            if known is not None:
+                return known
             read = await self._apart(partial(self._operations.read, query, name))
             return self._operations.remember(query, name, read)
         finally:

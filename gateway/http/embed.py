@@ -52,20 +52,23 @@ class EmbedTokens(JsonEndpoint):
         access = request.scope.get(KEY)
         if access is not None:
             access.tenant = minted
+        post = request.method == "POST"
+        wanted = await read_model(request, _Wanted, _ACCEPTED) if post else None
         tenant = self._spending.enter(minted.principal.tenant)
         try:
-            return await self._answer(request, minted, digest(credential_of(header)))
+            return await self._answer(request, wanted, minted, digest(credential_of(header)))
         finally:
             self._spending.leave(tenant)
 
-    async def _answer(self, request: Request, minted: Scope, presented: bytes) -> Response:
-        if request.method == "DELETE":
+    async def _answer(
+        self, request: Request, wanted: _Wanted | None, minted: Scope, presented: bytes
+    ) -> Response:
+        if wanted is None:
             prefix = request.path_params["prefix"]
             async with open_session(self._engine, minted, write=True) as session:
                 await revoke(session, presented, prefix)
                 await record(session, "embed.revoke", token=prefix)
             return Response(status_code=204)
-        wanted = await read_model(request, _Wanted, _ACCEPTED)
         terms = Terms.read(wanted.origins, wanted.documents, wanted.purpose)
         _check_registered(terms, minted.principal)
         async with open_session(self._engine, minted, write=True) as session:

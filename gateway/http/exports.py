@@ -48,7 +48,7 @@ class ExportEndpoint:
             tenant = await reauthenticate(self._engine, ticket.key, ticket.subject)
             tenant = tenant.stating(ticket.purpose)
             if (access := CURRENT.get()) is not None:
-                access.purpose = ticket.purpose
+                access.tenant, access.purpose = tenant, ticket.purpose
             await admitted(self._engine, tenant, ticket.export)
             report_format = (await formats_of(self._engine, tenant)).named(ticket.format)
         except GatewayError as error:

@@ -54,9 +54,10 @@ async def read_model(request: Request, model: type[M], accepted: str) -> M:
 
     NotTaken for one that does not say that it is JSON: pages of other sites can send such.
     """
-    data = await read_body(request.receive, _MOST_BYTES)
-    if data and not is_json(read_head(request.scope).content_type):
+    head = read_head(request.scope)
+    if not is_json(head.content_type) and (head.length or "transfer-encoding" in request.headers):
         raise not_json()
+    data = await read_body(request.receive, _MOST_BYTES)
     try:
         return model.model_validate_json(data or b"{}")
     except ValidationError as error:

@@ -165,10 +165,11 @@ async def _import(
     *,
     dry_run: bool,
 ) -> Outcome:
-    (vendor_id,), begun = scope.vendors, perf_counter_ns()
+    (vendor_id,) = scope.vendors
     async with open_session(engine, scope, write=True) as session:
         await session.tune(work_mem="256MB", statement_timeout="0")
         ledger = await _lock(session, vendor_id)
+        begun = perf_counter_ns()  # to have waited for another import would tell of it
         lines, layout = await _stage(session, reading, validator, bad)
         if not validator.lines:
             raise Refused(

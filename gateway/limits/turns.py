@@ -36,7 +36,7 @@ class Turns:
         """
         self._cores, self._most, self._clock = cores, most, clock
         self._lines: dict[str, Line] = {}
-        self._each, self._until = most, 0.0
+        self._each, self._until, self._waiting = most, 0.0, 0
 
     async def take(self, tenant: str) -> Line:
         """Wait for a turn of a tenant's; return what `leave` takes when it ends."""
@@ -53,19 +53,27 @@ class Turns:
         return line
 
     def leave(self, line: Line) -> None:
-        """End a turn."""
+        """End a turn, and call whoever has waited for it."""
         line.running -= 1
-        self._call(line)
+        if not self._waiting:
+            return
+        if not line.running and not line.waiting:
+            self._count(self._clock())  # perhaps the others have larger shares now
+        for one in list(self._lines.values()):
+            self._call(one)
 
     async def _wait(self, line: Line) -> None:
         turn = asyncio.get_running_loop().create_future()
         line.waiting.append(turn)
+        self._waiting += 1
         try:
             await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():  # it was called, and will not come
                 self.leave(line)
             raise
+        finally:
+            self._waiting -= 1
 
     def _call(self, line: Line) -> None:
         """Give a line's next operations their turns, as many as there may be."""

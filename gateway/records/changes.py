@@ -51,6 +51,8 @@ class ChangeList:
     since: datetime
     until: datetime | None = None
     kinds: Sequence[ChangeKind] = tuple(ChangeKind)
+    reach: AnyScope | None = None
+    """The scope before products were picked from it: where a user has other lines."""
 
 
 def change_keys(rows: FromClause, scope: AnyScope | None = None) -> list[Key]:
@@ -127,8 +129,8 @@ def change_page(changes: ChangeList, paging: Page, *, counted: bool) -> ScalarSe
     document = func.json_build_object(
         *("place", rows.place(row)),
         *(part for pair in rows.values(row).items() for part in pair),
-        *("before", _document(row, "before", changes.scope)),
-        *("after", _document(row, "after", changes.scope)),
+        *("before", _document(row, "before", changes.reach or changes.scope)),
+        *("after", _document(row, "after", changes.reach or changes.scope)),
         "changed",
         func.json_build_object(*(part for pair in differences(row).items() for part in pair)),
     )

@@ -38,7 +38,7 @@ from gateway.records.order import (
     vendor_place,
 )
 from gateway.records.parts import Parts, listed_columns
-from gateway.records.personal import PERSONAL, Columns, check_revealed, seen
+from gateway.records.personal import PERSONAL, Columns, Person, check_revealed, seen
 from gateway.records.rows import Rows, json_array
 from gateway.records.said import Said, licensor_of
 from gateway.records.searches import Search, searches
@@ -58,13 +58,17 @@ class Fields:
 
 @dataclass(frozen=True, slots=True)
 class UserList:
-    """Which users, in which order. `today` decides derived statuses."""
+    """Which users, in which order. `today` decides derived statuses.
+
+    `reach` is the scope before products were picked from it: where a user has other lines.
+    """
 
     scope: AnyScope
     today: date
     filter: UserFilter = field(default_factory=UserFilter)
     order: Sequence[UserOrder] = BY_USER_ID
     as_of: datetime | None = None
+    reach: AnyScope | None = None
 
     def __post_init__(self) -> None:
         self.scope.require(Right.READ_USERS)
@@ -261,8 +265,12 @@ def personal_values(
 
     An earlier list shows no name of a user whom any line has as an individual.
     """
-    person = None if users.as_of is None else partial(once_individual, users.scope, row)
+    person = None if users.as_of is None else _person(users, row)
     return {name: partial(seen, users.scope, name, columns, person) for name in PERSONAL}
+
+
+def _person(users: UserList, row: FromClause) -> Person:
+    return partial(once_individual, users.scope if users.reach is None else users.reach, row)
 
 
 def user_values(
@@ -342,7 +350,7 @@ class Others:
 
 def others_of(users: UserList, row: FromClause, vendor: FromClause) -> Others:
     """Return the other records of a row's user."""
-    plain = UserList(users.scope, users.today, as_of=users.as_of)
+    plain = UserList(users.scope, users.today, as_of=users.as_of, reach=users.reach)
     rows, where = _base(plain, "o")
     products = Product.aliased("o_product")
     inner = (
@@ -406,7 +414,7 @@ def history_of(users: UserList, row: FromClause) -> History:
     until: ColumnElement[Any] = closed.c.recorded_at
     if users.as_of is not None:
         until = case((until <= instant(users.as_of), until))
-    person = partial(once_individual, users.scope, row)
+    person = _person(users, row)
     values = Said(
         {
             **{name: said.c[name] for name in _VERSIONED},

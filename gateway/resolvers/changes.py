@@ -65,8 +65,9 @@ def read_changes(
     until = present(derive(partial(past_instant, argument="to"), to))
     asked = decide(_kinds, kinds)
     since = derive(_in_order, since, until)
-    mine = scope.only(vendor).narrow(products=products)
-    return ChangeList(mine, since, until, asked), Page.asked(first, after, last, before)
+    reach = scope.only(vendor)
+    mine = reach.narrow(products=products)
+    return ChangeList(mine, since, until, asked, reach), Page.asked(first, after, last, before)
 
 
 def _kinds(kinds: list[Kind] | None) -> tuple[Kind, ...]:

@@ -109,6 +109,7 @@ def read_findings(
         months_asked(current, first, last),
         picked(rules, severities),
         instant,
+        scope.narrow(vendors=vendors),
     )
 
 
@@ -124,7 +125,7 @@ def _evidence(field: Selected) -> EvidenceAsked:
 def _shown(
     rule: Rule, row: dict[str, Any], place: int, wanted: EvidenceAsked, listed: FindingList
 ) -> UserConnection:
-    users = UserList(listed.scope, listed.today, as_of=listed.as_of)
+    users = UserList(listed.scope, listed.today, as_of=listed.as_of, reach=listed.reach)
     export = UserExport(
         (str(row["vendor_code"]),),
         (str(row["product_name"]),),

@@ -232,8 +232,9 @@ def read_stats(
     months = derive(months_between, current, from_, to, year)
     order = decide(_read_order, order_by)
     listed = scope.narrow(vendors=vendors, products=products)
+    reach = None if instant is None else scope.narrow(vendors=vendors)
     return AskedStats(
-        StatList(listed, current, months, order, instant),
+        StatList(listed, current, months, order, instant, reach=reach),
         Page.asked(first, after),
         partial(derive, partial(_export, rule_pack), months, vendors, products, instant, order),
     )
@@ -324,7 +325,9 @@ def _users(
     stats: StatList,
     packs: Mapping[str, RulePack],
 ) -> UserConnection:
-    listed = UserList(stats.scope, stats.today, wanted.filter, wanted.order, stats.as_of)
+    listed = UserList(
+        stats.scope, stats.today, wanted.filter, wanted.order, stats.as_of, stats.reach
+    )
     export = behind(
         wanted.filter,
         wanted.category,

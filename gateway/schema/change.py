@@ -10,7 +10,7 @@ from gateway.records.models import CONTENT
 from gateway.regulation.codes import FeeCategory, ServiceStatus, UserType
 from gateway.regulation.layouts import QUERY
 from gateway.schema.enums import ChangeKind, UsageMode
-from gateway.schema.needs import needs
+from gateway.schema.needs import MASKED, needs
 from gateway.schema.pages import PageInfo, Slice
 from gateway.schema.product import Product
 from gateway.schema.user_state import HEADINGS, UserState
@@ -65,8 +65,8 @@ class FieldChange:
 
     field: str = strawberry.field(description="The field's name in User.")
     heading: str = strawberry.field(description="The field's name in the regulation.")
-    before: str | None
-    after: str | None
+    before: str | None = strawberry.field(directives=MASKED)
+    after: str | None = strawberry.field(directives=MASKED)
 
 
 @strawberry.type(description="What one import did to one line.", directives=needs(Right.READ_USERS))

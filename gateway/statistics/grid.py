@@ -108,7 +108,8 @@ class StatList:
     """Which figures, in which order. Months run from the earliest to the latest, both included.
 
     Without `packs` they are those that are stored, of the default rule pack. `reach` is the scope
-    before products were picked from it, for packs that count across products.
+    before products were picked from it, for packs that count across products, and for users' other
+    lines.
     """
 
     scope: AnyScope

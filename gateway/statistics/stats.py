@@ -216,7 +216,10 @@ def drilled(
         _count(wanted, row),
         None if packed is None else packed.among(row, wanted.movement, wanted.category),
     )
-    return UserList(stats.scope, stats.today, wanted.filter, wanted.order, stats.as_of), figure
+    users = UserList(
+        stats.scope, stats.today, wanted.filter, wanted.order, stats.as_of, stats.reach
+    )
+    return users, figure
 
 
 def counted_by(

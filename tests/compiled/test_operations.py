@@ -2,7 +2,9 @@
 
 import asyncio
 import threading
+from collections import Counter
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -328,6 +330,28 @@ async def test_a_new_document_holds_up_no_other(
     assert not new.done()
     others_are_answered.set()
     assert way(await new) == "compiled"
+
+
+async def test_what_many_ask_for_at_once_is_read_and_compiled_once(
+    market: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of one turn, so that they come one after another."""
+    times: Counter[str] = Counter()
+    for step in ("read", "compile"):
+
+        def counting(
+            *given: Any, step: str = step, plainly: Any = getattr(Operations, step)
+        ) -> Any:
+            times[step] += 1
+            return plainly(*given)
+
+        monkeypatch.setattr(Operations, step, counting)
+    settings = market.settings.model_copy(update={"pool_size": 2})
+    async with calling(replace(market, settings=settings), vendor="ALPHA") as alpha:
+        query = "{ users { nodes { userId address } } }"
+        answers = await asyncio.gather(*(alpha.post(query) for _ in range(8)))
+    assert {way(one) for one in answers} == {"compiled"}
+    assert times == {"read": 1, "compile": 1}
 
 
 async def test_long_documents_and_statements_take_no_more_memory_than_many_short_ones(

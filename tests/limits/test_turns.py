@@ -65,6 +65,21 @@ async def test_beside_another_it_has_its_share(cores: int, share: int) -> None:
     assert run(flood) == len(flood)
 
 
+async def test_who_waits_is_called_when_others_have_left() -> None:
+    """Also where none of its own turns ends, as that of a long download."""
+    clock = Clock()
+    turns = Turns(4, 2, clock=clock)
+    others = [(await asked(turns, name, 1))[0] for name in "BCD"]
+    clock.now += RECENT / 3
+    mine = await asked(turns, "A", 2)
+    assert run(mine) == 1
+    clock.now += 2 * RECENT
+    for other in others[:2]:
+        turns.leave(other.result())
+    await asyncio.sleep(0)
+    assert run(mine) == 2
+
+
 async def test_who_leaves_the_line_keeps_no_turn() -> None:
     clock = Clock()
     turns = Turns(2, 50, clock=clock)

@@ -11,7 +11,7 @@ import asyncpg
 import httpx
 import pytest
 from graphing import Caller, calling, key
-from market import ENHANCED, found, load
+from market import BASIC, ENHANCED, found, load
 from starlette.types import ASGIApp
 from test_accesses import logged
 from test_embed_tokens import issued, registering, token_of
@@ -295,6 +295,16 @@ EARLIER = """query Earlier($at: DateTime!) {
 
 
 HISTORIES = "{ users { nodes { userId userName history { userName } } } }"
+CHANGED = """query Changed($of: [String!]) {
+  changes(vendor: "A", from: "2020-01-01T00:00:00Z", products: $of) {
+    nodes { before { userName } after { userName } batch { recordedAt } }
+  }
+}"""
+NARROWED = """query Narrowed($at: DateTime!, $of: [String!]) {
+  monthlyStats(asOf: $at, products: $of, from: "2024-02", to: "2024-02") {
+    nodes { users { nodes { userName history { userName } } delimited download { url } } }
+  }
+}"""
 STATES = [
     # user ID, first day, and in each file: whether it is said to be an institution, and its name
     ("u1", "20230101", *["机构 王小明"] * 2, *["个人 王小明"] * 2),
@@ -358,6 +368,34 @@ async def test_the_past_shows_no_name_of_a_person(
         }
         shown = await replace(silent, purpose="test").ask(EARLIER, at=at)
         assert "王小明" in shown["users"]["delimited"]
+
+
+@pytest.mark.parametrize("app", [application, lambda house: routes(house, build_schema())])
+async def test_the_past_of_some_products_shows_no_name_of_a_person_either(
+    house: House, tmp_path: Path, app: Callable[[House], ASGIApp]
+) -> None:
+    """The line by which the user is known as an individual is of another product."""
+    await found(house, "A")
+    first = ROW.format("u1", "王小明", "机构", ENHANCED, "路", "五", "0")
+    await load(house, "A", [first], tmp_path)
+    await load(house, "A", [ROW.format("u1", "王小明", "个人", BASIC, "路", "五", "0")], tmp_path)
+    transport = httpx.ASGITransport(app=app(house))
+    async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
+        silent = Caller(client, await key(house, vendor="A", role=Role.VENDOR_OPERATOR), None)
+        whole = await replace(silent, purpose="test").ask(CHANGED, of=[ENHANCED])
+        at = whole["changes"]["nodes"][0]["batch"]["recordedAt"]
+        assert whole["changes"]["nodes"][0]["after"]["userName"] == "王小明"
+        answer = await silent.ask(NARROWED, at=at, of=[ENHANCED])
+        (month,) = answer["monthlyStats"]["nodes"]
+        assert month["users"]["nodes"] == [{"userName": "王**", "history": [{"userName": "王**"}]}]
+        told = [
+            *(
+                json.dumps(one, ensure_ascii=False)
+                for one in (answer, await silent.ask(CHANGED, of=[ENHANCED]))
+            ),
+            (await client.get(month["users"]["download"]["url"])).text,
+        ]
+        assert all("王**" in one and "王小明" not in one for one in told)
 
 
 async def test_lines_are_logged_as_personal_data(own: World) -> None:
