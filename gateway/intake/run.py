@@ -5,7 +5,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum
-from time import perf_counter_ns
 
 from sqlalchemy import (
     ARRAY,
@@ -169,7 +168,6 @@ async def _import(
     async with open_session(engine, scope, write=True) as session:
         await session.tune(work_mem="256MB", statement_timeout="0")
         ledger = await _lock(session, vendor_id)
-        begun = perf_counter_ns()  # to have waited for another import would tell of it
         lines, layout = await _stage(session, reading, validator, bad)
         if not validator.lines:
             raise Refused(
@@ -199,7 +197,6 @@ async def _import(
             added=change.added,
             changed=change.changed,
             superseded=change.superseded,
-            micros=(perf_counter_ns() - begun) // 1000,
         )
         if batch is not None:
             await _keep_books(session, ledger, batch, source, mode, validator, change)

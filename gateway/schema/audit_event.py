@@ -101,7 +101,7 @@ class AuditEvent:
 
     @strawberry.field(
         description="How long it took, in microseconds: an access until its answer began, an "
-        "import or an export until it was done."
+        "export until it was done."
     )
     def duration_micros(self) -> int | None:
         """Return the duration."""
