@@ -249,6 +249,7 @@ async def test_slow_readers_hold_up_downloads_of_their_own_tenant_alone(
         assert heads[statuses.index(429)].headers["retry-after"] == "1"
         async with await Wire.open(address) as wire:
             assert_receipt(await wire.get(paths[1]))
+        monkeypatch.setattr("gateway.http.exports._TURN_SECONDS", 60)
         wires[statuses.index(200)].writer.close()
         async with await Wire.open(address) as wire:
             assert_receipt(await wire.get(paths[0]))
