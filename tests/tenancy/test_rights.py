@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, TypeVar
 
 import graphql
 import pytest
@@ -12,21 +12,27 @@ from worlds import SZSE, World, unsealed
 from gateway.records.personal import PERSONAL
 from gateway.resolvers.query import build_schema
 from gateway.schema import asked
+from gateway.schema.needs import Masked, Needs
 from gateway.tenancy import principal
 from gateway.tenancy.principal import Right, Role
 
+T = TypeVar("T")
 BUILT = build_schema()
 ALL = frozenset(Right) - {Right.IMPORT, Right.ADMINISTER, Right.ISSUE_TOKENS}
 """The rights that the graph asks for."""
 
 
+def directive_of(definition: Any, kind: type[T]) -> T | None:
+    """The directive of a kind that a type or field has itself; None where it has none."""
+    strawberry_definition = definition.extensions.get("strawberry-definition")
+    directives = getattr(strawberry_definition, "directives", None) or ()
+    return next((one for one in directives if isinstance(one, kind)), None)
+
+
 def declared(definition: Any) -> frozenset[Right] | None:
     """What a type or field declares itself; None where it does not."""
-    strawberry_definition = definition.extensions.get("strawberry-definition")
-    for directive in getattr(strawberry_definition, "directives", None) or ():
-        if type(directive).__name__ == "Needs":
-            return frozenset(directive.rights)
-    return None
+    found = directive_of(definition, Needs)
+    return None if found is None else frozenset(found.rights)
 
 
 def roots(schema: graphql.GraphQLSchema) -> set[Any]:
@@ -64,22 +70,14 @@ def test_what_is_new_must_declare_it() -> None:
     assert undeclared(schema) == {"Query.a", "Query.b", "Mutation.c", "B"}
 
 
-def masked(definition: Any) -> Right | None:
-    strawberry_definition = definition.extensions.get("strawberry-definition")
-    for directive in getattr(strawberry_definition, "directives", None) or ():
-        if type(directive).__name__ == "Masked":
-            return Right(directive.unless)
-    return None
-
-
 def test_what_is_masked_is_declared_so() -> None:
     """The fields that the log counts as persons' own or that may hold such, and no others."""
     found = {
-        (kind.name, name): right
+        (kind.name, name): directive.unless
         for kind in SCHEMA.type_map.values()
         if isinstance(kind, graphql.GraphQLObjectType)
         for name, field in kind.fields.items()
-        if (right := masked(field)) is not None
+        if (directive := directive_of(field, Masked)) is not None
     }
     own = {(kind, name) for kind in asked._OWN for name in PERSONAL.values()}
     whole = asked._WHOLE - set(asked._ABOUT)
