@@ -93,9 +93,9 @@ class EmbeddedPostgres:
         """Make the cluster if there is none, start it if it does not run, and hold it."""
         self.directory.mkdir(parents=True, exist_ok=True)
         self._let_server_in(self.directory)
-        with self._alone():
+        with self._alone() as lock:
             if not (self._cluster / "PG_VERSION").exists():
-                self._make()
+                self._make(lock)
             users = (self.directory / "postgres.users").open("a")
             try:
                 if _is_only_user(users):
@@ -129,10 +129,10 @@ class EmbeddedPostgres:
                 _log.warning("the embedded PostgreSQL did not stop: %s", stopped.stdout[-2000:])
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
+    def _alone(self) -> Iterator[IO[str]]:
         with (self.directory / "postgres.lock").open("a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
+            yield lock
 
     def _secrets(self) -> Path:
         return self.directory / "secrets"
@@ -149,8 +149,11 @@ class EmbeddedPostgres:
         self._give_to_server(place)
         return place
 
-    def _make(self) -> None:
-        """Make the cluster beside its final place and move it there whole."""
+    def _make(self, lock: IO[str]) -> None:
+        """Make the cluster beside its final place and move it there whole.
+
+        initdb inherits the lock: one that outlives us is waited for before anybody makes another.
+        """
         making = self.directory / "postgres.making"
         shutil.rmtree(making, ignore_errors=True)
         shutil.rmtree(self._secrets(), ignore_errors=True)
@@ -174,6 +177,7 @@ class EmbeddedPostgres:
                 f"--pwfile={name}",
                 "-D",
                 str(making),
+                holding=lock,
             )
         finally:
             Path(name).unlink()
@@ -233,9 +237,12 @@ class EmbeddedPostgres:
             )
 
     def _tool(
-        self, name: str, *arguments: str, check: bool = True
+        self, name: str, *arguments: str, check: bool = True, holding: IO[str] | None = None
     ) -> subprocess.CompletedProcess[str]:
-        """Run one of PostgreSQL's programs, as a user of its own where we are root."""
+        """Run one of PostgreSQL's programs, as a user of its own where we are root.
+
+        It and its children keep the lock that it is `holding` until they end, also without us.
+        """
         with tempfile.TemporaryFile("w+") as output:
             done = subprocess.run(  # noqa: S603 (our own programs and paths)
                 [str(_programs() / name), *arguments],
@@ -244,6 +251,7 @@ class EmbeddedPostgres:
                 stderr=subprocess.STDOUT,
                 text=True,
                 check=False,
+                pass_fds=() if holding is None else (holding.fileno(),),
                 user=self._server_user(),
                 cwd="/",
                 process_group=0,  # Ctrl-C is for us to hear: half a command would leave a mess

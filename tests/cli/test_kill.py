@@ -1,15 +1,19 @@
 """`kill -9` at any moment: the next command works, and an import is there whole or not at all."""
 
 import asyncio
+import fcntl
+import os
 import random
+import signal
 import subprocess
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from pathlib import Path
 
 import asyncpg
 import pytest
 from market import ENHANCED, found, load, operator
-from processes import Place, Process, ended, kill, kill_tree, until
+from processes import Place, Process, descendants, ended, kill, kill_tree, until
 
 from gateway.app.house import House
 from gateway.db.embedded import EmbeddedPostgres
@@ -208,6 +212,26 @@ async def test_the_first_start_killed(place: Place, moment: str, killed: str) ->
     assert place.postmaster is None
     async with place.house() as house:
         assert set((await operator(house)).vendors.values()) == {"A"}
+
+
+async def test_an_initdb_that_outlives_its_command_is_waited_for(place: Place) -> None:
+    """Else it would go on writing where the next command makes its cluster."""
+    process = await place.start("vendor", "add", "A", "甲公司")
+    await until(lambda: MOMENTS["in initdb"](place.data), process)
+    left = descendants(process.pid)
+    for one in left:
+        with suppress(ProcessLookupError):
+            os.kill(one, signal.SIGSTOP)
+    await kill(process)
+    with (place.data / "postgres.lock").open("a") as lock, pytest.raises(BlockingIOError):
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    following = await place.start("vendor", "add", "A", "甲公司")
+    for one in left:
+        with suppress(ProcessLookupError):
+            os.kill(one, signal.SIGCONT)
+    ran = await ended(following)
+    assert ran.code == 0, ran.err
+    assert place.postmaster is None
 
 
 async def test_the_first_start_killed_between_two_roles(place: Place) -> None:
