@@ -20,6 +20,7 @@ from gateway.exports.links import Links, Ticket
 from gateway.exports.requests import admitted, run_export
 from gateway.exports.stream import Receipt
 from gateway.http.errors import body_of, language_of, status_of
+from gateway.http.metrics import EXCEEDED
 from gateway.limits.turns import Line, Turns
 from gateway.regulation.formats.format import ReportFormat
 from gateway.tenancy.authenticate import reauthenticate
@@ -125,6 +126,7 @@ class ExportEndpoint:
             async with asyncio.timeout(_TURN_SECONDS):
                 return await self._turns.take(str(tenant.principal.holder))
         except TimeoutError:
+            EXCEEDED.labels("downloads").inc()
             raise RateLimited(
                 "too many downloads run already",
                 "正在运行的下载过多",

@@ -57,7 +57,7 @@ REFUSED: Final = Counter(
 )
 EXCEEDED: Final = Counter(
     "gateway_limits_exceeded",
-    "Operations beyond a limit: refused, or let through where limits are only measured.",
+    "What went beyond a limit: refused, or let through where limits are only measured.",
     ("limit",),
     registry=REGISTRY,
 )

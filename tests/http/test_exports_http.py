@@ -19,6 +19,7 @@ from gateway.app.house import House, link_secret
 from gateway.app.server import application
 from gateway.db.embedded import EmbeddedPostgres
 from gateway.exports.links import Links
+from gateway.http.metrics import REGISTRY
 from gateway.tenancy.issue import revoke
 from gateway.tenancy.operator import open_operator
 
@@ -240,9 +241,11 @@ async def test_slow_readers_hold_up_downloads_of_their_own_tenant_alone(
             await stack.enter_async_context(await Wire.open(address, buffer=SMALL_BUFFER))
             for _ in range(house.settings.pool_size + 1)
         ]
+        before = refused_downloads()
         for wire in wires:
             wire.send(paths[0])
         heads = await asyncio.gather(*(wire.head() for wire in wires))
+        assert refused_downloads() - before == len(wires) - house.settings.pool_size // 2
         statuses = [head.status for head in heads]
         assert set(statuses) == {200, 429}
         assert statuses.count(200) == house.settings.pool_size // 2
@@ -253,6 +256,11 @@ async def test_slow_readers_hold_up_downloads_of_their_own_tenant_alone(
         wires[statuses.index(200)].writer.close()
         async with await Wire.open(address) as wire:
             assert_receipt(await wire.get(paths[0]))
+
+
+def refused_downloads() -> float:
+    asked = "gateway_limits_exceeded_total", {"limit": "downloads"}
+    return REGISTRY.get_sample_value(*asked) or 0.0
 
 
 async def test_a_failure_in_the_middle_leaves_the_body_without_its_end(
