@@ -48,7 +48,7 @@ class House:
     security: AsyncEngine
     auditor: AsyncEngine
     links: Links
-    issuers: Issuers | None
+    issuers: Issuers
     accesses: AccessLog
     seeds: Seeds
 
@@ -90,7 +90,7 @@ async def open_house(config: Settings, *, durable: bool = True) -> AsyncIterator
         )
         answers = Answers(by_values, by_shape)
         client = httpx.AsyncClient(timeout=5, follow_redirects=False)
-        issuers = Issuers(config.oidc, client) if config.oidc else None
+        issuers = Issuers(config.oidc, client)
         try:
             async with by_values, by_shape, client:
                 yield House(

@@ -34,6 +34,7 @@ from gateway.http.exports import ExportEndpoint
 from gateway.http.graphql import GraphQLEndpoint
 from gateway.http.headers import SecurityHeaders, security
 from gateway.http.health import healthz, readyz
+from gateway.http.issuers import IssuersEndpoint
 from gateway.http.metrics import EXCEEDED, metrics, watch
 from gateway.http.origins import Origins
 from gateway.http.session import SessionEndpoint
@@ -113,6 +114,7 @@ def _routes(
     size = house.settings.pool_size
     exports = ExportEndpoint(house.exports, house.links, Turns(size, max(1, size // 2)))
     sessions = SessionEndpoint(house.service, SignIn(house.service, house.seeds))
+    issuers = IssuersEndpoint(house.service, house.issuers)
     return Starlette(
         routes=[
             Route("/graphql", endpoint),
@@ -121,6 +123,7 @@ def _routes(
             Route("/embed/tokens", tokens, methods=["POST"]),
             Route("/embed/tokens/{prefix}", tokens, methods=["DELETE"]),
             Route("/session", sessions, methods=["POST", "DELETE"]),
+            Route("/session/issuers", issuers, methods=["GET", "POST"]),
             Route("/healthz", healthz),
             Route("/readyz", readyz(lambda: ready(house.service))),
             Route("/metrics", metrics),

@@ -9,13 +9,21 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class OidcIssuer(BaseModel):
-    """An issuer of access tokens (OpenID Connect) that the gateway believes."""
+    """An issuer of access tokens (OpenID Connect) that the gateway believes.
+
+    With a `client` people sign in there: `scope` and `parameters` (such as RFC 8707's `resource`)
+    ask for a token that is meant for the audience.
+    """
 
     model_config = {"extra": "forbid", "frozen": True}
 
     issuer: str = Field(pattern=r"^(https://|http://(localhost|127\.0\.0\.1)[:/])[^\s?#]*$")
     audience: str = Field(min_length=1)
     claim: str = Field(default="groups", min_length=1)
+    client: str | None = Field(default=None, min_length=1)
+    client_secret: SecretStr | None = None
+    scope: str = Field(default="openid", min_length=1)
+    parameters: dict[str, str] = {}
 
 
 class Settings(BaseSettings):
@@ -86,7 +94,8 @@ class Settings(BaseSettings):
         default=(),
         description="Issuers of OpenID Connect access tokens, in JSON: a list of "
         '{"issuer": "https://…", "audience": "…", "claim": "groups"}; '
-        "what the claim's values may do, `gateway oidc grant` says.",
+        "what the claim's values may do, `gateway oidc grant` says. "
+        "`client`, `client_secret`, `scope` and `parameters`: docs/access.md.",
     )
     statement_seconds: int = Field(
         default=30, ge=1, le=3600, description="Time after which a query is ended, seconds."

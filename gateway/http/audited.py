@@ -47,7 +47,7 @@ class Audited:
             access = Access(scope, "query")
         elif path.startswith("/exports/"):
             access = Access(scope, "export.link")
-        elif path == "/session":
+        elif path in {"/session", "/session/issuers"}:
             access = Access(scope, "session")
         elif path.startswith("/embed/"):
             access = Access(scope, "embed")

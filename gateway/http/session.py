@@ -54,10 +54,15 @@ class SessionEndpoint(JsonEndpoint):
         )
         # until it is told nobody has it: a session that can't be logged is never used
         scope = await authenticate(self._engine, f"Bearer {key.text}")
-        async with open_session(self._engine, _own(scope), write=True) as session:
-            await record(session, "session.open")
+        await log_sign_in(self._engine, scope)
         told = {"token": key.text, "expiresAt": expires}
         return Response(orjson.dumps(told), 201, media_type="application/json")
+
+
+async def log_sign_in(engine: AsyncEngine, scope: Scope) -> None:
+    """Log that somebody signed in."""
+    async with open_session(engine, _own(scope), write=True) as session:
+        await record(session, "session.open")
 
 
 def _own(scope: Scope) -> Scope:

@@ -14,7 +14,6 @@ import re
 import secrets
 import time
 import unicodedata
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -42,7 +41,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from gateway.errors import BadInput, NotFound, RateLimited, Unauthenticated
+from gateway.errors import BadInput, NotFound, Unauthenticated
+from gateway.tenancy.attempts import Attempts
 from gateway.tenancy.issue import Holder, check_role
 from gateway.tenancy.keys import NewKey, generate
 from gateway.tenancy.models import Account, ApiKey
@@ -59,8 +59,6 @@ _MOST_DECOMPOSED: Final = 4 * 256
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._@-]{0,63}")
 _CODE: Final = re.compile(r"[0-9]{6}")
 _LEAST_PASSWORD, _MOST_PASSWORD = 12, 256
-_MOST_WAITING, _MOST_OF_ONE = 16, 4
-"""Attempts that wait to be hashed, in all and from one address: hashing is meant to be slow."""
 _NOBODYS: Final = (
     "$argon2id$v=19$m=65536,t=3,p=4$bm90aGluZyBvcGVucyBtZQ$"
     "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
@@ -250,7 +248,7 @@ class SignIn:
         self._engine, self._seeds = engine, seeds
         self._nobodys_seed = seeds.seal(secrets.token_bytes(_SEED_BYTES))
         self._hashing = asyncio.Semaphore(1)
-        self._waiting: Counter[str] = Counter()
+        self._attempts = Attempts()
 
     async def open(
         self, name: str, password: str, code: str, address: str = ""
@@ -260,20 +258,13 @@ class SignIn:
         A name that no account has is as much work as one that has a wrong password. RateLimited
         where too many wait, in all or from the address; nothing is counted then.
         """
-        waiting, came = self._waiting, int(time.time())
-        if waiting.total() >= _MOST_WAITING or waiting[address] >= _MOST_OF_ONE:
-            raise _busy()
-        waiting[address] += 1
-        try:
+        came = int(time.time())
+        with self._attempts.one(address):
             # what is asked first is answered first, so that the order tells nothing of the name
             async with self._hashing:
                 found = await self._ask(_ATTEMPT, name=name) if _NAME.fullmatch(name) else None
                 stored = _NOBODYS if found is None else str(found["password"])
                 right = await asyncio.to_thread(_proves, password, stored)
-        finally:
-            waiting[address] -= 1
-            if not waiting[address]:
-                del waiting[address]
         seed = self._nobodys_seed if found is None else str(found["seed"])
         step = self._step(seed, code, came)
         if found is None or not right or step is None:
@@ -360,15 +351,6 @@ def _proves(password: str, stored: str) -> bool:
 
 def _bytes(password: str) -> bytes:
     return unicodedata.normalize("NFC", password).encode("utf-8", "backslashreplace")
-
-
-def _busy() -> RateLimited:
-    return RateLimited(
-        "too many people sign in at once",
-        "同时登录的人数过多",
-        accepted="the same in a few seconds",
-        seconds=3,
-    )
 
 
 def _refusal() -> Unauthenticated:

@@ -42,16 +42,23 @@ def grant_digest(issuer: str, value: str) -> bytes:
 
 
 @dataclass(slots=True)
-class _Keys:
-    """An issuer's keys by their kid, and when they were read."""
+class _Told:
+    """What an issuer says of itself, and its keys by their kid."""
 
-    known: dict[str, tuple[jwt.PyJWK, Sequence[str]]] = field(default_factory=dict)
+    about: dict[str, Any] = field(default_factory=dict)
+    keys: dict[str, tuple[jwt.PyJWK, Sequence[str]]] = field(default_factory=dict)
     read_at: float = float("-inf")
+    asked_at: float = float("-inf")
+    """When it was last asked, also in vain."""
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
-    def age(self) -> float:
-        return monotonic() - self.read_at
+    def is_fresh(self) -> bool:
+        return monotonic() - self.read_at <= _FRESH_SECONDS
+
+    @property
+    def may_be_asked(self) -> bool:
+        return monotonic() - self.asked_at > _PAUSE_SECONDS
 
 
 class Issuers:
@@ -59,14 +66,17 @@ class Issuers:
 
     def __init__(self, known: Sequence[OidcIssuer], client: httpx.AsyncClient) -> None:
         """Take the issuers, and the client to ask them by."""
-        self._known = {one.issuer: one for one in known}
-        self._keys = {one.issuer: _Keys() for one in known}
-        self._client = client
+        self.known: Final = {one.issuer: one for one in known}
+        self.client: Final = client
+        self._told = {one.issuer: _Told() for one in known}
 
     async def identify(self, token: str) -> Identity:
         """Return whom a token names; Unauthenticated unless it is signed, meant for us, and new."""
         issuer, kid, algorithm = self._read(token)
-        key, algorithms = await self._key(issuer, kid)
+        told = await self._ask(issuer, kid)
+        if kid not in told.keys:
+            raise refusal()
+        key, algorithms = told.keys[kid]
         if algorithm not in algorithms:
             raise refusal()
         try:
@@ -86,8 +96,15 @@ class Issuers:
             digests,
             str(claims["sub"]),
             min(float(claims["exp"]) + _LEEWAY, _LATEST),
-            self._keys[issuer.issuer].read_at + _FRESH_SECONDS,
+            told.read_at + _FRESH_SECONDS,
         )
+
+    async def endpoint(self, issuer: OidcIssuer, name: str) -> str:
+        """Return a place that an issuer's configuration names, such as `token_endpoint`."""
+        place = str((await self._ask(issuer)).about.get(name))
+        if not secure(place):
+            raise silent(issuer, f"its configuration has no {name}, or an insecure one")
+        return place
 
     def _read(self, token: str) -> tuple[OidcIssuer, str, str]:
         """Return who says to have signed a token, by which key and algorithm: not verified yet."""
@@ -99,33 +116,41 @@ class Issuers:
         except jwt.InvalidTokenError as error:
             raise refusal() from error
         issuer, kid, algorithm = claims.get("iss"), header.get("kid"), header.get("alg")
-        if not isinstance(issuer, str) or not isinstance(kid, str) or issuer not in self._known:
+        if not isinstance(issuer, str) or not isinstance(kid, str) or issuer not in self.known:
             raise refusal()
         if str(header.get("typ", "JWT")).lower().removeprefix("application/") not in _TYPES:
             raise refusal()
-        return self._known[issuer], kid, str(algorithm)
+        return self.known[issuer], kid, str(algorithm)
 
-    async def _key(self, issuer: OidcIssuer, kid: str) -> tuple[jwt.PyJWK, Sequence[str]]:
-        keys = self._keys[issuer.issuer]
-        if keys.age > _FRESH_SECONDS or (kid not in keys.known and keys.age > _PAUSE_SECONDS):
-            async with keys.turn:
-                if keys.age > _PAUSE_SECONDS:
-                    keys.known = await self._ask(issuer)
-                    keys.read_at = monotonic()
-        if kid not in keys.known:
-            raise refusal()
-        return keys.known[kid]
+    async def _ask(self, issuer: OidcIssuer, kid: str | None = None) -> _Told:
+        """Return what an issuer says of itself: anew if it is old, or does not have the key.
 
-    async def _ask(self, issuer: OidcIssuer) -> dict[str, tuple[jwt.PyJWK, Sequence[str]]]:
-        """Ask an issuer for its keys (OpenID Connect Discovery 1.0, section 4)."""
+        Unavailable if it does not answer, for a while without asking it again.
+        """
+        told = self._told[issuer.issuer]
+        if told.is_fresh and (kid is None or kid in told.keys):
+            return told
+        async with told.turn:
+            if told.may_be_asked:
+                told.asked_at = monotonic()
+                told.about, told.keys = await self._read_keys(issuer)
+                told.read_at = monotonic()
+            elif not told.is_fresh:
+                raise silent(issuer, "it did not a moment ago")
+        return told
+
+    async def _read_keys(
+        self, issuer: OidcIssuer
+    ) -> tuple[dict[str, Any], dict[str, tuple[jwt.PyJWK, Sequence[str]]]]:
+        """Read an issuer's configuration and keys (OpenID Connect Discovery 1.0, section 4)."""
         base = issuer.issuer.rstrip("/")
         try:
             about = await self._json(f"{base}/.well-known/openid-configuration")
             if about.get("issuer") != issuer.issuer or not secure(str(about.get("jwks_uri"))):
-                raise _silent(issuer, "its configuration names another issuer or an insecure place")
+                raise silent(issuer, "its configuration names another issuer or an insecure place")
             listed = (await self._json(about["jwks_uri"])).get("keys", ())
         except (httpx.HTTPError, ValueError, TypeError) as error:
-            raise _silent(issuer, type(error).__name__) from error
+            raise silent(issuer, type(error).__name__) from error
         found: dict[str, tuple[jwt.PyJWK, Sequence[str]]] = {}
         for one in listed:
             algorithms = _ALGORITHMS.get(one.get("kty"), ())
@@ -136,10 +161,10 @@ class Issuers:
                     found[one["kid"]] = jwt.PyJWK(one, algorithms[0]), algorithms
                 except jwt.PyJWTError:
                     continue
-        return found
+        return about, found
 
     async def _json(self, url: str) -> dict[str, Any]:
-        answer = await self._client.get(url)
+        answer = await self.client.get(url)
         answer.raise_for_status()
         return dict(answer.json())
 
@@ -170,8 +195,9 @@ def _values(claims: Mapping[str, Any], name: str) -> list[str]:
     return list(dict.fromkeys(values))
 
 
-def _silent(issuer: OidcIssuer, why: str) -> Unavailable:
+def silent(issuer: OidcIssuer, why: str) -> Unavailable:
+    """Return the error for an issuer that does not answer, or not as it should."""
     return Unavailable(
-        f"the issuer {issuer.issuer} does not give its keys: {why}",
-        f"令牌颁发者{issuer.issuer}没有提供密钥",
+        f"the issuer {issuer.issuer} does not answer as it should: {why}",
+        f"令牌颁发者{issuer.issuer}没有正常应答",
     )

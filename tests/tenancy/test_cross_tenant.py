@@ -476,7 +476,8 @@ async def test_every_route_but_health_and_metrics_needs_a_key(market: World) -> 
     wired = routes(market.house, build_schema()).routes
     paths = {route.path for route in wired}  # type: ignore[attr-defined]
     keyed = {"/graphql", "/exports/{token}", "/embed/tokens", "/embed/tokens/{prefix}", "/session"}
-    assert paths == keyed | {"/healthz", "/readyz", "/metrics"}
+    # where people sign in is told to who has not yet done so
+    assert paths == keyed | {"/session/issuers", "/healthz", "/readyz", "/metrics"}
     for method, path in (
         ("POST", "/embed/tokens"),
         ("DELETE", "/embed/tokens/aaaaaaaa"),

@@ -35,21 +35,27 @@ EXECUTOR = "http://executor.test"
 
 @dataclass
 class LocalIssuer:
-    """An issuer: its keys, what it says of itself, and how often it was asked."""
+    """An issuer: its keys, what it says of itself, and how often it was asked.
+
+    For codes it has one answer, `given`, which waits at a `gate` that is closed.
+    """
 
     url: str
     keys: dict[str, tuple[Any, str]] = field(default_factory=dict)
     about: dict[str, Any] = field(default_factory=dict)
     asked: int = 0
+    given: tuple[int, bytes] = 500, b""
+    gate: threading.Event = field(default_factory=threading.Event)
+    waiting: int = 0
 
     def add(self, kid: str, key: Any, algorithm: str) -> None:
         self.keys[kid] = key, algorithm
 
     def configuration(self) -> dict[str, Any]:
+        self.asked += 1
         return {"issuer": self.url, "jwks_uri": f"{self.url}/keys", **self.about}
 
     def listed(self) -> dict[str, Any]:
-        self.asked += 1
         found = []
         for kid, (key, algorithm) in self.keys.items():
             kind = jwt.algorithms.get_default_algorithms()[algorithm]
@@ -76,8 +82,16 @@ def issuer() -> Iterator[LocalIssuer]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             pages = {"/.well-known/openid-configuration": made.configuration, "/keys": made.listed}
-            body = orjson.dumps(pages[self.path]())
-            self.send_response(200)
+            self.tell(200, orjson.dumps(pages[self.path]()))
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            made.waiting += 1
+            made.gate.wait()
+            self.tell(*made.given)
+
+        def tell(self, status: int, body: bytes) -> None:
+            self.send_response(status)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
@@ -90,9 +104,11 @@ def issuer() -> Iterator[LocalIssuer]:
     thread.start()
     made = LocalIssuer(f"http://127.0.0.1:{server.server_port}")
     made.add("one", rsa.generate_private_key(65537, 2048), "RS256")
+    made.gate.set()
     try:
         yield made
     finally:
+        made.gate.set()
         server.shutdown()
         server.server_close()
         thread.join()
@@ -305,6 +321,7 @@ async def test_an_issuer_that_can_not_be_believed(own: World, issuer: LocalIssue
             for answer in await ask(client, issuer.token()):
                 assert answer.status_code == 503
                 assert answer.json()["errors"][0]["extensions"]["code"] == "UNAVAILABLE"
+    assert issuer.asked == 2  # once each: the second way was answered without
 
 
 async def test_without_issuers_tokens_are_refused(own: World, issuer: LocalIssuer) -> None:
