@@ -195,15 +195,15 @@ class Operations:
         if known is not None:
             return known
         self._known[query, name] = found
-        self._characters += len(query)
+        self._characters += len(query) + len(name or "")
         while len(self._known) > MOST_DOCUMENTS or self._characters > MOST_CHARACTERS:
             self._forget_oldest()
         return found
 
     def _forget_oldest(self) -> None:
-        (query, _), gone = self._known.popitem(last=False)
+        (query, name), gone = self._known.popitem(last=False)
         gone.forgotten = True
-        self._characters -= len(query)
+        self._characters -= len(query) + len(name or "")
         self._plans -= gone.plans.plans
 
     def read(self, query: str, name: str | None) -> Document:

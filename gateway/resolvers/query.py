@@ -37,6 +37,9 @@ from gateway.schema.user import User, UserConnection
 from gateway.schema.vendor import Vendor, VendorConnection
 from gateway.schema.viewer import Viewer
 
+_MOST_DOCUMENTS = 100
+"""That are kept as they were read: large ones take megabytes each. Few are the executor's."""
+
 
 @strawberry.type(description="All that can be asked. Nothing outside the caller's scope exists.")
 class Query:
@@ -108,8 +111,8 @@ def build_schema() -> strawberry.Schema:
         types=[User, Vendor, Product, Licence, Exchange, InterfaceSpec],
         config=StrawberryConfig(scalar_map={Month: MONTH}),
         extensions=[
-            lambda: ParserCache(maxsize=1000),
-            lambda: ValidationCache(maxsize=1000),
+            lambda: ParserCache(maxsize=_MOST_DOCUMENTS),
+            lambda: ValidationCache(maxsize=_MOST_DOCUMENTS),
             DocumentLimits,
             lambda: MaxTokensLimiter(max_token_count=MAX_TOKENS),
         ],

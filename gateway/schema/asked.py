@@ -45,7 +45,7 @@ _SORTED: Final = {"UserEdge": "User", "UserConnection": "User", "FindingEdge": "
 Users may be sorted by their names; findings always are by their subjects, of which some are names
 and telephone numbers.
 """
-_MOST: Final = 1000
+_MOST: Final = 100
 
 
 @lru_cache(maxsize=_MOST)
