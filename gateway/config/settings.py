@@ -1,18 +1,22 @@
 """Settings: environment variables `GATEWAY_*`, each described here and in docs/settings.md."""
 
+import re
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, Field, SecretStr
+from pydantic import BaseModel, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+_ITS_OWN = re.compile(r"client.*|code.*|grant_type|redirect_uri|response_type|scope|state")
+"""Parameters of a sign-in that the page or the gateway sets; secrets among them."""
 
 
 class OidcIssuer(BaseModel):
     """An issuer of access tokens (OpenID Connect) that the gateway believes.
 
     With a `client` people sign in there: `scope` and `parameters` (such as RFC 8707's `resource`)
-    ask for a token that is meant for the audience.
+    ask for a token that is meant for the audience. Everybody may read both.
     """
 
     model_config = {"extra": "forbid", "frozen": True}
@@ -24,6 +28,16 @@ class OidcIssuer(BaseModel):
     client_secret: SecretStr | None = None
     scope: str = Field(default="openid", min_length=1)
     parameters: dict[str, str] = {}
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.client is None and self.client_secret is not None:
+            raise ValueError("client_secret: of no client")
+        if self.client_secret is not None and not self.client_secret.get_secret_value():
+            raise ValueError("client_secret: leave it out for a public client")
+        if reserved := [name for name in self.parameters if _ITS_OWN.fullmatch(name)]:
+            raise ValueError(f"parameters: {reserved[0]} can't be one of them")
+        return self
 
 
 class Settings(BaseSettings):
@@ -131,6 +145,13 @@ class Settings(BaseSettings):
         ge=1,
         description="Operations of one tenant that run at the same time, in each server process.",
     )
+
+    @field_validator("oidc")
+    @classmethod
+    def _once_each(cls, found: tuple[OidcIssuer, ...]) -> tuple[OidcIssuer, ...]:
+        if len({one.issuer for one in found}) < len(found):
+            raise ValueError("an issuer is named twice")
+        return found
 
 
 @cache

@@ -11,9 +11,10 @@ from starlette.responses import Response
 from gateway.errors import Unauthenticated
 from gateway.http.json import JsonEndpoint, read_model
 from gateway.http.session import log_sign_in
-from gateway.tenancy.authenticate import authenticate
+from gateway.tenancy.authenticate import ask_for_scope
 from gateway.tenancy.code_flow import Code, CodeFlow
 from gateway.tenancy.oidc import Issuers
+from gateway.tenancy.scope import Scope
 
 _ACCEPTED: Final = (
     '{"issuer": "https://…", "code": "…", "verifier": "43 to 128 characters", '
@@ -38,18 +39,31 @@ class IssuersEndpoint(JsonEndpoint):
 
     def __init__(self, engine: AsyncEngine, issuers: Issuers) -> None:
         """Take the engine of the service's role, and the issuers that are believed."""
-        self._engine, self._issuers, self._flow = engine, issuers, CodeFlow(issuers)
+        self._engine, self._flow = engine, CodeFlow(issuers)
 
     async def answer(self, request: Request) -> Response:
         """Return 200 with the issuers, or 201 with a token that opens the gateway."""
-        if request.method != "POST":
-            told: object = {"issuers": await self._flow.offers()}
-            return Response(orjson.dumps(told), media_type="application/json")
-        wanted = await read_model(request, _Wanted, _ACCEPTED)
-        address = request.client.host if request.client else ""
-        token = await self._flow.exchange(Code(**wanted.model_dump()), address)
+        return await (self._sign_in(request) if request.method == "POST" else self._offers())
+
+    async def _offers(self) -> Response:
+        offers = [
+            {"issuer": one.issuer, "authorize": one.authorize, "namesItself": one.names_itself}
+            for one in await self._flow.offers()
+        ]
+        return Response(orjson.dumps({"issuers": offers}), media_type="application/json")
+
+    async def _sign_in(self, request: Request) -> Response:
+        code = Code(**(await read_model(request, _Wanted, _ACCEPTED)).model_dump())
+        token = await self._flow.exchange(code, request.client.host if request.client else "")
+        scope = await self._scope(token, code)
+        await log_sign_in(self._engine, scope)
+        told = {"token": token, "expiresAt": scope.principal.expires}
+        return Response(orjson.dumps(told), 201, media_type="application/json")
+
+    async def _scope(self, token: str, code: Code) -> Scope:
         try:
-            scope = await authenticate(self._engine, f"Bearer {token}", self._issuers)
+            identity = await self._flow.identify(token, code)
+            return (await ask_for_scope(self._engine, identity)).scope
         except Unauthenticated as error:
             raise Unauthenticated(
                 f"signed in at the issuer, whose token opens nothing here: {error.en}",
@@ -57,6 +71,3 @@ class IssuersEndpoint(JsonEndpoint):
                 accepted="somebody with one grant (gateway oidc grant), and a client whose tokens "
                 "are signed JWTs for the gateway's audience",
             ) from error
-        await log_sign_in(self._engine, scope)
-        told = {"token": token, "expiresAt": scope.principal.expires}
-        return Response(orjson.dumps(told), 201, media_type="application/json")

@@ -219,19 +219,24 @@ async def test_an_initdb_that_outlives_its_command_is_waited_for(place: Place) -
     process = await place.start("vendor", "add", "A", "甲公司")
     await until(lambda: MOMENTS["in initdb"](place.data), process)
     left = descendants(process.pid)
-    for one in left:
-        with suppress(ProcessLookupError):
-            os.kill(one, signal.SIGSTOP)
     await kill(process)
-    with (place.data / "postgres.lock").open("a") as lock, pytest.raises(BlockingIOError):
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    following = await place.start("vendor", "add", "A", "甲公司")
-    for one in left:
-        with suppress(ProcessLookupError):
-            os.kill(one, signal.SIGCONT)
+    # only now: when the leader of stopped processes ends, the system wakes them with SIGHUP
+    _signal(left, signal.SIGSTOP)
+    try:
+        with (place.data / "postgres.lock").open("a") as lock, pytest.raises(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        following = await place.start("vendor", "add", "A", "甲公司")
+    finally:
+        _signal(left, signal.SIGCONT)
     ran = await ended(following)
     assert ran.code == 0, ran.err
     assert place.postmaster is None
+
+
+def _signal(processes: list[int], number: signal.Signals) -> None:
+    for one in processes:
+        with suppress(ProcessLookupError):
+            os.kill(one, number)
 
 
 async def test_the_first_start_killed_between_two_roles(place: Place) -> None:

@@ -153,7 +153,10 @@ async def test_no_operation_tells_of_anybody_else(arena: Arena) -> None:
             outcomes[who.code, who.role.name, found.answered] += 1
             ways[found.way] += 1
             if ways.total() % 1000 == 0:
-                print(f"{monotonic():.0f} {ways.total()} asked, document {number}: {dict(ways)}", flush=True)
+                print(
+                    f"{monotonic():.0f} {ways.total()} asked, document {number}: {dict(ways)}",
+                    flush=True,
+                )
             late = times >= 2 * TOGETHER and monotonic() > until
             if late or ways.total() == OPERATIONS:
                 break

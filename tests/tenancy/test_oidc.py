@@ -5,7 +5,7 @@ import base64
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -23,7 +23,7 @@ from gateway.catalogue import registry
 from gateway.config.settings import OidcIssuer, Settings
 from gateway.errors import BadInput
 from gateway.resolvers.query import build_schema
-from gateway.tenancy import oidc
+from gateway.tenancy import admission, discovery, oidc
 from gateway.tenancy.issue import Holder, grant, revoke
 from gateway.tenancy.oidc import Issuers
 from gateway.tenancy.operator import open_operator
@@ -37,16 +37,18 @@ EXECUTOR = "http://executor.test"
 class LocalIssuer:
     """An issuer: its keys, what it says of itself, and how often it was asked.
 
-    For codes it has one answer, `given`, which waits at a `gate` that is closed.
+    For codes it has one answer, `given`. Whoever asks waits at a `gate` that is closed.
     """
 
     url: str
     keys: dict[str, tuple[Any, str]] = field(default_factory=dict)
     about: dict[str, Any] = field(default_factory=dict)
+    more: dict[str, Any] = field(default_factory=dict)
     asked: int = 0
     given: tuple[int, bytes] = 500, b""
     gate: threading.Event = field(default_factory=threading.Event)
     waiting: int = 0
+    cookies: list[str | None] = field(default_factory=list)
 
     def add(self, kid: str, key: Any, algorithm: str) -> None:
         self.keys[kid] = key, algorithm
@@ -60,7 +62,7 @@ class LocalIssuer:
         for kid, (key, algorithm) in self.keys.items():
             kind = jwt.algorithms.get_default_algorithms()[algorithm]
             found.append({**orjson.loads(kind.to_jwk(key.public_key())), "kid": kid, "use": "sig"})
-        return {"keys": found}
+        return {"keys": found, **self.more}
 
     def token(self, kid: str = "one", header: dict[str, Any] | None = None, **claims: Any) -> str:
         """Sign a token; a claim of None is left out."""
@@ -82,6 +84,8 @@ def issuer() -> Iterator[LocalIssuer]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             pages = {"/.well-known/openid-configuration": made.configuration, "/keys": made.listed}
+            made.waiting += 1
+            made.gate.wait()
             self.tell(200, orjson.dumps(pages[self.path]()))
 
         def do_POST(self) -> None:
@@ -92,9 +96,12 @@ def issuer() -> Iterator[LocalIssuer]:
 
         def tell(self, status: int, body: bytes) -> None:
             self.send_response(status)
+            made.cookies.append(self.headers["Cookie"])
             self.send_header("Content-Length", str(len(body)))
+            self.send_header("Set-Cookie", "whose=somebody's; Path=/")
             self.end_headers()
-            self.wfile.write(body)
+            with suppress(ConnectionError):
+                self.wfile.write(body)
 
         def log_message(self, *_: Any) -> None:
             pass
@@ -116,7 +123,7 @@ def issuer() -> Iterator[LocalIssuer]:
 
 @asynccontextmanager
 async def front(world: World, *known: OidcIssuer) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient() as asking:
+    async with discovery.asking() as asking:
         house = replace(world.house, issuers=Issuers(known, asking))
         transport = httpx.ASGITransport(application(house))
         executing = {EXECUTOR: httpx.ASGITransport(routes(house, build_schema()))}
@@ -203,6 +210,12 @@ async def test_a_known_token_ends_when_it_expires(
         assert await statuses(client, token) == {401}
 
 
+def later(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    """Move the clock by which the age of what an issuer said is measured."""
+    for module in (discovery, admission):
+        monkeypatch.setattr(module, "monotonic", lambda: time.monotonic() + seconds)
+
+
 async def test_keys_that_change(
     own: World, issuer: LocalIssuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -212,20 +225,52 @@ async def test_keys_that_change(
         issuer.add("two", ec.generate_private_key(ec.SECP256R1()), "ES256")
         fresh = issuer.token("two")
         assert await statuses(client, fresh) == {401}  # asked a moment ago: not again yet
-        monkeypatch.setattr(oidc, "_PAUSE_SECONDS", 0)
+        later(monkeypatch, 11)
         assert await statuses(client, fresh) == {200}
         old = issuer.token()
         del issuer.keys["one"]
         assert await statuses(client, old) == {200}
-        monkeypatch.setattr(oidc, "_FRESH_SECONDS", 0)
-        assert await statuses(client, issuer.token("two", sub="li.si")) == {200}
-        assert (
-            await client.get(
-                f"{EXECUTOR}/graphql",
-                params={"query": ASKED},
-                headers={"Authorization": f"Bearer {old}"},
-            )
-        ).status_code == 401
+        later(monkeypatch, 700)
+        assert await statuses(client, old) == {401}  # on both ways, though it was known
+        assert await statuses(client, fresh) == {200}
+
+
+async def test_an_issuer_is_asked_anew_beside_the_work(
+    own: World, issuer: LocalIssuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await granted(own, issuer.url)
+    async with front(own, told(issuer)) as client:
+        assert await statuses(client, issuer.token()) == {200}
+        right, issuer.about = issuer.about, {"issuer": "https://issuer.example"}
+        later(monkeypatch, 400)
+        assert await statuses(client, issuer.token()) == {200}
+        async with asyncio.timeout(10):
+            while issuer.asked < 2:
+                await asyncio.sleep(0.01)
+        assert await statuses(client, issuer.token()) == {200}  # it failed, and what it said holds
+        later(monkeypatch, 700)
+        assert await statuses(client, issuer.token()) == {503}
+        issuer.about = right
+        assert await statuses(client, issuer.token()) == {503}  # left alone for a moment
+        later(monkeypatch, 711)
+        assert await statuses(client, issuer.token()) == {200}
+
+
+async def test_who_leaves_while_the_issuer_is_asked_takes_the_answer_from_nobody(
+    own: World, issuer: LocalIssuer
+) -> None:
+    await granted(own, issuer.url)
+    issuer.gate.clear()
+    async with front(own, told(issuer)) as client, asyncio.timeout(30):
+        first = asyncio.create_task(ask(client, issuer.token()))
+        while not issuer.waiting:
+            await asyncio.sleep(0.01)
+        first.cancel()
+        others = [asyncio.create_task(statuses(client, issuer.token())) for _ in range(3)]
+        await asyncio.sleep(0.1)
+        issuer.gate.set()
+        assert [await one for one in others] == [{200}] * 3
+    assert issuer.asked == 1
 
 
 @pytest.mark.parametrize("kind", ["RS512", "PS256", "ES384", "EdDSA"])
@@ -313,15 +358,57 @@ async def test_signatures_that_are_no_good(own: World, issuer: LocalIssuer) -> N
             assert found == {401}, name
 
 
-async def test_an_issuer_that_can_not_be_believed(own: World, issuer: LocalIssuer) -> None:
+UNBELIEVABLE: dict[str, dict[str, Any]] = {
+    "another issuer": {"issuer": "https://issuer.example"},
+    "keys without TLS": {"jwks_uri": "http://issuer.example/keys"},
+    "keys nowhere": {"jwks_uri": "https://[::1"},
+    "keys at a number": {"jwks_uri": 5},
+    "keys that are none": {"keys": None},
+    "keys that are no objects": {"keys": [1]},
+    "much too long": {"keys": ["x" * 2_000_000]},
+}
+
+
+@pytest.mark.parametrize("about", UNBELIEVABLE.values(), ids=UNBELIEVABLE)
+async def test_an_issuer_that_can_not_be_believed(
+    own: World, issuer: LocalIssuer, about: dict[str, Any]
+) -> None:
     await granted(own, issuer.url)
-    for about in ({"issuer": "https://issuer.example"}, {"jwks_uri": "http://issuer.example/keys"}):
-        issuer.about = about
-        async with front(own, told(issuer)) as client:
-            for answer in await ask(client, issuer.token()):
-                assert answer.status_code == 503
-                assert answer.json()["errors"][0]["extensions"]["code"] == "UNAVAILABLE"
-    assert issuer.asked == 2  # once each: the second way was answered without
+    issuer.about = issuer.more = about
+    async with front(own, told(issuer)) as client:
+        for answer in await ask(client, issuer.token()):
+            assert answer.status_code == 503
+            assert answer.json()["errors"][0]["extensions"]["code"] == "UNAVAILABLE"
+    assert issuer.asked == 1
+
+
+async def test_keys_that_are_no_good_are_passed_over(own: World, issuer: LocalIssuer) -> None:
+    await granted(own, issuer.url)
+    good = issuer.listed()["keys"]
+    odd = [{"kty": ["RSA"]}, {"kty": "RSA", "kid": "two"}, {"kty": "oct", "kid": "one", "k": "eA"}]
+    issuer.more = {"keys": [*odd, *good, {**good[0], "use": "enc"}, {**good[0], "kid": 1}]}
+    async with front(own, told(issuer)) as client:
+        assert await statuses(client, issuer.token()) == {200}
+
+
+async def test_a_key_signs_by_its_own_curve_only(own: World, issuer: LocalIssuer) -> None:
+    await granted(own, issuer.url)
+    issuer.add("one", ec.generate_private_key(ec.SECP384R1()), "ES384")
+    forger = LocalIssuer(issuer.url)
+    forger.add("one", ec.generate_private_key(ec.SECP256R1()), "ES256")
+    async with front(own, told(issuer)) as client:
+        assert await statuses(client, issuer.token()) == {200}
+        assert await statuses(client, forger.token()) == {401}
+
+
+async def test_an_id_token_is_no_access_token(own: World, issuer: LocalIssuer) -> None:
+    """Where the client is the audience, its type tells one from the other."""
+    await granted(own, issuer.url)
+    for client_id, expected in ((AUDIENCE, 401), ("console", 200)):
+        known = OidcIssuer(issuer=issuer.url, audience=AUDIENCE, client=client_id)
+        async with front(own, known) as client:
+            assert await statuses(client, issuer.token(header={"typ": "JWT"})) == {expected}
+            assert await statuses(client, issuer.token()) == {200}
 
 
 async def test_without_issuers_tokens_are_refused(own: World, issuer: LocalIssuer) -> None:
@@ -340,7 +427,15 @@ async def test_roles_of_the_other_side_are_refused(own: World, issuer: LocalIssu
 def test_settings_name_issuers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GATEWAY_OIDC", '[{"issuer": "https://a.example", "audience": "gateway"}]')
     assert Settings().oidc == (OidcIssuer(issuer="https://a.example", audience="gateway"),)
-    for wrong in ('[{"issuer": "http://a.example", "audience": "x"}]', '[{"issuer": "https://a"}]'):
+    for wrong in (
+        '[{"issuer": "http://a.example", "audience": "x"}]',
+        '[{"issuer": "https://a"}]',
+        '[{"issuer": "https://a", "audience": "x"}, {"issuer": "https://a", "audience": "y"}]',
+        '[{"issuer": "https://a", "audience": "x", "client_secret": "y"}]',
+        '[{"issuer": "https://a", "audience": "x", "client": "c", "client_secret": ""}]',
+        '[{"issuer": "https://a", "audience": "x", "parameters": {"client_secret": "y"}}]',
+        '[{"issuer": "https://a", "audience": "x", "parameters": {"state": "y"}}]',
+    ):
         monkeypatch.setenv("GATEWAY_OIDC", wrong)
         with pytest.raises(ValueError, match="oidc"):
             Settings()

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, quote_plus, urlsplit
 
 import asyncpg
 import httpx
@@ -54,7 +54,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     ) as running:
         assert running.stdout is not None
         try:
-            yield running.stdout.readline().strip()
+            address = running.stdout.readline().strip()
+            assert address.startswith("http://"), "node printed no address"
+            yield address
         finally:
             running.kill()
 
@@ -85,7 +87,8 @@ class Page:
     async def code(self, name: str) -> str:
         """Have somebody sign in and consent, as a browser does; return what they come back with."""
         offers = (await self.client.get("/session/issuers")).json()["issuers"]
-        (place,) = [one["authorize"] for one in offers if one["issuer"] == self.issuer]
+        (offer,) = [one for one in offers if one["issuer"] == self.issuer]
+        assert offer["namesItself"]
         state, digest = secrets.token_urlsafe(8), hashlib.sha256(self.verifier.encode()).digest()
         more = {
             "redirect_uri": REDIRECT,
@@ -95,7 +98,7 @@ class Page:
         }
         forms = iter([{"prompt": "login", "login": name, "password": "x"}, {"prompt": "consent"}])
         async with httpx.AsyncClient() as browser:
-            answer = await browser.get(httpx.URL(place).copy_merge_params(more))
+            answer = await browser.get(httpx.URL(offer["authorize"]).copy_merge_params(more))
             while True:
                 assert answer.status_code in {200, 302, 303}, answer.text
                 if answer.status_code == 200:
@@ -236,7 +239,8 @@ async def test_only_issuers_with_a_client_are_offered(shared: World, place: str)
         answer = await Page.of(client, place).bring("x", issuer="https://evil.example")
         assert answer.status_code == 400
         assert answer.json()["errors"][0]["extensions"]["accepted"] == place
-        assert "s%:" not in (await client.get("/session/issuers")).text
+        offers = (await client.get("/session/issuers")).text
+        assert not [one for one in (SECRET, quote(SECRET, ""), quote_plus(SECRET)) if one in offers]
 
 
 async def test_an_issuer_that_does_not_answer(shared: World, place: str) -> None:
@@ -245,35 +249,72 @@ async def test_an_issuer_that_does_not_answer(shared: World, place: str) -> None
     async with front(shared, gone, told(place)) as client:
         for _ in range(2):
             first, second = (await client.get("/session/issuers")).json()["issuers"]
-            assert first == {"issuer": gone.issuer, "authorize": None}
+            assert first == {"issuer": gone.issuer, "authorize": None, "namesItself": False}
             assert second["authorize"].startswith(f"{place}/auth?")
         answer = await Page.of(client, gone.issuer).bring("x")
         assert answer.status_code == 503
         assert "a moment ago" in answer.json()["errors"][0]["message"]
 
 
-ANSWERS: dict[str, tuple[int, bytes]] = {
-    "no JSON": (200, b"<html>"),
-    "a list": (200, b"[]"),
-    "no token": (200, b'{"token_type": "Bearer"}'),
-    "another type": (200, b'{"token_type": "DPoP", "access_token": "x"}'),
-    "its fault": (500, b"{}"),
-    "elsewhere": (302, b""),
-    "an error with markup": (400, b'{"error": "<script>"}'),
+ANSWERS: dict[str, tuple[int, bytes, int]] = {
+    "no JSON": (200, b"<html>", 503),
+    "a list": (200, b"[]", 503),
+    "no token": (200, b'{"token_type": "Bearer"}', 503),
+    "another type": (200, b'{"token_type": "DPoP", "access_token": "x"}', 503),
+    "no JWT": (200, b'{"token_type": "Bearer", "access_token": "opaque"}', 401),
+    "no text": (200, b'{"token_type": "Bearer", "access_token": "\\ud800"}', 503),
+    "too long": (200, b" " * 2_000_000, 503),
+    "too deep": (200, b"[" * 100_000, 503),
+    "its fault": (500, b"{}", 503),
+    "elsewhere": (302, b"", 503),
+    "an error with markup": (400, b'{"error": "<script>"}', 503),
+    "a wrong code": (403, b'{"error": "invalid_grant"}', 401),
 }
 
 
-@pytest.mark.parametrize(("status", "body"), ANSWERS.values(), ids=ANSWERS)
+@pytest.mark.parametrize(("status", "body", "expected"), ANSWERS.values(), ids=ANSWERS)
 async def test_answers_that_are_no_token(
-    shared: World, issuer: LocalIssuer, status: int, body: bytes
+    shared: World, issuer: LocalIssuer, status: int, body: bytes, expected: int
 ) -> None:
     issuer.about = {"token_endpoint": f"{issuer.url}/token"}
     issuer.given = status, body
     async with front(shared, told(issuer.url, "script")) as client:
         answer = await Page.of(client, issuer.url).bring("x")
-    assert answer.status_code in {401, 503}, answer.text
-    assert answer.json()["errors"][0]["extensions"]["code"] in {"UNAUTHENTICATED", "UNAVAILABLE"}
+    assert answer.status_code == expected, answer.text
+    code = "UNAUTHENTICATED" if expected == 401 else "UNAVAILABLE"
+    assert answer.json()["errors"][0]["extensions"]["code"] == code
     assert "<" not in answer.text
+
+
+async def test_an_issuer_vouches_for_its_own_tokens_alone(
+    shared: World, place: str, issuer: LocalIssuer
+) -> None:
+    """Not for a key that it got hold of, nor for another issuer's token."""
+    await grant_all(shared, place)
+    async with front(shared, told(place)) as client:
+        page = Page.of(client, place)
+        token = (await page.bring(await page.code("li.na"))).json()["token"]
+    issuer.about = {"token_endpoint": f"{issuer.url}/token"}
+    known = (told(place), told(issuer.url, "script", audience=AUDIENCE))
+    await granted(shared, issuer.url)
+    async with front(shared, *known) as client:
+        for given, expected in ((ALPHA.key.text, 401), (token, 401), (issuer.token(), 201)):
+            body = {"token_type": "Bearer", "access_token": given}
+            issuer.given = 200, json.dumps(body).encode()
+            answer = await Page.of(client, issuer.url).bring("x")
+            assert answer.status_code == expected, answer.text
+    assert set(issuer.cookies) == {None}  # what it sets for one is not shown by the next
+
+
+async def test_a_place_that_is_none_takes_no_other_issuer_away(
+    shared: World, place: str, issuer: LocalIssuer
+) -> None:
+    for wrong in ("https://a:x/", "https://[::1", "ftp://a.example/", 5, "http://evil.example/a"):
+        issuer.about = {"authorization_endpoint": wrong}
+        async with front(shared, told(issuer.url), told(place)) as client:
+            first, second = (await client.get("/session/issuers")).json()["issuers"]
+            assert (first["authorize"], second["issuer"]) == (None, place)
+            assert second["authorize"]
 
 
 async def test_an_insecure_place_is_not_asked(shared: World, issuer: LocalIssuer) -> None:
@@ -307,18 +348,21 @@ async def test_malformed_bodies(
     assert form.status_code == 415
 
 
-async def test_few_codes_wait_at_a_time(shared: World, issuer: LocalIssuer) -> None:
-    """Who has no credential can have the gateway ask an issuer, but not as often as they like."""
+async def test_few_codes_wait_at_a_time(shared: World, place: str, issuer: LocalIssuer) -> None:
+    """Who has no credential can have the gateway ask an issuer, but not at once without end."""
     issuer.about = {"token_endpoint": f"{issuer.url}/token"}
-    issuer.gate.clear()
-    async with front(shared, told(issuer.url)) as client:
-        page = Page.of(client, issuer.url)
-        async with asyncio.TaskGroup() as group:
-            waiting = [group.create_task(page.bring("x")) for _ in range(4)]
-            while issuer.waiting < 4:
-                await asyncio.sleep(0.01)
-            refused = await page.bring("x")
-            issuer.gate.set()
+    issuer.given = 403, b'{"error": "invalid_grant"}'
+    async with front(shared, told(issuer.url), told(place)) as client, asyncio.timeout(60):
+        await client.get("/session/issuers")
+        issuer.gate.clear()
+        issuer.waiting, page = 0, Page.of(client, issuer.url)
+        waiting = [asyncio.create_task(page.bring("x")) for _ in range(4)]
+        while issuer.waiting < 4:
+            await asyncio.sleep(0.01)
+        refused = await page.bring("x")
+        elsewhere = await Page.of(client, place).bring("x")
+        issuer.gate.set()
+        assert [(await one).status_code for one in waiting] == [401] * 4
     assert refused.status_code == 429
     assert refused.headers["retry-after"] == "3"
-    assert [one.result().status_code for one in waiting] == [503] * 4
+    assert elsewhere.status_code == 401
