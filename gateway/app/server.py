@@ -112,7 +112,7 @@ def _routes(
     endpoint, sockets = graphql
     tokens = EmbedTokens(house.service, spending)
     size = house.settings.pool_size
-    exports = ExportEndpoint(house.exports, house.links, Turns(size, max(1, size // 2)))
+    exports = ExportEndpoint(house.exports, house.links, Turns(size, max(1, size // 2)), spending)
     sessions = SessionEndpoint(house.service, SignIn(house.service, house.seeds))
     issuers = IssuersEndpoint(house.service, house.issuers)
     return Starlette(
@@ -231,6 +231,8 @@ async def serve(house: House, held: socket.socket, started: Callable[[str], None
         log_level="warning",
         access_log=False,
         server_header=False,
+        proxy_headers=house.settings.proxies is not None,
+        forwarded_allow_ips=house.settings.proxies,
         timeout_graceful_shutdown=house.settings.grace_seconds,
     )
     await Server(config, lambda: started(address)).serve(sockets=[held])

@@ -86,6 +86,11 @@ class Access:
         if not self.outcome:
             self.outcome = "OK" if status < 400 else f"HTTP_{status}"
 
+    def leave(self) -> None:
+        """Note that whoever asked left without an answer; what was asked may have run a while."""
+        self.outcome = "GONE"
+        self.spent = time.perf_counter_ns() - self.begun
+
 
 CURRENT: ContextVar[Access | None] = ContextVar("gateway_access", default=None)
 """The request that an act is part of."""

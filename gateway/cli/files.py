@@ -22,7 +22,7 @@ from rich.progress import (
 from gateway.app.house import House
 from gateway.catalogue.formats import all_formats, products_held, reported
 from gateway.cli.catalogue import day
-from gateway.cli.duty import on_duty
+from gateway.cli.duty import AT_THE_COMMAND_LINE, Purpose, on_duty, stated
 from gateway.cli.formats import Named, among, anywhere
 from gateway.cli.run import Json, console, in_house, run, tell
 from gateway.config.clock import today
@@ -340,6 +340,7 @@ def export_users_command(
     encoding: OutputEncoding = None,
     header: Header = None,
     crlf: Crlf = None,
+    purpose: Purpose = AT_THE_COMMAND_LINE,
     json: Json = False,
 ) -> None:
     """Write the user download (一、1), sorted by user ID."""
@@ -365,7 +366,8 @@ def export_users_command(
             ),
         )
         written = _Written(report_format, encoding, header, crlf)
-        await _export(house, wanted, written, output, json=json)
+        with stated(purpose):
+            await _export(house, wanted, written, output, json=json)
 
     in_house(work)
 

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from gateway.app.house import House
 from gateway.audit.log import record
 from gateway.cli.catalogue import told
-from gateway.cli.duty import acting, on_duty
+from gateway.cli.duty import AT_THE_COMMAND_LINE, Purpose, acting, on_duty, stated
 from gateway.cli.run import Json, in_house, tell
 from gateway.config.clock import today
 from gateway.errors import BadInput
@@ -43,6 +43,7 @@ def list_findings(
     month: Annotated[str | None, typer.Option(help="One month: YYYYMM.")] = None,
     start: Annotated[str | None, typer.Option("--from", help="First month: YYYYMM.")] = None,
     to: Annotated[str | None, typer.Option(help="Last month: YYYYMM.")] = None,
+    purpose: Purpose = AT_THE_COMMAND_LINE,
     json: Json = False,
 ) -> None:
     """List findings, newest month and gravest first; by default of three months."""
@@ -59,7 +60,8 @@ def list_findings(
         months = months_asked(today(), *_months(month, start, to))
         asked = FindingList(scope, today(), months, picked(codes, severities))
         async with open_session(house.service, scope, write=True) as session:
-            await record(session, "findings.list", months=[str(one) for one in months])
+            with stated(purpose):
+                await record(session, "findings.list", months=[str(one) for one in months])
         async for one, row in _all(house, scope, asked):
             _tell(one, row, json=json)
 

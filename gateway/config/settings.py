@@ -2,6 +2,7 @@
 
 import re
 from functools import cache
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Literal, Self
 
@@ -86,6 +87,11 @@ class Settings(BaseSettings):
         description="The address under which callers reach the gateway, for download links. "
         "Unset: the address of the request itself.",
     )
+    proxies: str | None = Field(
+        default=None,
+        description="Addresses or networks, divided by commas, of proxies whose X-Forwarded-For "
+        "and X-Forwarded-Proto are believed. Unset: callers are at the address that connects.",
+    )
     grace_seconds: int = Field(
         default=10,
         ge=0,
@@ -145,6 +151,13 @@ class Settings(BaseSettings):
         ge=1,
         description="Operations of one tenant that run at the same time, in each server process.",
     )
+
+    @field_validator("proxies")
+    @classmethod
+    def _addresses(cls, found: str | None) -> str | None:
+        for one in [] if found is None else found.split(","):
+            ip_network(one.strip())  # ValueError for what is none
+        return found
 
     @field_validator("oidc")
     @classmethod

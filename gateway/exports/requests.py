@@ -1,6 +1,8 @@
 """What is to be exported: a request that can be sealed into a link and opened again."""
 
-from collections.abc import Callable, Sequence
+from asyncio import CancelledError
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from time import perf_counter_ns
@@ -14,7 +16,7 @@ from gateway.audit.log import record
 from gateway.catalogue.formats import formats_document, read_formats
 from gateway.catalogue.packs import packs_document, read_packs
 from gateway.config.clock import market_date, today
-from gateway.errors import Refused
+from gateway.errors import GatewayError, Refused
 from gateway.exports.columns import cells, unwritable
 from gateway.exports.stream import Form, Receipt, Sink, stream
 from gateway.records.filters import UserFilter
@@ -88,6 +90,12 @@ class UserExport:
         names = (one.name for one in report_format.users.fields)
         return sorted(PERSONAL[name] for name in names if name in PERSONAL)
 
+    @property
+    def said(self) -> dict[str, Any]:
+        """What the log says of it: by which conditions it is a part of all users."""
+        counted = [] if self.counted_by is None else ["counted_by"]
+        return {"conditions": [*self.filter.names, *counted], **_said_of(self.as_of)}
+
     async def rows(self, session: ScopedSession, scope: Scope) -> Rows:
         """Return the list, for the scope; the session's may reach further."""
         users = UserList(scope, day(self.as_of), self.filter, self.order, self.as_of, session.scope)
@@ -131,6 +139,13 @@ class MonthlyExport:
         """Return the personal data among the columns: none."""
         return []
 
+    @property
+    def said(self) -> dict[str, Any]:
+        """What the log says of it: its first and last month, and the rule pack if it is named."""
+        months = {"months": [str(one) for one in (*self.months[:1], *self.months[-1:])]}
+        pack = {} if self.rule_pack is None else {"pack": self.rule_pack}
+        return {**months, **pack, **_said_of(self.as_of)}
+
     async def rows(self, session: ScopedSession, scope: Scope) -> Rows:
         """Return the figures, for the scope; the session's may reach further."""
         stats = StatList(scope, day(self.as_of), self.months, self.order, self.as_of)
@@ -143,6 +158,10 @@ class MonthlyExport:
     ) -> Sequence[Obstacle]:
         """Return what may keep a line from being written."""
         return obstacles(report_format, self.layout(report_format))
+
+
+def _said_of(as_of: datetime | None) -> dict[str, str]:
+    return {} if as_of is None else {"as_of": as_of.isoformat()}
 
 
 Export = Annotated[UserExport | MonthlyExport, Field(discriminator="kind")]
@@ -183,7 +202,7 @@ async def run_export(
     sink: Sink,
     report_format: ReportFormat = SZSE_2010,
 ) -> Receipt:
-    """Export within the scope, logging its start and its end with the file's digest.
+    """Export within the scope, logging its start and its end: the file's digest, or why it is cut.
 
     One snapshot serves it all. Raise Refused, before the first byte, if a value can't be written in
     the format.
@@ -192,24 +211,45 @@ async def run_export(
     whole, scope = scope, await admitted(engine, scope, wanted)
     # rule packs and masks may look at other products than are listed
     reach = whole.narrow(vendors=wanted.vendors)
-    await _log(engine, scope, f"export.{wanted.kind}.start")
-    async with open_session(engine, reach) as session:
-        await _no_time_limit(session)
-        columns, rows = await wanted.rows(session, scope)
-        layout = wanted.layout(report_format)
-        if found := await wanted.obstacles(session, scope, report_format):
-            await _none_met(session, found, unwritable(found, columns, rows, wanted.example))
-        lines = rows.add_columns(*cells(report_format, layout, columns))
-        receipt = await stream(session, lines, report_format, layout, form, sink)
-    detail: dict[str, Any] = {"sha256": receipt.sha256}
-    if shown := wanted.personal(report_format) if scope.reveals else []:
-        detail["personal"] = shown
-    micros = (perf_counter_ns() - begun) // 1000
-    size = {"rows": receipt.rows, "size": receipt.size, "micros": micros}
-    if len(scope.vendors) == 1:
-        detail |= size
-    await _log(engine, scope, f"export.{wanted.kind}.complete", own=size, **detail)
+    shown = wanted.personal(report_format) if scope.reveals else []
+    told = {**wanted.said, **({"personal": shown} if shown else {})}
+    sent = 0
+
+    async def counted(data: bytes) -> None:
+        nonlocal sent
+        await sink(data)
+        sent += len(data)
+
+    async def log(what: str, size: Mapping[str, Any], **detail: Any) -> None:
+        size = {**size, "micros": (perf_counter_ns() - begun) // 1000}
+        if len(scope.vendors) == 1:
+            detail |= size
+        await _log(engine, scope, f"export.{wanted.kind}.{what}", own=size, **detail)
+
+    await _log(engine, scope, f"export.{wanted.kind}.start", **told)
+    try:
+        async with open_session(engine, reach) as session:
+            await _no_time_limit(session)
+            columns, rows = await wanted.rows(session, scope)
+            layout = wanted.layout(report_format)
+            if found := await wanted.obstacles(session, scope, report_format):
+                await _none_met(session, found, unwritable(found, columns, rows, wanted.example))
+            lines = rows.add_columns(*cells(report_format, layout, columns))
+            receipt = await stream(session, lines, report_format, layout, form, counted)
+    except BaseException as error:
+        with suppress(GatewayError):  # what is wrong may be the database
+            await log("cut", {"size": sent}, outcome=_outcome(error), **told)
+        raise
+    size = {"rows": receipt.rows, "size": receipt.size}
+    await log("complete", size, sha256=receipt.sha256, **told)
     return receipt
+
+
+def _outcome(error: BaseException) -> str:
+    """Return what ended an export: an error's code, or that its reader left or stood still."""
+    if isinstance(error, GatewayError):
+        return error.code
+    return "GONE" if isinstance(error, CancelledError | OSError) else "INTERNAL"
 
 
 async def _log(engine: AsyncEngine, scope: Scope, action: str, **detail: Any) -> None:

@@ -89,6 +89,7 @@ class Answering:
         self._operations, self.admissions, self._answers = operations, admissions, answers
         self._executor, self._engine, self._links = executor, engine, links
         self._spending, self._turns = spending, turns
+        self.at_once = spending.allowance.at_once
         self._thread = ThreadPoolExecutor(1, "compiling")
         self._trusted = TrustedDocuments(engine)
         self._formats: WeakKeyDictionary[Admission, Formats] = WeakKeyDictionary()
@@ -278,13 +279,12 @@ class Answering:
         return Answer(body, way, refused=refused)
 
     def _settled(self, estimate: Estimate, answer: bytes, tenant: Tenant) -> bytes:
-        """Give back what an answer has not used; return what it cost.
+        """Give back what an answer has not used, or charge the rest; return what it cost.
 
         Each of its objects begins with a brace. So do those in texts, which cost their sender.
         """
         used = estimate.of_answer(max(count_of(b"{", answer) - 2, 0))
-        if used < estimate.cost:
-            self._spending.refund(tenant, estimate.cost - used)
+        self._spending.refund(tenant, estimate.cost - used)
         return _COST % (estimate.cost, used, self._spending.allowance.operation)
 
 

@@ -39,24 +39,17 @@ class Asked:
 
 
 async def read_body(receive: Receive, most: int) -> bytes:
-    """Return a body of at most so many bytes. It is short as a rule, and comes in one message."""
-    message = await receive()
-    if message["type"] == "http.disconnect":
-        raise Gone
-    first: bytes = message.get("body", b"")
-    if len(first) > most:
-        raise too_long(most)
-    if not message.get("more_body"):
-        return first
-    parts, size = [first], len(first)
+    """Return a body of at most so many bytes."""
+    parts: list[bytes] = []
+    size, more = 0, True
     try:
         async with asyncio.timeout(BODY_SECONDS):
-            while message.get("more_body"):
+            while more:
                 message = await receive()
                 if message["type"] == "http.disconnect":
                     raise Gone
                 parts.append(message.get("body", b""))
-                size += len(parts[-1])
+                size, more = size + len(parts[-1]), message.get("more_body", False)
                 if size > most:
                     raise too_long(most)
     except TimeoutError:

@@ -1,10 +1,10 @@
 """The log in front of everything that shows tenants' data: no answer without its access.
 
 It makes an `Access` of each request to `/graphql` and `/exports/…`, which the endpoints fill in,
-and queues it when the answer is about to begin; of one to `/session` or `/embed/…` if it is
-refused. Of a WebSocket each operation is one, and a beginning that is refused (`http.sockets`). A
-download that is admitted is logged by itself, as an act with its file's digest
-(`exports.requests`).
+and queues it when the answer is about to begin, or the client has left before; of one to
+`/session…` or `/embed/…` if it is refused. Of a WebSocket each operation is one, and a beginning
+that is refused (`http.sockets`). A download that is admitted is logged by itself, as an act with
+its file's digest (`exports.requests`).
 """
 
 from collections.abc import Awaitable, Mapping
@@ -58,9 +58,12 @@ class Audited:
         logging = _Logging(self._accesses, access, send).send
         if access.action == "query":  # nothing that it does is an act
             await self._app(scope, receive, logging)
-            return
-        with acting(access):
-            await self._app(scope, receive, logging)
+        else:
+            with acting(access):
+                await self._app(scope, receive, logging)
+        if not access.spent:  # nobody was there to be answered
+            access.leave()
+            self._accesses.offer_refusal(access)
 
 
 class _Logging:

@@ -19,8 +19,9 @@ from gateway.errors import GatewayError, Language, RateLimited
 from gateway.exports.links import Links, Ticket
 from gateway.exports.requests import admitted, run_export
 from gateway.exports.stream import Receipt
-from gateway.http.errors import body_of, language_of, status_of
+from gateway.http.errors import body_of, language_of, masked, status_of
 from gateway.http.metrics import EXCEEDED
+from gateway.limits.spending import Spending
 from gateway.limits.turns import Line, Turns
 from gateway.regulation.formats.format import ReportFormat
 from gateway.tenancy.authenticate import reauthenticate
@@ -30,15 +31,18 @@ _STALLED_SECONDS = 60
 """How long a reader may stand still before its export, and the snapshot it holds, is ended."""
 _TURN_SECONDS = 10
 """How long a download waits while others of its tenant's run."""
+_BYTES_A_POINT = 100
+"""A line has about so many, and costs as much as one of `delimited`."""
 _TRAILERS = b"Export-Rows, Export-SHA256, Export-Complete"
 
 
 class ExportEndpoint:
     """Streams the export that a token names."""
 
-    def __init__(self, engine: AsyncEngine, links: Links, turns: Turns) -> None:
-        """Take the engine, the seal, and who may have how many of the engine's connections."""
+    def __init__(self, engine: AsyncEngine, links: Links, turns: Turns, spending: Spending) -> None:
+        """Take the engine and the seal, who may have how many connections, and what they spend."""
         self._engine, self._links, self._turns = engine, links, turns
+        self._spending = spending
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request: 404 for a link that is not valid, else the file."""
@@ -52,8 +56,9 @@ class ExportEndpoint:
                 access.tenant, access.purpose = tenant, ticket.purpose
             await admitted(self._engine, tenant, ticket.export)
             report_format = (await formats_of(self._engine, tenant)).named(ticket.format)
-        except GatewayError as error:
-            await _refuse(error, language, send)
+        except Exception as error:  # noqa: BLE001 (the client hears of it, masked)
+            told = error if isinstance(error, GatewayError) else masked(error)
+            await _refuse(told, language, send)
             return
         if request.method == "HEAD":
             await send(_start(ticket, report_format, trailers=False))
@@ -101,21 +106,27 @@ class ExportEndpoint:
 
         async def sink(data: bytes) -> None:
             await start()
+            self._spending.refund(spender, -len(data) // _BYTES_A_POINT)
             async with asyncio.timeout(_STALLED_SECONDS):
                 await send({"type": "http.response.body", "body": data, "more_body": True})
 
         try:
-            turn = await self._turn(tenant)
+            spender = self._spending.enter(tenant.principal.tenant)
             try:
-                receipt = await run_export(
-                    self._engine, tenant, ticket.export, ticket.form, sink, report_format
-                )
+                turn = await self._turn(tenant)
+                try:
+                    receipt = await run_export(
+                        self._engine, tenant, ticket.export, ticket.form, sink, report_format
+                    )
+                finally:
+                    self._turns.leave(turn)
             finally:
-                self._turns.leave(turn)
-        except GatewayError as error:
+                self._spending.leave(spender)
+        except Exception as error:  # noqa: BLE001 (as above)
+            told = error if isinstance(error, GatewayError) else masked(error)
             if started:
-                raise
-            await _refuse(error, language, send)
+                raise told from None  # the server cuts the connection
+            await _refuse(told, language, send)
             return
         await start()
         await send({"type": "http.response.body", "body": b"", "more_body": False})

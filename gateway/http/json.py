@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 
 from gateway.errors import BadInput, GatewayError, RateLimited
 from gateway.http.asked import NotTaken, not_json, read_body
-from gateway.http.errors import body_of, language_of, status_of
+from gateway.http.errors import body_of, language_of, masked, status_of
 from gateway.http.gone import Gone
 from gateway.http.headers import read_head
 from gateway.http.media import is_json
@@ -34,6 +34,8 @@ class JsonEndpoint(ABC):
             response = _told(request, refusal.error, refusal.status)
         except GatewayError as error:
             response = _told(request, error, status_of(error))
+        except Exception as error:  # noqa: BLE001 (the client hears of it, masked)
+            response = _told(request, masked(error), 500)
         response.headers["Cache-Control"] = "no-store"
         await response(scope, receive, send)
 

@@ -9,7 +9,6 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime
 from typing import Any, Final
 
 import orjson
@@ -26,6 +25,8 @@ from gateway.http.errors import body_of, language_of, masked, status_of
 from gateway.http.headers import purpose_in, read_head
 from gateway.http.metrics import REFUSED
 from gateway.http.origins import allowed_from
+from gateway.limits.spending import busy
+from gateway.tenancy.admission import Admission
 from gateway.tenancy.terms import read_purpose
 
 PROTOCOL: Final = "graphql-transport-ws"
@@ -107,18 +108,17 @@ class _Connection:
         self._receive, self._send = receive, send
         self._running: dict[str, asyncio.Task[None]] = {}
         self._closing: asyncio.Future[_Close] = asyncio.get_running_loop().create_future()
-        self._until: datetime | None = None
-        self._known = False
+        self._caller: Admission | None = None
 
     async def talk(self) -> None:
         """Take messages until the client leaves; raise _Close to close the connection."""
         begun = asyncio.get_running_loop().time()
         while True:
             within = None
-            if not self._known:
+            if self._caller is None:
                 within = begun + _INIT_SECONDS - asyncio.get_running_loop().time()
-            elif self._until is not None:
-                within = (self._until - now()).total_seconds()
+            elif (until := self._caller.principal.expires) is not None:
+                within = (until - now()).total_seconds()
             message = await self._next(within)
             if message["type"] == "websocket.disconnect":
                 return
@@ -145,7 +145,7 @@ class _Connection:
                 raise self._closing.result()
             if coming.done():
                 return coming.result()
-            if self._known:
+            if self._caller is not None:
                 raise _Close(*_ENDED)
             raise _Close(4408, "Connection initialisation timeout")
         finally:
@@ -160,7 +160,7 @@ class _Connection:
             case "pong":
                 pass
             case "subscribe":
-                self._subscribe(message)
+                await self._subscribe(message)
             case "complete":
                 task = self._running.pop(_identifier(message), None)
                 if task is not None:
@@ -169,7 +169,7 @@ class _Connection:
                 raise _Close(4400, "Invalid message: its type is not known")
 
     async def _init(self, payload: Any) -> None:
-        if self._known:
+        if self._caller is not None:
             raise _Close(4429, "Too many initialisation requests")
         if payload is not None and not isinstance(payload, dict):
             raise _Close(4400, "Invalid message: the payload is not an object")
@@ -193,12 +193,11 @@ class _Connection:
         except GatewayError as error:
             self._log_refusal(access, error)
             raise _Close(4403, f"Forbidden: {error.en}"[:120]) from None
-        self._until = caller.principal.expires
-        self._known = True
+        self._caller = caller
         await self._say({"type": "connection_ack"})
 
-    def _subscribe(self, message: dict[str, Any]) -> None:
-        if not self._known:
+    async def _subscribe(self, message: dict[str, Any]) -> None:
+        if self._caller is None:
             raise _Close(4401, "Unauthorized")
         identifier = _identifier(message)
         if identifier in self._running:
@@ -206,13 +205,19 @@ class _Connection:
         payload = message.get("payload")
         if not isinstance(payload, dict):
             raise _Close(4400, "Invalid message: the payload is not an object")
-        self._running[identifier] = asyncio.create_task(self._run(identifier, payload))
-
-    async def _run(self, identifier: str, payload: dict[str, Any]) -> None:
-        told = orjson.dumps(identifier)
         access = Access(self._scope, "query")
+        access.tenant, access.purpose = self._caller.scope, self._asking.purpose
+        if len(self._running) >= self._answering.at_once:  # answers that nobody reads wait here
+            error = busy(self._answering.at_once)
+            self._log_refusal(access, error)
+            await self._refuse(orjson.dumps(identifier), error)
+            return
+        work = self._run(identifier, payload, access)
+        self._running[identifier] = asyncio.create_task(work)
+
+    async def _run(self, identifier: str, payload: dict[str, Any], access: Access) -> None:
+        told = orjson.dumps(identifier)
         asking = replace(self._asking, access=access)
-        access.purpose = asking.purpose
         try:
             answer = await self._answering.answer(of_object(payload), asking)
             await self._log(access)
@@ -232,6 +237,9 @@ class _Connection:
         except GatewayError as error:
             self._log_refusal(access, error)
             await self._refuse(told, error)
+        except asyncio.CancelledError:
+            self._log_leaving(access)
+            raise
         except (OSError, RuntimeError):
             pass  # the client left while it was told
         except Exception as error:  # noqa: BLE001 (the client hears of it, masked)
@@ -253,6 +261,11 @@ class _Connection:
         if self._accesses is not None and not access.spent:
             access.outcome = error.code
             access.end(status_of(error))
+            self._accesses.offer_refusal(access)
+
+    def _log_leaving(self, access: Access) -> None:
+        if self._accesses is not None and not access.spent:
+            access.leave()
             self._accesses.offer_refusal(access)
 
     async def _refuse(self, identifier: bytes, error: GatewayError) -> None:

@@ -10,6 +10,7 @@ there really are is counted in the answer, and the rest is given back.
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from math import prod
 from typing import Any, Final
 
 from graphql import (
@@ -31,7 +32,11 @@ from graphql import (
     value_from_ast_untyped,
 )
 
+from gateway.config.clock import today
+from gateway.errors import GatewayError
 from gateway.records.keyset import DEFAULT_PAGE, MAX_PAGE
+from gateway.regulation.months import Month
+from gateway.statistics.grid import months_between
 
 BASE: Final = 100
 """Any operation: reading it, admitting the caller, one way to the database and back."""
@@ -47,8 +52,10 @@ _LOOKS_AT_ALL: Final = {
     "previousMonth": 5,
     "sameMonthLastYear": 5,
 }
-_ASSUMED: Final = {"otherServices": 3, "history": 3, "totals": 36, "vendors": 100, "fields": 5}
+_ASSUMED: Final = {"otherServices": 3, "history": 3, "vendors": 100, "fields": 5}
 """How many a list without `first` is taken to have; five for any other."""
+_SUMMED: Final = {"VENDOR": 20, "PRODUCT": 5}
+"""How many vendors and products sums are taken to be of; of how many months, the list says."""
 _OTHERS: Final = 5
 _ROWS: Final = frozenset({"nodes", "edges"})
 
@@ -63,9 +70,9 @@ class Estimate:
     objects: int
 
     def of_answer(self, objects: int) -> int:
-        """Return what an answer with so many objects has cost."""
+        """Return what an answer with so many objects has cost: one more for each unforeseen."""
         if objects >= self.objects:
-            return self.cost
+            return self.cost + objects - self.objects
         return BASE + (self.cost - BASE) * objects // self.objects
 
 
@@ -117,6 +124,14 @@ class Cost:
         return Estimate(BASE + cost, objects)
 
 
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """The connection that a selection is of: its field, and how many rows its page has."""
+
+    rows: int | Callable[[Values], int]
+    field: FieldNode
+
+
 class _Sum:
     """A part as it is added up."""
 
@@ -155,15 +170,15 @@ class _Formula:
         self,
         kind: Any,
         nodes: Iterable[Any],
-        rows: int | Callable[[Values], int] | None = None,
+        listed: _Listed | None = None,
     ) -> _Part:
-        """Return what nodes select of a type; `rows` are those of a connection's page."""
+        """Return what nodes select of a type, which a connection may be."""
         found = _Sum()
         grouped: dict[str, dict[int, FieldNode]] = {}
         for node in nodes:
-            self._collect(kind, node.selection_set, grouped, found, rows, set())
+            self._collect(kind, node.selection_set, grouped, found, listed, set())
         for same in grouped.values():
-            self._add(found, kind, list(same.values()), rows)
+            self._add(found, kind, list(same.values()), listed)
         return found.part()
 
     def _collect(
@@ -172,14 +187,14 @@ class _Formula:
         selection: SelectionSetNode | None,
         grouped: dict[str, dict[int, FieldNode]],
         found: _Sum,
-        rows: Any,
+        listed: _Listed | None,
         seen: set[str],
     ) -> None:
         """Gather fields by response key: one key is one field, however often it is selected."""
         for node in selection.selections if selection else ():
             condition = _condition(node)
             if condition is not None:
-                part = self._conditional(kind, node, rows)
+                part = self._conditional(kind, node, listed)
                 if isinstance(condition, bool):
                     if condition:
                         found.add(part)
@@ -190,7 +205,7 @@ class _Formula:
                 grouped.setdefault(key, {})[id(node)] = node
             else:
                 inner = self._inner(kind, node, seen)
-                self._collect(kind, inner, grouped, found, rows, seen)
+                self._collect(kind, inner, grouped, found, listed, seen)
 
     def _inner(self, kind: Any, node: Any, seen: set[str]) -> SelectionSetNode | None:
         """Return what a fragment selects of a type, if it applies."""
@@ -206,12 +221,12 @@ class _Formula:
         inner: SelectionSetNode = node.selection_set
         return inner
 
-    def _conditional(self, kind: Any, node: Any, rows: Any) -> _Part:
+    def _conditional(self, kind: Any, node: Any, listed: _Listed | None) -> _Part:
         found = _Sum()
         if isinstance(node, FieldNode):
-            self._add(found, kind, [node], rows)
+            self._add(found, kind, [node], listed)
         elif (inner := self._inner(kind, node, set())) is not None:
-            found.add(self.part(kind, [InlineFragmentNode(selection_set=inner)], rows))
+            found.add(self.part(kind, [InlineFragmentNode(selection_set=inner)], listed))
         return found.part()
 
     def _applies(self, name: str, kind: Any) -> bool:
@@ -222,26 +237,32 @@ class _Formula:
             or isinstance(condition, GraphQLInterfaceType)
         )
 
-    def _add(self, found: _Sum, kind: Any, nodes: list[FieldNode], rows: Any) -> None:
+    def _add(self, found: _Sum, kind: Any, nodes: list[FieldNode], listed: _Listed | None) -> None:
         name = nodes[0].name.value
+        if name == "__typename":
+            return
         if name.startswith("__"):
-            found.cost += 0 if name == "__typename" else _INTROSPECTION
+            found.cost += _INTROSPECTION
+            found.objects += _INTROSPECTION
             return
         definition = self._definition(kind, name)
         if definition is None:
             return
         inner = get_named_type(definition.type)
         found.cost += _LOOKS_AT_ALL.get(name, 0)
-        if rows is not None and name == "delimited":
-            found.add_list(rows, _Part(1, 0))
+        if listed is not None and name == "delimited":
+            found.add_list(listed.rows, _Part(1, 0))
         if not isinstance(inner, GraphQLObjectType | GraphQLInterfaceType):
             return
         below = _Sum()
         below.cost, below.objects = _WEIGHTS.get(inner.name, 1), 1
-        page = _page(nodes[0]) if inner.name.endswith("Connection") else None
+        is_page = inner.name.endswith("Connection")
+        page = _Listed(_page(nodes[0]), nodes[0]) if is_page else None
         below.add(self.part(inner, nodes, page))
-        if rows is not None and name in _ROWS:
-            found.add_list(rows, below.part())
+        if listed is not None and name in _ROWS:
+            found.add_list(listed.rows, below.part())
+        elif listed is not None and name == "totals":
+            found.add_list(partial(_sums, nodes[0], listed.field), below.part())
         elif _is_list(definition.type):
             found.add_list(_ASSUMED.get(name, _OTHERS), below.part())
         else:
@@ -282,6 +303,38 @@ def _asked(names: tuple[str, ...], values: Values) -> int:
         if size is not None:
             return _bounded(size)
     return DEFAULT_PAGE
+
+
+def _sums(totals: FieldNode, figures: FieldNode, values: Values) -> int:
+    """Return how many sums there are of figures; none of what is refused when it runs."""
+    given = _given(totals, "by", values)
+    keys = ["MONTH"] if given is None else given if isinstance(given, list) else [given]
+    names = {str(getattr(key, "value", key)) for key in keys}
+    number = prod(many for name, many in _SUMMED.items() if name in names)
+    months = _months(figures, values)
+    if "MONTH" in names:
+        return number * months
+    return number * (months // 12 + 1) if "YEAR" in names else number
+
+
+def _months(figures: FieldNode, values: Values) -> int:
+    """Return how many months a list of figures is asked for."""
+    first, last, year = (_given(figures, name, values) for name in ("from", "to", "year"))
+    try:
+        first, last = (Month.parse(one) if isinstance(one, str) else one for one in (first, last))
+        return len(months_between(today(), first, last, year))
+    except (GatewayError, ValueError, TypeError):
+        return 0
+
+
+def _given(field: FieldNode, name: str, values: Values) -> Any:
+    """Return what an argument is given: a variable's coerced value, or a literal as it stands."""
+    for one in field.arguments or ():
+        if one.name.value == name:
+            if isinstance(one.value, VariableNode):
+                return values.get(one.value.name.value)
+            return value_from_ast_untyped(one.value, dict(values))
+    return None
 
 
 def _bounded(size: int) -> int:

@@ -59,7 +59,7 @@ class Spending:
         if tenant is None:
             tenant = self._tenants[name] = Tenant(since=self._clock())
         if tenant.running >= self.allowance.at_once:
-            self._refuse("concurrency", _busy(self.allowance.at_once))
+            self._refuse("concurrency", busy(self.allowance.at_once))
         self._take(tenant, BASE)
         tenant.running += 1
         return tenant
@@ -74,7 +74,7 @@ class Spending:
         self._take(tenant, cost - BASE)
 
     def refund(self, tenant: Tenant, unused: int) -> None:
-        """Give back what was charged and not used."""
+        """Give back what was charged and not used; less than nothing is charged on top."""
         tenant.level = max(0.0, tenant.level - unused)
 
     @staticmethod
@@ -117,7 +117,8 @@ def _too_fast(points: int, left: float, rate: int, over: float) -> RateLimited:
     )
 
 
-def _busy(most: int) -> RateLimited:
+def busy(most: int) -> RateLimited:
+    """Return the refusal of one operation more than may run at once."""
     return RateLimited(
         f"{most} operations run already",
         f"已有{most}个操作在运行",

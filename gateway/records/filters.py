@@ -97,7 +97,12 @@ class UserFilter:
     @property
     def is_empty(self) -> bool:
         """Whether every row passes."""
-        return all(getattr(self, name) is None for name in _CONDITIONS)
+        return not self.names
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the conditions that there are; their values may be of persons."""
+        return [name for name in _CONDITIONS if getattr(self, name) is not None]
 
     def moved_in(self, movement: Movement) -> Month | None:
         """Return the month in which the user moves so, None for any."""

@@ -45,7 +45,10 @@ class AuditEvent:
         """Return the action."""
         return str(self.row["action"])
 
-    @strawberry.field(description="Of an access: `OK`, or the codes of its errors.")
+    @strawberry.field(
+        description="Of an access: `OK`, the codes of its errors, or `GONE`: its client left before "
+        "the answer. Of an export that was cut: why."
+    )
     def outcome(self) -> str | None:
         """Return the outcome."""
         return self._text("outcome")

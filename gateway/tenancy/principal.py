@@ -48,7 +48,7 @@ _RIGHTS: dict[Role, frozenset[Right]] = {
     Role.VENDOR_OPERATOR: _READ | {Right.EXPORT, Right.IMPORT},
     Role.VENDOR_PORTAL: _READ | {Right.ISSUE_TOKENS},
     Role.VENDOR_AUDITOR: frozenset({Right.READ_AUDIT}),
-    Role.PLATFORM_OPERATOR: frozenset(Right),
+    Role.PLATFORM_OPERATOR: frozenset(Right) - {Right.READ_AUDIT, Right.ISSUE_TOKENS},
 }
 
 

@@ -819,7 +819,9 @@ async def test_exports_are_logged_with_their_digest_and_also_where_the_right_is_
     before = await audit(server, database)
     users = await done(run, "export", "users", "--vendor", "A", "-o", tmp_path / "u.txt")
     both = ("--vendor", "A", "--vendor", "B", "-o", tmp_path / "b.txt")
-    two = await done(run, "export", "users", *both)
+    stated = ("--purpose", "spot check", "--search", "甲", "--start-before", "20270101")
+    two = await done(run, "export", "users", *both, *stated)
+    assert (await run("export", "users", *both, "--purpose", " ")).code == 2
     portal = await key(house, vendor="A", role=Role.VENDOR_PORTAL)
     scope = await authenticate(house.service, f"Bearer {portal}")
 
@@ -829,15 +831,16 @@ async def test_exports_are_logged_with_their_digest_and_also_where_the_right_is_
     for wanted in (UserExport(("A",)), UserExport(("B",)), MonthlyExport((), ("A",))):
         with pytest.raises(NotFound, match="right"):
             await run_export(house.service, scope, wanted, Form(), nowhere)
-    shown = {"personal": ["address", "contact", "phone", "userName"]}
-    whole = {"rows": 1, "size": users["bytes"], "sha256": users["sha256"], **shown}
+    shown = {"personal": ["address", "contact", "phone", "userName"], "from": "command line"}
+    asked = {**shown, "conditions": [], "purpose": "command line"}
+    part = {**shown, "conditions": ["search", "start_before"], "purpose": "spot check"}
+    whole = {"rows": 1, "size": users["bytes"], "sha256": users["sha256"], **asked}
     logged = (await audit(server, database))[len(before) :]
-    logged[2:6] = sorted(logged[2:4]) + sorted(logged[4:6])  # one statement logs for both vendors
     assert logged == [
-        ("export.users.start", "A", {}),
+        ("export.users.start", "A", asked),
         ("export.users.complete", "A", whole),
-        *[("export.users.start", code, {}) for code in "AB"],
-        *[("export.users.complete", code, {"sha256": two["sha256"], **shown}) for code in "AB"],
+        *[("export.users.start", code, part) for code in "AB"],
+        *[("export.users.complete", code, {"sha256": two["sha256"], **part}) for code in "AB"],
         ("export.users.refused", "A", {}),
         ("export.users.refused", "A", {}),
         ("export.monthly.refused", "A", {}),

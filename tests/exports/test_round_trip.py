@@ -179,16 +179,14 @@ async def test_the_log_has_the_receipt(
         for action in ("export.users.start", "export.users.complete")
         for code in vendors
     ]
-    told: dict[str, Any] = {
-        "sha256": receipt.sha256,
-        "personal": ["address", "contact", "phone", "userName"],
-    }
+    asked = {"conditions": [], "personal": ["address", "contact", "phone", "userName"]}
+    told: dict[str, Any] = {"sha256": receipt.sha256, **asked}
     if len(vendors) == 1:
         told |= {"rows": receipt.rows, "size": receipt.size}
     details = [json.loads(row["detail"]) for row in events]
     lasted = [one.pop("micros", 0) > 0 for one in details]
     assert lasted == [False] * len(vendors) + [len(vendors) == 1] * len(vendors)
-    assert details == [{}] * len(vendors) + [told] * len(vendors)
+    assert details == [asked] * len(vendors) + [told] * len(vendors)
 
 
 async def test_an_export_shows_one_snapshot_while_an_import_commits(

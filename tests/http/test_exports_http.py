@@ -303,11 +303,13 @@ async def test_a_failure_before_the_first_byte_is_a_status(
         assert b"asyncpg" not in answer.body
 
 
-async def test_a_complete_export_is_logged_and_a_broken_one_is_not(
+async def test_a_complete_export_is_logged_and_a_broken_one_as_such(
     house: House, owner: Connection, tmp_path: Path
 ) -> None:
     logged = """SELECT detail->>'sha256' FROM audit_events
         WHERE action LIKE 'export.users%' AND detail->>'sha256' IS NOT NULL"""
+    cut = """SELECT detail->>'outcome' AS outcome, (detail->>'size')::int AS size
+        FROM audit_events WHERE action = 'export.users.cut' ORDER BY number"""
     async with offered(house, tmp_path, long_lines()) as (address, caller):
         path = await link(caller)
         async with await Wire.open(address, buffer=SMALL_BUFFER) as wire:
@@ -315,11 +317,23 @@ async def test_a_complete_export_is_logged_and_a_broken_one_is_not(
             await wire.head()
             await busy(owner, 1)
         await busy(owner, 0)
+        async with await Wire.open(address, buffer=SMALL_BUFFER) as wire:
+            wire.send(path)
+            answer = await wire.head()
+            (work,) = await busy(owner, 1)
+            await owner.execute("SELECT pg_terminate_backend($1)", work["pid"])
+            await wire.rest(answer)
         assert await owner.fetch(logged) == []
+        async with asyncio.timeout(10):
+            while len(entries := await owner.fetch(cut)) < 2:
+                await asyncio.sleep(0.05)
+        assert [one["outcome"] for one in entries] == ["GONE", "UNAVAILABLE"]
         async with await Wire.open(address) as wire:
             answer = await wire.get(path)
         (row,) = await owner.fetch(logged)
         assert row[0] == answer.trailers["export-sha256"]
+        assert len(await owner.fetch(cut)) == 2
+        assert all(0 < one["size"] < len(answer.body) for one in entries)
 
 
 async def test_a_link_that_is_not_valid_is_not_found(house: House, tmp_path: Path) -> None:

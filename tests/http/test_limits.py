@@ -79,6 +79,30 @@ async def test_nested_lists_multiply(market: House) -> None:
             assert cost_of(answer)[0] == 100 + 1 + a * (10 + 1 + b * one)
 
 
+async def test_sums_cost_by_what_they_are_of_and_what_came_is_paid(market: House) -> None:
+    query = """query ($from: Month, $to: Month, $by: [TotalKey!]!) {
+        monthlyStats(from: $from, to: $to, first: 0) { totals(by: $by) { newCount } } }"""
+    years = {"from": "2024-01", "to": "2025-12"}
+    async with limited(market) as alpha:
+        for by, sums in ((["MONTH"], 24), (["VENDOR"], 20), (["MONTH", "PRODUCT"], 120)):
+            requested, actual = cost_of(await alpha.post(query, by=by, **years))
+            assert requested == 100 + 1 + 1000 + 10 * sums
+            assert actual <= requested
+
+
+async def test_a_download_is_paid_by_what_is_sent(market: House, tmp_path: Path) -> None:
+    await load(market, "ALPHA", [LINE.format(i, ENHANCED) for i in range(2000)], tmp_path)
+    settings = {"cost_limit": 1000, "cost_bucket": 1000, "cost_per_second": 1}
+    async with limited(market, **settings) as alpha, limited(market, "BETA", **settings) as beta:
+        url = (await alpha.ask("{ users { download { url } } }"))["users"]["download"]["url"]
+        answer = await alpha.client.get(url)
+        assert (answer.status_code, answer.text.count("\n")) == (200, 2000)
+        for refused in (await alpha.client.get(url), await alpha.post(PAGE, n=1)):
+            assert (refused.status_code, code_of(refused)) == (429, "RATE_LIMITED")
+            assert int(refused.headers["retry-after"]) > len(answer.content) // 100 - 1000
+        assert (await beta.post(PAGE, n=1)).status_code == 200
+
+
 async def test_what_costs_too_much_is_refused_with_its_price(market: House) -> None:
     async with limited(market, cost_limit=1000, cost_bucket=1_000_000) as alpha:
         assert (await alpha.post(PAGE, n=899)).status_code == 200

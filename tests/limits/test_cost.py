@@ -5,11 +5,15 @@ import random
 import pytest
 from graphql import GraphQLSchema, OperationDefinitionNode, parse
 
+from gateway.config.clock import today
 from gateway.errors import CostLimit, RateLimited
 from gateway.limits.cost import BASE, Cost, Estimate
 from gateway.limits.spending import Allowance, Spending
+from gateway.regulation.months import Month
 from gateway.resolvers.query import build_schema
 from gateway.schema.documents import fragments_of
+from gateway.statistics.grid import WINDOW
+from gateway.statistics.totals import TotalKey
 
 SCHEMA: GraphQLSchema = build_schema()._schema
 
@@ -52,6 +56,39 @@ def test_points_of_a_document(query: str, points: int) -> None:
     assert cost(query) == points
 
 
+FIGURES = "{ monthlyStats(first: 1, from: %s) { totals%s { newCount } } }"
+
+
+@pytest.mark.parametrize(
+    ("months", "by", "sums"),
+    [
+        ('"2024-01", to: "2024-12"', "", 12),
+        ('"202401", to: "2025-12"', "(by: [MONTH])", 24),
+        ('"2024-01", to: "2024-12"', "(by: [])", 1),
+        ('"2024-01", to: "2025-12"', "(by: [YEAR, MONTH])", 24),
+        ('"2024-01", to: "2025-12"', "(by: YEAR)", 3),
+        ('"2024-01", to: "2024-12"', "(by: [MONTH, VENDOR, PRODUCT])", 12 * 20 * 5),
+        ('"1990-01", to: "2025-12"', "(by: [PRODUCT, MONTH])", 432 * 5),
+        ("null, year: 2024", "(by: [MONTH])", 12),
+        ('"2024-02", to: "2024-01"', "(by: [MONTH])", 0),
+        ('"1900-01", to: "2025-12"', "(by: [MONTH])", 0),  # refused when it runs
+        ('"nonsense"', "(by: [MONTH])", 0),
+    ],
+)
+def test_sums_cost_by_what_they_are_of(months: str, by: str, sums: int) -> None:
+    assert cost(FIGURES % (months, by)) == 1 + 1000 + 10 * sums
+
+
+def test_sums_cost_by_the_variables() -> None:
+    query = """query ($from: Month, $year: Int, $by: [TotalKey!]) {
+        monthlyStats(from: $from, year: $year, first: 1) { totals(by: $by) { newCount } } }"""
+    by = [TotalKey.MONTH, TotalKey.VENDOR]
+    assert cost(query) == 1 + 1000 + WINDOW * 10
+    assert cost(query, year=2024, by=by) == 1 + 1000 + 12 * 20 * 10
+    months = (today().year - 2000) * 12 + today().month
+    assert cost(query, **{"from": Month(2000, 1)}) == 1 + 1000 + months * 10
+
+
 def test_points_follow_the_variables() -> None:
     query = """
         query ($a: Int, $b: Int, $on: Boolean!) {
@@ -70,7 +107,7 @@ def test_what_came_is_charged_in_proportion() -> None:
         BASE,
         BASE + 500,
         BASE + 1000,
-        BASE + 1000,
+        BASE + 1000 + 400,
     ]
     assert Estimate(BASE, 0).of_answer(0) == BASE
 

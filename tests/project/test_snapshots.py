@@ -66,7 +66,7 @@ def test_every_dependency_has_its_line() -> None:
     assert listed == names
 
 
-@pytest.mark.parametrize("place", ["benchmarks/peers", "tests/http/audits"])
+@pytest.mark.parametrize("place", ["benchmarks/peers", "tests/http/audits", "tests/tenancy/issuer"])
 def test_lock_files_of_npm_have_hashes_and_name_no_registry(place: str) -> None:
     packages = json.loads(read(f"{place}/package-lock.json"))["packages"]
     del packages[""]

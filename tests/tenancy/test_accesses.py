@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ledger import damages, filled
+from locks import locked, waiting
+from locks import until as until_there
 from processes import Place, ended, kill, until
 from worlds import ALPHA, SZSE, Principal, World, settled
 
@@ -153,31 +155,37 @@ async def test_a_key_that_may_issue_no_tokens_is_logged_with_its_holder(world: W
     assert entry["holder"] > 0
 
 
-@pytest.mark.parametrize(
-    ("key", "origin", "actor", "outcome"),
-    [
-        (f"gw_{'z' * 8}_{'z' * 43}", None, "anonymous", "UNAUTHENTICATED"),
-        (ALPHA.key.text, b"https://evil.example", f"key:{ALPHA.key.prefix}", "FORBIDDEN"),
-    ],
-)
-async def test_a_websocket_that_may_not_begin_is_logged(
-    world: World, key: str, origin: bytes | None, actor: str, outcome: str
-) -> None:
-    waiting: list[Any] = [
-        {"type": "websocket.connect"},
-        {
-            "type": "websocket.receive",
-            "text": json.dumps(
-                {"type": "connection_init", "payload": {"Authorization": f"Bearer {key}"}}
-            ),
-        },
+async def spoken(
+    world: World,
+    key: str,
+    *operations: Any,
+    origin: bytes | None = None,
+    purpose: str | None = None,
+    leave: Callable[[], Any] | None = None,
+) -> list[Any]:
+    """What a client hears that begins, asks all of that, and leaves when each is done, or then."""
+    begin = {"Authorization": f"Bearer {key}", "Gateway-Purpose": purpose}
+    said: list[Any] = [{"type": "connection_init", "payload": begin}]
+    said += [
+        {"type": "subscribe", "id": str(number), "payload": payload}
+        for number, payload in enumerate(operations)
     ]
+    waiting: list[Any] = [{"type": "websocket.connect"}]
+    waiting += [{"type": "websocket.receive", "text": json.dumps(one)} for one in said]
     sent: list[Any] = []
 
     async def receive() -> Any:
-        if not waiting:
-            await asyncio.Event().wait()
-        return waiting.pop(0)
+        if waiting:
+            return waiting.pop(0)
+        if leave is not None:
+            await leave()
+        else:
+            done = ('"type":"complete"', '"type":"error"')
+            while sum(any(end in one.get("text", "") for end in done) for one in sent) < len(
+                operations
+            ):
+                await asyncio.sleep(0.01)
+        return {"type": "websocket.disconnect", "code": 1000}
 
     async def send(message: Any) -> None:
         sent.append(message)
@@ -194,7 +202,79 @@ async def test_a_websocket_that_may_not_begin_is_logged(
         "server": ("test", 80),
         "root_path": "",
     }
-    await world.app(scope, receive, send)
+    async with asyncio.timeout(30):
+        await world.app(scope, receive, send)
+    return sent
+
+
+async def test_each_operation_of_a_websocket_is_logged(world: World) -> None:
+    named = {"query": "{ users(first: 1) { nodes { userName } } }"}
+    asked: list[Any] = [named, {"query": "{ nothing }"}, {"query": 3}]
+    sent = await spoken(world, ALPHA.key.text, *asked, purpose="spot check")
+    (told,) = [one["text"] for one in sent if '"type":"next"' in one.get("text", "")]
+    mine = await world.answer(ALPHA, named["query"])
+    assert json.loads(told)["payload"]["data"] == mine
+    entries = await these(world, 4, "query")
+    outcomes = {one["outcome"]: one for one in entries if one["from"] == "192.0.2.7"}
+    assert set(outcomes) == {"OK", "GRAPHQL_VALIDATION_FAILED", "BAD_USER_INPUT"}
+    for one in outcomes.values():
+        assert (one["actor"], one["purpose"]) == (f"key:{ALPHA.key.prefix}", "spot check")
+        assert one["holder"] > 0
+    good = outcomes["OK"]
+    assert (good["rows"], good["personal"]) == (1, ["userName"])
+    assert good["document"] == hashlib.sha256(named["query"].encode()).hexdigest()
+
+
+async def test_over_a_websocket_names_are_masked_without_a_purpose(world: World) -> None:
+    people = {"query": "{ users(filter: {userTypes: [INDIVIDUAL]}, first: 1) { nodes { phone } } }"}
+    for purpose, masked in ((None, True), ("spot check", False)):
+        sent = await spoken(world, ALPHA.key.text, people, purpose=purpose)
+        (told,) = [one["text"] for one in sent if '"type":"next"' in one.get("text", "")]
+        (node,) = json.loads(told)["payload"]["data"]["users"]["nodes"]
+        assert ("*" in node["phone"]) == masked
+
+
+async def test_who_leaves_without_an_answer_is_logged(
+    server: EmbeddedPostgres, world: World
+) -> None:
+    query = {"query": "{ users { nodes { userId } } }"}
+    async with locked(server, world.house) as other:
+
+        async def leave() -> Any:
+            await until_there(lambda: waiting(other), 1)
+            return {"type": "http.disconnect"}
+
+        await spoken(world, ALPHA.key.text, query, leave=leave)
+        await until_there(lambda: waiting(other), 0)
+        body = [{"type": "http.request", "body": json.dumps(query).encode()}]
+
+        async def receive() -> Any:
+            return body.pop() if body else await leave()
+
+        async def send(_: Any) -> None:
+            pytest.fail("nobody is there")
+
+        headers = [(b"host", b"test"), (b"content-type", b"application/json")]
+        headers.append((b"authorization", f"Bearer {ALPHA.key.text}".encode()))
+        scope = {"type": "http", "method": "POST", "path": "/graphql", "query_string": b""}
+        await world.app({**scope, "headers": headers}, receive, send)
+    entries = await these(world, 2, "query")
+    for one in entries:
+        assert (one["actor"], one["outcome"]) == (f"key:{ALPHA.key.prefix}", "GONE")
+        assert one["micros"] > 0
+
+
+@pytest.mark.parametrize(
+    ("key", "origin", "actor", "outcome"),
+    [
+        (f"gw_{'z' * 8}_{'z' * 43}", None, "anonymous", "UNAUTHENTICATED"),
+        (ALPHA.key.text, b"https://evil.example", f"key:{ALPHA.key.prefix}", "FORBIDDEN"),
+    ],
+)
+async def test_a_websocket_that_may_not_begin_is_logged(
+    world: World, key: str, origin: bytes | None, actor: str, outcome: str
+) -> None:
+    sent = await spoken(world, key, origin=origin)
     assert sent[-1]["code"] == 4403
     (entry,) = await these(world, 1, "query")
     assert (entry["actor"], entry["outcome"]) == (actor, outcome)
@@ -204,6 +284,10 @@ async def test_a_download_says_from_where_and_what_for(world: World) -> None:
     url = await replace(world, purpose="spot check").link(SZSE)
     response = await world.client.get(url, headers={"Gateway-Purpose": "another"})
     entries = await logged(world, "export.users.complete")
+    # of one that is cut, what it has told is known all the same
+    personal = ["address", "contact", "phone", "userName"]
+    for entry in (*entries, *await logged(world, "export.users.start")):
+        assert entry["personal"] == personal
     holders = {entry["holder"] for entry in entries}
     own = (await world.scope(SZSE)).principal.holder
     assert own < 0
