@@ -46,8 +46,8 @@ class AuditEvent:
         return str(self.row["action"])
 
     @strawberry.field(
-        description="Of an access: `OK`, the codes of its errors, or `GONE`: its client left before "
-        "the answer. Of an export that was cut: why."
+        description="Of an access: `OK`, the codes of its errors, or `GONE`: its client left "
+        "before the answer. Of an export that was cut: why."
     )
     def outcome(self) -> str | None:
         """Return the outcome."""

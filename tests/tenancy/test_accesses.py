@@ -162,8 +162,12 @@ async def spoken(
     origin: bytes | None = None,
     purpose: str | None = None,
     leave: Callable[[], Any] | None = None,
+    heard: Callable[[], Any] | None = None,
 ) -> list[Any]:
-    """What a client hears that begins, asks all of that, and leaves when each is done, or then."""
+    """What a client hears that begins, asks all of that, and leaves when each is done, or then.
+
+    What it is told after the beginning waits until it is `heard`.
+    """
     begin = {"Authorization": f"Bearer {key}", "Gateway-Purpose": purpose}
     said: list[Any] = [{"type": "connection_init", "payload": begin}]
     said += [
@@ -188,6 +192,8 @@ async def spoken(
         return {"type": "websocket.disconnect", "code": 1000}
 
     async def send(message: Any) -> None:
+        if heard is not None and len(sent) > 1:
+            await heard()
         sent.append(message)
 
     headers = [(b"host", b"test"), *([(b"origin", origin)] if origin else [])]
@@ -232,6 +238,34 @@ async def test_over_a_websocket_names_are_masked_without_a_purpose(world: World)
         (told,) = [one["text"] for one in sent if '"type":"next"' in one.get("text", "")]
         (node,) = json.loads(told)["payload"]["data"]["users"]["nodes"]
         assert ("*" in node["phone"]) == masked
+
+
+async def test_answers_that_nobody_reads_are_no_more_than_may_run(
+    server: EmbeddedPostgres, tmp_path: Path
+) -> None:
+    """Each waits to be sent, whole, and no limit counts it any more."""
+    told, most, reading = 0, 0, asyncio.Event()
+
+    async def heard() -> None:
+        nonlocal told, most
+        told += 1
+        most = max(most, told)
+        await reading.wait()
+        told -= 1
+
+    async def read() -> None:
+        await asyncio.sleep(1)
+        reading.set()
+
+    query = {"query": "{ users { nodes { userId } } }"}
+    async with settled(server, tmp_path, operations_at_once=3) as world:
+        reader = asyncio.create_task(read())
+        sent = await spoken(world, ALPHA.key.text, *[query] * 9, heard=heard)
+        await reader
+    assert most == 4  # three answers and the refusal of a fourth, after which nothing is taken
+    errors = [one["text"] for one in sent if '"type":"error"' in one.get("text", "")]
+    assert errors
+    assert all('"code":"RATE_LIMITED"' in one for one in errors)
 
 
 async def test_who_leaves_without_an_answer_is_logged(
