@@ -15,10 +15,14 @@ from typing import Any
 
 import httpx
 import pytest
+from graphql import get_named_type, is_input_object_type
+from operations.coverage import coordinates, touched
+from operations.documents import Operation
 from sqlalchemy import event
 from test_accounts import PASSWORD, person
 from test_embed_tokens import token_of
 from test_keys import issued
+from test_schema_cases import SCHEMA
 from worlds import (
     ALPHA,
     BETA,
@@ -149,12 +153,30 @@ QUERIES = {
         "query ($x: String!) { monthlyStats(products: [$x]) { totalCount } }",
         *(FUTURES, NOTHING),
     ),
+    "changes of a product": (
+        'query ($x: String!) { changes(vendor: "VENDALPHA", from: "2024-01-01T00:00:00Z", '
+        "products: [$x]) { totalCount } }",
+        *(FUTURES, NOTHING),
+    ),
+    "findings of a product": (
+        *("query ($x: String!) { findings(products: [$x]) { totalCount } }", FUTURES, NOTHING),
+    ),
+    "licences of a product": (
+        *("query ($x: String!) { licences(products: [$x]) { totalCount } }", FUTURES, NOTHING),
+    ),
+    "search of products": (
+        *("query ($x: String!) { products(search: $x) { totalCount } }", FUTURES, NOTHING),
+    ),
     "user ID": (
         "query ($x: String!) { users(filter: {userId: {equals: $x}}) { totalCount } }",
         *("szse.betaKQ.001", "szse.betaXX.001"),
     ),
     "user name": (
         "query ($x: String!) { users(filter: {userName: {contains: $x}}) { totalCount } }",
+        *("betaKQ", "betaXX"),
+    ),
+    "user name from its start": (
+        "query ($x: String!) { users(filter: {userName: {startsWith: $x}}) { totalCount } }",
         *("betaKQ", "betaXX"),
     ),
     "search": (
@@ -225,6 +247,98 @@ def _swapped(value: Any) -> Any:
     return (
         re.sub("|".join(OWN), lambda found: OWN[found[0]], value) if type(value) is str else value
     )
+
+
+MONTHS = 'from: "2024-01", to: "2024-12"'
+PAGES = {
+    "Query.users": ("{ users(%s) { edges { cursor } } }", "after", "before"),
+    "Query.vendors": ("{ vendors(%s) { edges { cursor } } }", "after", "before"),
+    "Query.products": ("{ products(%s) { edges { cursor } } }", "after", "before"),
+    "Query.licences": ("{ licences(%s) { edges { cursor } } }", "after", "before"),
+    "Query.monthlyStats": (f"{{ monthlyStats({MONTHS}, %s) {{ edges {{ cursor }} }} }}", "after"),
+    "Query.findings": (f"{{ findings({MONTHS}, %s) {{ edges {{ cursor }} }} }}", "after"),
+    "MonthlyStat.users": (
+        *(f"{{ monthlyStats({MONTHS}) {{ nodes {{ users(%s) {{ edges {{ cursor }} }} }} }} }}", "after"),
+    ),
+    "Finding.evidence": (
+        *(f"{{ findings({MONTHS}) {{ nodes {{ evidence(%s) {{ edges {{ cursor }} }} }} }} }}", "after"),
+    ),
+}  # fmt: skip
+"""Lists, and by which arguments their pages go on; without those, what gives a cursor."""
+
+
+@WAYS
+@pytest.mark.parametrize(
+    ("query", "argument"),
+    [(query, one) for query, *arguments in PAGES.values() for one in arguments],
+    ids=[f"{name} {one}" for name, (_, *arguments) in PAGES.items() for one in arguments],
+)
+async def test_a_page_behind_anothers_row_is_as_much_work_as_one_behind_nobodys(
+    shared: World, shared_front: httpx.AsyncClient, base: str, query: str, argument: str
+) -> None:
+    told = (await shared.ask(BETA, query % "first: 100")).text
+    cursors = [cursor for cursor in CURSOR.findall(told) if _elsewhere(cursor) != cursor]
+    assert cursors, told
+    size = "first" if argument == "after" else "last"
+    whole = f"query ($x: String!) {query % f'{size}: 2, {argument}: $x'}"
+    ask = asking(shared_front, base, whole)
+    for others in {cursors[0], cursors[-1]}:
+        await alike(shared.house, ask, others, _elsewhere(others))
+
+
+CURSOR = re.compile(r'"cursor":"([^"]+)"')
+ELSEWHERE = {BETA.code: NOBODY, FUTURES: NOTHING, "betaKQ": "betaXX", "betaZW": "betaXX"}
+"""Of what BETA has, what nobody has. Each is as long, and sorts to the same place for ALPHA."""
+
+
+def _elsewhere(cursor: str) -> str:
+    def swapped(value: Any) -> Any:
+        if isinstance(value, list):
+            return [swapped(one) for one in value]
+        names = "|".join(ELSEWHERE)
+        return (
+            re.sub(names, lambda found: ELSEWHERE[found[0]], value) if type(value) is str else value
+        )
+
+    return sealed(swapped(unsealed(cursor)))
+
+
+PUBLIC = {
+    "exchanges": "the catalogue is everybody's",
+    "interfaceSpecs": "the catalogue is everybody's",
+    "rulePack": "rule packs are everybody's",
+    "packs": "rule packs are everybody's",
+    "format": "tests/exports/test_report_formats.py: in the same words",
+    "auditEvents": "positions and texts within one's own chain, which is looked through alone",
+    "changes(after:": "positions in the order of one vendor's own batches",
+    "changes(before:": "positions in the order of one vendor's own batches",
+}
+
+
+def test_each_argument_that_can_name_anothers_thing_is_a_case() -> None:
+    """Of texts and ids: a new one without a case, and without a reason, is found here."""
+    asked = {
+        coordinate
+        for query, *_ in QUERIES.values()
+        for coordinate in touched(SCHEMA, Operation(query, None, {}, "", None, (), (None,)))
+    }
+    asked |= {f"{name}({one}:)" for name, (_, *arguments) in PAGES.items() for one in arguments}
+    found = []
+    for coordinate in coordinates(SCHEMA):
+        owner, _, rest = coordinate.partition(".")
+        name, _, argument = rest.partition("(")
+        kind: Any = SCHEMA.type_map[owner]
+        if argument:
+            kind = kind.fields[name].args[argument.removesuffix(":)")].type
+        elif is_input_object_type(kind):
+            kind = kind.fields[name].type
+        else:
+            continue
+        if get_named_type(kind).name in {"String", "ID"}:
+            found.append(coordinate)
+    missing = [one for one in found if one not in asked and not any(why in one for why in PUBLIC)]
+    assert len(found) > 40
+    assert missing == []
 
 
 async def test_one_statement_more_is_found(
