@@ -7,12 +7,16 @@ import orjson
 from gateway.app.house import House
 from gateway.audit.access import Access
 from gateway.errors import BadInput
+from gateway.http.asked import Asked
 from gateway.http.audited import note
 from gateway.http.errors import public_error
+from gateway.http.origins import allowed_from
+from gateway.http.trusted import TrustedDocuments
 from gateway.resolvers.query import build_schema
 from gateway.schema.asked import asked_of
 from gateway.schema.context import Context
 from gateway.tenancy.authenticate import authenticate
+from gateway.tenancy.keys import digest
 from gateway.tenancy.terms import read_purpose
 
 
@@ -43,6 +47,9 @@ async def ask(
     access.tenant = scope
     schema = build_schema()
     base = house.settings.public_url or f"http://{house.settings.host}:{house.settings.port}"
+    allowed_from(None, lambda: base)(scope.principal)
+    asked = Asked(document, None, values)
+    await TrustedDocuments(house.service).text(asked, scope.principal, digest(key))
     context = Context(house.service, scope, house.links, base.rstrip("/"), "en", access.purpose)
     try:
         result = await schema.execute(document, variable_values=values, context_value=context)

@@ -671,6 +671,12 @@ async def test_a_key_from_its_issue_to_its_end(run: Run, house: House, tmp_path:
         assert (await run("key", "revoke", prefix, "--json")).code == 0
     ran = await run("query", query, "--key", told["key"])
     assert ran.code == 1
+    trusted = ("--vendor", "A", "--role", "portal", "--trusted-only")
+    bound = await done(run, "key", "issue", *trusted)
+    ran = await run("query", query, "--key", bound["key"])
+    assert (ran.code, "registered documents only" in ran.err) == (1, True)
+    await done(run, "document", "add", query, "--vendor", "A")
+    assert (await run("query", query, "--key", bound["key"])).code == 0
     assert told["key"].split("_", 2)[2] not in ran.err
 
 

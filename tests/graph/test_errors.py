@@ -419,9 +419,17 @@ async def test_broken_idle_connections_are_replaced(
     await owner.close()
 
 
+@pytest.mark.parametrize("way", ["compiled", "executor"])
 async def test_a_query_ends_after_the_time_that_is_set(
-    house: House, server: EmbeddedPostgres, database: str, tmp_path: Path
+    house: House,
+    server: EmbeddedPostgres,
+    database: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    way: str,
 ) -> None:
+    if way == "executor":
+        monkeypatch.setattr("gateway.compiled.operations.ROOTS", {})
     await found(house, "A")
     await load(house, "A", [LINE], tmp_path)
     owner = await asyncpg.connect(server.url("postgres", database))
