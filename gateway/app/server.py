@@ -33,13 +33,13 @@ from gateway.http.executor import Executor
 from gateway.http.exports import ExportEndpoint
 from gateway.http.graphql import GraphQLEndpoint
 from gateway.http.headers import SecurityHeaders, security
+from gateway.http.heads import BoundedProtocol
 from gateway.http.health import healthz, readyz
 from gateway.http.issuers import IssuersEndpoint
 from gateway.http.metrics import EXCEEDED, metrics, watch
 from gateway.http.origins import Origins
 from gateway.http.session import SessionEndpoint
 from gateway.http.sockets import Sockets
-from gateway.http.trailers import TrailersProtocol
 from gateway.limits.spending import Allowance, Spending
 from gateway.limits.turns import Turns
 from gateway.resolvers.query import build_schema
@@ -224,7 +224,7 @@ async def serve(house: House, held: socket.socket, started: Callable[[str], None
     sys.setswitchinterval(0.0005)
     config = uvicorn.Config(
         app,
-        http=TrailersProtocol,
+        http=BoundedProtocol,
         ws="websockets-sansio",
         ws_max_size=house.settings.body_bytes,
         lifespan="off",

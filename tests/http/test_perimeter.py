@@ -223,6 +223,43 @@ def flood(address: tuple[str, int], key: str, length: str) -> tuple[int, bytes]:
     return sent, answer
 
 
+@pytest.mark.parametrize("endless", [b"GET /graphql?query=", b"GET /graphql HTTP/1.1\r\nX: "])
+async def test_a_head_without_an_end_is_refused(house: House, endless: bytes) -> None:
+    sent = 0
+    async with serving(house) as address, await Wire.open(address) as wire:
+        wire.writer.write(endless)
+        with suppress(ConnectionError):
+            while sent < 2**24 and not wire.reader._buffer:  # type: ignore[attr-defined]
+                wire.writer.write(b"x" * 65_536)
+                await wire.writer.drain()
+                sent += 65_536
+                await asyncio.sleep(0)
+        answer = await wire.answer()
+    assert sent < 2**24
+    assert answer.status == 431
+    assert orjson.loads(answer.body)["errors"][0]["extensions"]["argument"] == "headers"
+
+
+@pytest.mark.parametrize("begun", [b"", b"GET /heal", b"GET /healthz HTTP/1.1\r\nX: 1\r\n"])
+async def test_who_says_nothing_is_not_waited_for(
+    house: House, monkeypatch: pytest.MonkeyPatch, begun: bytes
+) -> None:
+    async with serving(house) as address:
+        async with await Wire.open(address) as wire:  # whose second head comes in two pieces
+            wire.send("/healthz")
+            assert (await wire.answer()).status == 200
+            monkeypatch.setattr("gateway.http.heads.HEAD_SECONDS", 0.2)
+            async with await Wire.open(address) as silent, asyncio.timeout(10):
+                silent.writer.write(begun)
+                assert await silent.reader.read() == b""
+            wire.writer.write(b"GET /healthz HT")
+            await asyncio.sleep(0.05)
+            wire.writer.write(b"TP/1.1\r\nHost: gateway\r\n\r\n")
+            assert (await wire.answer()).status == 200
+            await asyncio.sleep(0.3)
+            assert (await wire.get("/healthz")).status == 200
+
+
 @pytest.mark.parametrize("path", ["/graphql", "/session", "/session/issuers"])
 @pytest.mark.parametrize("begun", [b"", b'{"query": "{ view'])
 async def test_a_body_that_does_not_arrive_is_not_waited_for(
