@@ -6,7 +6,7 @@ import orjson
 
 from gateway.app.house import House
 from gateway.audit.access import Access
-from gateway.errors import BadInput
+from gateway.errors import BadInput, Forbidden
 from gateway.http.asked import Asked
 from gateway.http.audited import note
 from gateway.http.errors import public_error
@@ -47,9 +47,15 @@ async def ask(
     access.tenant = scope
     schema = build_schema()
     base = house.settings.public_url or f"http://{house.settings.host}:{house.settings.port}"
-    allowed_from(None, lambda: base)(scope.principal)
-    asked = Asked(document, None, values)
-    await TrustedDocuments(house.service).text(asked, scope.principal, digest(key))
+    try:
+        allowed_from(None, lambda: base)(scope.principal)
+        asked = Asked(document, None, values)
+        await TrustedDocuments(house.service).text(asked, scope.principal, digest(key))
+    except Forbidden as error:
+        access.outcome = error.code
+        access.end(403)
+        await house.accesses.put(access)
+        raise
     context = Context(house.service, scope, house.links, base.rstrip("/"), "en", access.purpose)
     try:
         result = await schema.execute(document, variable_values=values, context_value=context)

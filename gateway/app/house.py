@@ -23,7 +23,7 @@ from gateway.errors import BadInput
 from gateway.exports.links import Links
 from gateway.tenancy.accounts import Seeds
 from gateway.tenancy.appending import signing
-from gateway.tenancy.discovery import asking
+from gateway.tenancy.discovery import issuers_client
 from gateway.tenancy.oidc import Issuers
 from gateway.tenancy.sealed import Answers
 
@@ -89,7 +89,7 @@ async def open_house(config: Settings, *, durable: bool = True) -> AsyncIterator
             for by_values in (True, False)
         )
         answers = Answers(by_values, by_shape)
-        client = asking()
+        client = issuers_client()
         issuers = Issuers(config.oidc, client)
         try:
             async with by_values, by_shape, client:

@@ -62,8 +62,8 @@ class Access:
     """One request to the perimeter, filled in on its way."""
 
     __slots__ = (
-        "action", "asked", "begun", "done", "outcome", "purpose", "request", "rows", "spent",
-        "tenant", "variables", "wall",
+        "acted", "action", "asked", "begun", "done", "outcome", "purpose", "request", "rows",
+        "spent", "tenant", "variables", "wall",
     )  # fmt: skip
 
     def __init__(self, request: Mapping[str, Any], action: str) -> None:
@@ -78,6 +78,8 @@ class Access:
         self.purpose: str | None = None
         """For what personal data is in clear, as was stated."""
         self.spent = 0
+        self.acted = False
+        """Whether an act that is part of it says itself what becomes of it."""
         self.done: asyncio.Future[None] | None = None
 
     def end(self, status: int) -> None:
@@ -104,6 +106,13 @@ def acting(access: Access) -> Iterator[None]:
         yield
     finally:
         CURRENT.reset(token)
+
+
+def logs_itself() -> None:
+    """Have the present request leave it to its act to say what becomes of it."""
+    access = CURRENT.get()
+    if access is not None:
+        access.acted = True
 
 
 def origin() -> dict[str, str]:

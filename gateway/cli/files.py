@@ -366,8 +366,7 @@ def export_users_command(
             ),
         )
         written = _Written(report_format, encoding, header, crlf)
-        with stated(purpose):
-            await _export(house, wanted, written, output, json=json)
+        await _export(house, wanted, written, output, purpose, json=json)
 
     in_house(work)
 
@@ -403,7 +402,7 @@ def export_monthly_command(
         months = months_between(today(), first, last, None)
         wanted = MonthlyExport(months, tuple(vendor), (product,), rule_pack=pack)
         written = _Written(report_format, encoding, header, crlf)
-        await _export(house, wanted, written, output, json=json)
+        await _export(house, wanted, written, output, AT_THE_COMMAND_LINE, json=json)
 
     in_house(work)
 
@@ -413,6 +412,7 @@ async def _export(
     wanted: UserExport | MonthlyExport,
     written: _Written,
     output: Path | None,
+    purpose: str,
     *,
     json: bool,
 ) -> None:
@@ -428,7 +428,8 @@ async def _export(
     form = written.form(report_format)
 
     async def write(sink: Sink) -> Receipt:
-        return await run_export(house.service, scope, wanted, form, sink, report_format)
+        with stated(purpose):
+            return await run_export(house.service, scope, wanted, form, sink, report_format)
 
     if output is None or str(output) in _STANDARD:
         output = None

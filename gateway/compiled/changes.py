@@ -3,6 +3,7 @@
 from functools import partial
 from typing import Any
 
+from pydantic.alias_generators import to_camel
 from sqlalchemy import ColumnElement, FromClause, and_, case, func, literal, select
 
 from gateway.compiled.lists import Connection, Listed, connection, paged
@@ -13,7 +14,7 @@ from gateway.kinds import TEXT
 from gateway.records.changes import ChangeKind, change_rows, differences, numbers_of, state
 from gateway.records.models import CONTENT
 from gateway.resolvers.changes import read_changes
-from gateway.schema.change import CODES, HEADING, camel
+from gateway.schema.change import CODES, HEADING
 from gateway.schema.selection import Selected
 from gateway.tenancy.scope import AnyScope
 
@@ -72,7 +73,7 @@ def _fields(row: FromClause, scope: AnyScope, selected: Selected) -> Json:
     parts: list[ColumnElement[str]] = []
     for column in CONTENT:
         values: dict[str, Json] = {
-            "field": constant(camel(column)),
+            "field": constant(to_camel(column)),
             "heading": constant(HEADING[column]),
             "before": _text(column, before[column]),
             "after": _text(column, after[column]),

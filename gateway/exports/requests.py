@@ -1,17 +1,19 @@
 """What is to be exported: a request that can be sealed into a link and opened again."""
 
+import logging
 from asyncio import CancelledError
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from time import perf_counter_ns
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import Field
+from pydantic.alias_generators import to_camel
 from sqlalchemy import ColumnElement, FromClause, Select, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from gateway.audit.access import logs_itself
 from gateway.audit.log import record
 from gateway.catalogue.formats import formats_document, read_formats
 from gateway.catalogue.packs import packs_document, read_packs
@@ -39,6 +41,7 @@ from gateway.tenancy.principal import Right
 from gateway.tenancy.scope import Scope
 from gateway.tenancy.session import ScopedSession, open_session
 
+_logger = logging.getLogger(__name__)
 Rows: TypeAlias = tuple[dict[str, ColumnElement[Any]], Select[*tuple[Any, ...]]]
 """Columns by name, and the ordered rows to add them to."""
 
@@ -94,7 +97,8 @@ class UserExport:
     def said(self) -> dict[str, Any]:
         """What the log says of it: by which conditions it is a part of all users."""
         counted = [] if self.counted_by is None else ["counted_by"]
-        return {"conditions": [*self.filter.names, *counted], **_said_of(self.as_of)}
+        names = [to_camel(name) for name in (*self.filter.names, *counted)]
+        return {"conditions": names, **_said_of(self.as_of)}
 
     async def rows(self, session: ScopedSession, scope: Scope) -> Rows:
         """Return the list, for the scope; the session's may reach further."""
@@ -213,6 +217,7 @@ async def run_export(
     reach = whole.narrow(vendors=wanted.vendors)
     shown = wanted.personal(report_format) if scope.reveals else []
     told = {**wanted.said, **({"personal": shown} if shown else {})}
+    products = {} if wanted.products is None else {"products": list(wanted.products)}
     sent = 0
 
     async def counted(data: bytes) -> None:
@@ -220,13 +225,16 @@ async def run_export(
         await sink(data)
         sent += len(data)
 
-    async def log(what: str, size: Mapping[str, Any], **detail: Any) -> None:
-        size = {**size, "micros": (perf_counter_ns() - begun) // 1000}
-        if len(scope.vendors) == 1:
-            detail |= size
-        await _log(engine, scope, f"export.{wanted.kind}.{what}", own=size, **detail)
+    async def log(what: str, own: Mapping[str, Any], **detail: Any) -> None:
+        own = {**own, **products}
+        detail |= told if len(scope.vendors) != 1 else {**told, **own}
+        await _log(engine, scope, f"export.{wanted.kind}.{what}", own=own, **detail)
 
-    await _log(engine, scope, f"export.{wanted.kind}.start", **told)
+    def lasted() -> dict[str, int]:
+        return {"micros": (perf_counter_ns() - begun) // 1000}
+
+    await log("start", {})
+    logs_itself()
     try:
         async with open_session(engine, reach) as session:
             await _no_time_limit(session)
@@ -236,20 +244,22 @@ async def run_export(
                 await _none_met(session, found, unwritable(found, columns, rows, wanted.example))
             lines = rows.add_columns(*cells(report_format, layout, columns))
             receipt = await stream(session, lines, report_format, layout, form, counted)
+        size = {"rows": receipt.rows, "size": receipt.size, **lasted()}
+        await log("complete", size, sha256=receipt.sha256)
     except BaseException as error:
-        with suppress(GatewayError):  # what is wrong may be the database
-            await log("cut", {"size": sent}, outcome=_outcome(error), **told)
+        try:
+            await log("cut", {"size": sent, "outcome": _outcome(error), **lasted()})
+        except GatewayError as failure:  # what is wrong may be the database
+            _logger.error("an export that was cut is not logged: %s", failure)  # noqa: TRY400
         raise
-    size = {"rows": receipt.rows, "size": receipt.size}
-    await log("complete", size, sha256=receipt.sha256, **told)
     return receipt
 
 
 def _outcome(error: BaseException) -> str:
-    """Return what ended an export: an error's code, or that its reader left or stood still."""
+    """Return what ended an export: an error's code, or that its reader left."""
     if isinstance(error, GatewayError):
         return error.code
-    return "GONE" if isinstance(error, CancelledError | OSError) else "INTERNAL"
+    return "GONE" if isinstance(error, CancelledError | ConnectionError) else "INTERNAL"
 
 
 async def _log(engine: AsyncEngine, scope: Scope, action: str, **detail: Any) -> None:

@@ -132,7 +132,7 @@ class Answering:
                 _check(document, asking)
                 values = document.coerced(asked.variables)
                 if estimate is None:
-                    estimate = self._charge(document, values, tenant)
+                    estimate = self._charge(document, values, caller.scope, tenant)
                 try:
                     data = await self._run(document, values, caller, asking)
                 except NotAdmitted:
@@ -158,9 +158,11 @@ class Answering:
         whole = b"".join((body[:-1], cost, b"}"))
         return Answer(whole, _COMPILED)
 
-    def _charge(self, document: Document, values: dict[str, Any], tenant: Tenant) -> Estimate:
+    def _charge(
+        self, document: Document, values: dict[str, Any], scope: Scope, tenant: Tenant
+    ) -> Estimate:
         assert document.cost is not None  # noqa: S101 (it has variables)
-        estimate = document.cost.of(values)
+        estimate = document.cost.of(values, len(scope.vendors), len(scope.products))
         self._spending.charge(tenant, estimate.cost)
         return estimate
 
@@ -284,7 +286,7 @@ class Answering:
         Each of its objects begins with a brace. So do those in texts, which cost their sender.
         """
         used = estimate.of_answer(max(count_of(b"{", answer) - 2, 0))
-        self._spending.refund(tenant, estimate.cost - used)
+        self._spending.settle(tenant, used - estimate.cost)
         return _COST % (estimate.cost, used, self._spending.allowance.operation)
 
 

@@ -56,14 +56,16 @@ class Audited:
             return
         scope[KEY] = access
         logging = _Logging(self._accesses, access, send).send
-        if access.action == "query":  # nothing that it does is an act
-            await self._app(scope, receive, logging)
-        else:
+        try:
+            if access.action == "query":  # nothing that it does is an act
+                await self._app(scope, receive, logging)
+                return
             with acting(access):
                 await self._app(scope, receive, logging)
-        if not access.spent:  # nobody was there to be answered
-            access.leave()
-            self._accesses.offer_refusal(access)
+        finally:
+            if not access.spent and not access.acted:  # nobody was there to be answered
+                access.leave()
+                self._accesses.offer_refusal(access)
 
 
 class _Logging:
@@ -85,7 +87,9 @@ class _Logging:
         access = self._access
         status = message["status"]
         access.end(status)
-        if status >= 400:
+        if access.acted:
+            pass
+        elif status >= 400:
             self._accesses.offer_refusal(access)
         elif access.action == "query":
             try:

@@ -81,8 +81,10 @@ class Internal(GatewayError):
         return {**super().extensions, "incident": self.incident}
 
 
-def masked(cause: BaseException) -> Internal:
-    """Log an unforeseen error under an incident's number, and return what may be told of it."""
+def masked(cause: BaseException) -> GatewayError:
+    """Return what may be told of an error; the log has an unforeseen one, under a number."""
+    if isinstance(cause, GatewayError) and not isinstance(cause, ScopeViolation):
+        return cause
     incident = secrets.token_hex(8)
     # where and what kind, never the message: a database's messages carry values of rows
     frames = "".join(traceback.format_tb(cause.__traceback__))

@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from gateway.audit.access import CURRENT
 from gateway.catalogue.formats import formats_of
-from gateway.errors import GatewayError, Language, RateLimited
+from gateway.errors import GatewayError, Language, RateLimited, TookTooLong
 from gateway.exports.links import Links, Ticket
 from gateway.exports.requests import admitted, run_export
 from gateway.exports.stream import Receipt
@@ -57,8 +57,7 @@ class ExportEndpoint:
             await admitted(self._engine, tenant, ticket.export)
             report_format = (await formats_of(self._engine, tenant)).named(ticket.format)
         except Exception as error:  # noqa: BLE001 (the client hears of it, masked)
-            told = error if isinstance(error, GatewayError) else masked(error)
-            await _refuse(told, language, send)
+            await _refuse(masked(error), language, send)
             return
         if request.method == "HEAD":
             await send(_start(ticket, report_format, trailers=False))
@@ -106,27 +105,27 @@ class ExportEndpoint:
 
         async def sink(data: bytes) -> None:
             await start()
-            self._spending.refund(spender, -len(data) // _BYTES_A_POINT)
-            async with asyncio.timeout(_STALLED_SECONDS):
-                await send({"type": "http.response.body", "body": data, "more_body": True})
+            self._spending.settle(spender, len(data) // _BYTES_A_POINT)
+            try:
+                async with asyncio.timeout(_STALLED_SECONDS):
+                    await send({"type": "http.response.body", "body": data, "more_body": True})
+            except TimeoutError:
+                raise _stalled() from None
 
         try:
-            spender = self._spending.enter(tenant.principal.tenant)
+            spender = self._spending.admit(tenant.principal.tenant)
+            turn = await self._turn(tenant)
             try:
-                turn = await self._turn(tenant)
-                try:
-                    receipt = await run_export(
-                        self._engine, tenant, ticket.export, ticket.form, sink, report_format
-                    )
-                finally:
-                    self._turns.leave(turn)
+                receipt = await run_export(
+                    self._engine, tenant, ticket.export, ticket.form, sink, report_format
+                )
             finally:
-                self._spending.leave(spender)
+                self._turns.leave(turn)
         except Exception as error:  # noqa: BLE001 (as above)
-            told = error if isinstance(error, GatewayError) else masked(error)
+            fault = masked(error)
             if started:
-                raise told from None  # the server cuts the connection
-            await _refuse(told, language, send)
+                raise fault from None  # the server cuts the connection
+            await _refuse(fault, language, send)
             return
         await start()
         await send({"type": "http.response.body", "body": b"", "more_body": False})
@@ -144,6 +143,13 @@ class ExportEndpoint:
                 accepted="the same when one of them has ended",
                 seconds=_TURN_SECONDS,
             ) from None
+
+
+def _stalled() -> TookTooLong:
+    return TookTooLong(
+        f"nothing of the download was read for {_STALLED_SECONDS} seconds",
+        f"下载内容{_STALLED_SECONDS}秒未被读取",
+    )
 
 
 async def _refuse(error: GatewayError, language: Language, send: Send) -> None:

@@ -16,11 +16,14 @@ HEAD_BYTES: Final = 262_144
 
 
 class BoundedProtocol(TrailersProtocol):
-    """uvicorn's protocol, which refuses such heads (RFC 6585, section 5) and leaves the slow."""
+    """uvicorn's protocol, which refuses such heads (RFC 6585, section 5) and leaves the slow.
 
-    _length: int | None = None
-    """Bytes of the head that is on its way; None while none is."""
+    What is neither body nor the end of a head counts: trailers and the marks of chunks too.
+    """
+
+    _length = 0
     _leaving: asyncio.TimerHandle | None = None
+    """Runs while nothing is answered and a head is not there yet."""
 
     def connection_made(self, transport: Any) -> None:
         """Begin to wait for a head."""
@@ -33,26 +36,28 @@ class BoundedProtocol(TrailersProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Take what comes, and see whether a head has come to its end."""
-        super().data_received(data)
-        if self._length is None:
-            return
+        """Take what comes, and see whether it leads to anything."""
         self._length += len(data)
+        super().data_received(data)
         if self._length > HEAD_BYTES:
             self._refuse()
-        elif self._leaving is None:
+        elif self._leaving is None and not self._answers:
             self._wait()
-
-    def on_message_begin(self) -> None:
-        """Begin a head."""
-        super().on_message_begin()
-        self._length = 0
 
     def on_headers_complete(self) -> None:
         """End a head."""
-        self._length = None
+        self._length = 0
         self._stop()
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Take a piece of a body."""
+        self._length = 0
+        super().on_body(body)
+
+    @property
+    def _answers(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
 
     def _wait(self) -> None:
         self._leaving = self.loop.call_later(HEAD_SECONDS, self.transport.close)
@@ -63,8 +68,11 @@ class BoundedProtocol(TrailersProtocol):
             self._leaving = None
 
     def _refuse(self) -> None:
-        if self.cycle is None or self.cycle.response_complete:
-            self.transport.write(_REFUSAL)
+        if self._answers:
+            self.cycle.keep_alive = False
+            self.flow.pause_reading()
+            return
+        self.transport.write(_REFUSAL)
         self.transport.close()
 
 

@@ -32,10 +32,11 @@ class JsonEndpoint(ABC):
             return
         except NotTaken as refusal:
             response = _told(request, refusal.error, refusal.status)
-        except GatewayError as error:
-            response = _told(request, error, status_of(error))
+            for name, value in refusal.headers:
+                response.headers[name.decode()] = value.decode()
         except Exception as error:  # noqa: BLE001 (the client hears of it, masked)
-            response = _told(request, masked(error), 500)
+            fault = masked(error)
+            response = _told(request, fault, status_of(fault))
         response.headers["Cache-Control"] = "no-store"
         await response(scope, receive, send)
 

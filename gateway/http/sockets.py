@@ -31,6 +31,8 @@ from gateway.tenancy.terms import read_purpose
 
 PROTOCOL: Final = "graphql-transport-ws"
 _INIT_SECONDS: Final = 10
+_STALLED_SECONDS: Final = 60
+"""How long a client may read nothing of what it is told."""
 _ENDED: Final = (4401, "Unauthorized: the credential is not valid any more")
 
 
@@ -84,9 +86,13 @@ class Sockets:
         try:
             await connection.talk()
         except _Close as close:
+            await connection.end()
             message = {"type": "websocket.close", "code": close.code, "reason": close.reason}
             with suppress(OSError, RuntimeError):
-                await send(message)
+                async with asyncio.timeout(_STALLED_SECONDS):
+                    await send(message)
+        except (OSError, RuntimeError):
+            pass  # the client left while it was told, or reads nothing
         finally:
             await connection.end()
 
@@ -226,29 +232,29 @@ class _Connection:
                 return
             await self._raw(b'{"id":%b,"type":"next","payload":%b}' % (told, answer.body))
             await self._raw(b'{"id":%b,"type":"complete"}' % told)
-        except Unauthenticated as error:
-            access.tenant = None
-            self._log_refusal(access, error)
-            if not self._closing.done():
-                self._closing.set_result(_Close(*_ENDED))
-        except NotTaken as refusal:
-            self._log_refusal(access, refusal.error)
-            await self._refuse(told, refusal.error)
-        except GatewayError as error:
-            self._log_refusal(access, error)
-            await self._refuse(told, error)
         except asyncio.CancelledError:
             self._log_leaving(access)
             raise
         except (OSError, RuntimeError):
-            pass  # the client left while it was told
+            if not self._closing.done():  # the client left while it was told, or reads nothing
+                self._closing.set_result(_Close(1008, "Nothing is read"))
+        except NotTaken as refusal:
+            await self._refused(told, access, refusal.error)
         except Exception as error:  # noqa: BLE001 (the client hears of it, masked)
-            fault = masked(error)
-            self._log_refusal(access, fault)
-            await self._refuse(told, fault)
+            await self._refused(told, access, masked(error))
         finally:
             if self._running.get(identifier) is asyncio.current_task():
                 del self._running[identifier]
+
+    async def _refused(self, told: bytes, access: Access, error: GatewayError) -> None:
+        """Say what was not answered; a credential that is no good any more ends the connection."""
+        if isinstance(error, Unauthenticated):
+            access.tenant = None
+        self._log_refusal(access, error)
+        if not isinstance(error, Unauthenticated):
+            await self._refuse(told, error)
+        elif not self._closing.done():
+            self._closing.set_result(_Close(*_ENDED))
 
     async def _log(self, access: Access) -> None:
         """Log an answer before it is told; Unavailable where it can't be."""
@@ -280,7 +286,8 @@ class _Connection:
         await self._raw(orjson.dumps(message))
 
     async def _raw(self, text: bytes) -> None:
-        await self._send({"type": "websocket.send", "text": text.decode()})
+        async with asyncio.timeout(_STALLED_SECONDS):
+            await self._send({"type": "websocket.send", "text": text.decode()})
 
 
 def _read(message: Message) -> dict[str, Any]:

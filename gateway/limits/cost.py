@@ -10,7 +10,6 @@ there really are is counted in the answer, and the rest is given back.
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from math import prod
 from typing import Any, Final
 
 from graphql import (
@@ -54,49 +53,72 @@ _LOOKS_AT_ALL: Final = {
 }
 _ASSUMED: Final = {"otherServices": 3, "history": 3, "vendors": 100, "fields": 5}
 """How many a list without `first` is taken to have; five for any other."""
-_SUMMED: Final = {"VENDOR": 20, "PRODUCT": 5}
-"""How many vendors and products sums are taken to be of; of how many months, the list says."""
+_MOST_VENDORS: Final = 20
+_MOST_PRODUCTS: Final = 5
+"""That sums are taken to be of, where a caller has more; of how many months, the list says."""
 _OTHERS: Final = 5
 _ROWS: Final = frozenset({"nodes", "edges"})
 
-Values = Mapping[str, Any]
+_TEXTS: Final = {"text": 2}
+"""Braces in what the gateway itself writes, which are counted as objects."""
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What a request is worked out by: its variables, and how much its caller reaches."""
+
+    values: Mapping[str, Any]
+    vendors: int = _MOST_VENDORS
+    products: int = _MOST_PRODUCTS
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What an operation can cost at most, and how many objects its answer then has."""
+    """What an operation can cost at most, and how many objects its answer then has.
+
+    Of the cost `flat` points are due whatever comes; all of them if it is not `counted`.
+    """
 
     cost: int
     objects: int
+    flat: int = 0
+    counted: bool = True
 
     def of_answer(self, objects: int) -> int:
         """Return what an answer with so many objects has cost: one more for each unforeseen."""
+        if not self.counted:
+            return self.cost
         if objects >= self.objects:
             return self.cost + objects - self.objects
-        return BASE + (self.cost - BASE) * objects // self.objects
+        due = BASE + self.flat
+        return due + (self.cost - due) * objects // self.objects
 
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """Points and objects that are there whatever the values, and parts that depend on them."""
+    """Points and objects that are there whatever the values, and parts that depend on them.
+
+    `flat` are those of the points that are no object's; in a list they come with its rows.
+    """
 
     cost: int = 0
     objects: int = 0
-    lists: tuple[tuple[Callable[[Values], int], "_Part"], ...] = ()
-    shown: tuple[tuple[Callable[[Values], bool], "_Part"], ...] = ()
+    flat: int = 0
+    lists: tuple[tuple[Callable[[Given], int], "_Part"], ...] = ()
+    shown: tuple[tuple[Callable[[Given], bool], "_Part"], ...] = ()
 
-    def of(self, values: Values) -> tuple[int, int]:
-        """Return points and objects."""
-        cost, objects = self.cost, self.objects
+    def of(self, given: Given) -> tuple[int, int, int]:
+        """Return points, objects, and flat points."""
+        cost, objects, flat = self.cost, self.objects, self.flat
         for size, part in self.lists:
-            number = size(values)
-            more, further = part.of(values)
+            number = size(given)
+            more, further, _ = part.of(given)
             cost, objects = cost + number * more, objects + number * further
         for condition, part in self.shown:
-            if condition(values):
-                more, further = part.of(values)
-                cost, objects = cost + more, objects + further
-        return cost, objects
+            if condition(given):
+                more, further, due = part.of(given)
+                cost, objects, flat = cost + more, objects + further, flat + due
+        return cost, objects, flat
 
     @property
     def is_fixed(self) -> bool:
@@ -106,7 +128,7 @@ class _Part:
 class Cost:
     """The formula of one operation: made once for a document, worked out for each request."""
 
-    __slots__ = ("_part",)
+    __slots__ = ("_counted", "_part")
 
     def __init__(
         self,
@@ -116,19 +138,27 @@ class Cost:
     ) -> None:
         """Read a valid operation."""
         root = schema.get_root_type(operation.operation)
-        self._part = _Formula(schema, fragments).part(root, [operation])
+        formula = _Formula(schema, fragments)
+        self._part = formula.part(root, [operation])
+        self._counted = not formula.introspects
 
-    def of(self, values: Values) -> Estimate:
-        """Return what the operation can cost with these coerced variables."""
-        cost, objects = self._part.of(values)
-        return Estimate(BASE + cost, objects)
+    def of(
+        self,
+        values: Mapping[str, Any],
+        vendors: int = _MOST_VENDORS,
+        products: int = _MOST_PRODUCTS,
+    ) -> Estimate:
+        """Return what the operation can cost with these coerced variables, for such a caller."""
+        given = Given(values, min(vendors, _MOST_VENDORS), min(products, _MOST_PRODUCTS))
+        cost, objects, flat = self._part.of(given)
+        return Estimate(BASE + cost, objects, flat, self._counted)
 
 
 @dataclass(frozen=True, slots=True)
 class _Listed:
     """The connection that a selection is of: its field, and how many rows its page has."""
 
-    rows: int | Callable[[Values], int]
+    rows: int | Callable[[Given], int]
     field: FieldNode
 
 
@@ -136,28 +166,29 @@ class _Sum:
     """A part as it is added up."""
 
     def __init__(self) -> None:
-        self.cost = self.objects = 0
-        self.lists: list[tuple[Callable[[Values], int], _Part]] = []
-        self.shown: list[tuple[Callable[[Values], bool], _Part]] = []
+        self.cost = self.objects = self.flat = 0
+        self.lists: list[tuple[Callable[[Given], int], _Part]] = []
+        self.shown: list[tuple[Callable[[Given], bool], _Part]] = []
 
     def add(self, part: _Part, times: int = 1) -> None:
         self.cost += times * part.cost
         self.objects += times * part.objects
         if times == 1:
+            self.flat += part.flat
             self.lists += part.lists
             self.shown += part.shown
         elif times and not part.is_fixed:
-            rest = _Part(0, 0, part.lists, part.shown)
+            rest = _Part(lists=part.lists, shown=part.shown)
             self.lists.append((lambda _: times, rest))
 
-    def add_list(self, size: int | Callable[[Values], int], part: _Part) -> None:
+    def add_list(self, size: int | Callable[[Given], int], part: _Part) -> None:
         if isinstance(size, int):
             self.add(part, size)
         else:
             self.lists.append((size, part))
 
     def part(self) -> _Part:
-        return _Part(self.cost, self.objects, tuple(self.lists), tuple(self.shown))
+        return _Part(self.cost, self.objects, self.flat, tuple(self.lists), tuple(self.shown))
 
 
 class _Formula:
@@ -165,6 +196,7 @@ class _Formula:
         self, schema: GraphQLSchema, fragments: Mapping[str, FragmentDefinitionNode]
     ) -> None:
         self._schema, self._fragments = schema, fragments
+        self.introspects = False
 
     def part(
         self,
@@ -243,16 +275,18 @@ class _Formula:
             return
         if name.startswith("__"):
             found.cost += _INTROSPECTION
-            found.objects += _INTROSPECTION
+            self.introspects = True
             return
         definition = self._definition(kind, name)
         if definition is None:
             return
         inner = get_named_type(definition.type)
         found.cost += _LOOKS_AT_ALL.get(name, 0)
+        found.flat += _LOOKS_AT_ALL.get(name, 0)
         if listed is not None and name == "delimited":
             found.add_list(listed.rows, _Part(1, 0))
         if not isinstance(inner, GraphQLObjectType | GraphQLInterfaceType):
+            found.objects += _TEXTS.get(name, 0)
             return
         below = _Sum()
         below.cost, below.objects = _WEIGHTS.get(inner.name, 1), 1
@@ -281,7 +315,7 @@ def _is_list(kind: Any) -> bool:
     return isinstance(kind, GraphQLList)
 
 
-def _page(node: FieldNode) -> int | Callable[[Values], int]:
+def _page(node: FieldNode) -> int | Callable[[Given], int]:
     """Return how many rows a connection is asked for."""
     known: int | None = None
     names: list[str] = []
@@ -297,29 +331,30 @@ def _page(node: FieldNode) -> int | Callable[[Values], int]:
     return partial(_asked, tuple(names)) if names else DEFAULT_PAGE
 
 
-def _asked(names: tuple[str, ...], values: Values) -> int:
+def _asked(names: tuple[str, ...], given: Given) -> int:
     for name in names:
-        size = values.get(name)
+        size = given.values.get(name)
         if size is not None:
             return _bounded(size)
     return DEFAULT_PAGE
 
 
-def _sums(totals: FieldNode, figures: FieldNode, values: Values) -> int:
+def _sums(totals: FieldNode, figures: FieldNode, given: Given) -> int:
     """Return how many sums there are of figures; none of what is refused when it runs."""
-    given = _given(totals, "by", values)
-    keys = ["MONTH"] if given is None else given if isinstance(given, list) else [given]
+    by = _argument(totals, "by", given)
+    keys = ["MONTH"] if by is None else by if isinstance(by, list) else [by]
     names = {str(getattr(key, "value", key)) for key in keys}
-    number = prod(many for name, many in _SUMMED.items() if name in names)
-    months = _months(figures, values)
+    number = given.vendors if "VENDOR" in names else 1
+    number *= given.products if "PRODUCT" in names else 1
+    months = _months(figures, given)
     if "MONTH" in names:
         return number * months
     return number * (months // 12 + 1) if "YEAR" in names else number
 
 
-def _months(figures: FieldNode, values: Values) -> int:
+def _months(figures: FieldNode, given: Given) -> int:
     """Return how many months a list of figures is asked for."""
-    first, last, year = (_given(figures, name, values) for name in ("from", "to", "year"))
+    first, last, year = (_argument(figures, name, given) for name in ("from", "to", "year"))
     try:
         first, last = (Month.parse(one) if isinstance(one, str) else one for one in (first, last))
         return len(months_between(today(), first, last, year))
@@ -327,13 +362,13 @@ def _months(figures: FieldNode, values: Values) -> int:
         return 0
 
 
-def _given(field: FieldNode, name: str, values: Values) -> Any:
+def _argument(field: FieldNode, name: str, given: Given) -> Any:
     """Return what an argument is given: a variable's coerced value, or a literal as it stands."""
     for one in field.arguments or ():
         if one.name.value == name:
             if isinstance(one.value, VariableNode):
-                return values.get(one.value.name.value)
-            return value_from_ast_untyped(one.value, dict(values))
+                return given.values.get(one.value.name.value)
+            return value_from_ast_untyped(one.value, dict(given.values))
     return None
 
 
@@ -342,7 +377,7 @@ def _bounded(size: int) -> int:
     return min(max(size, 0), MAX_PAGE)
 
 
-def _condition(node: Any) -> bool | Callable[[Values], bool] | None:
+def _condition(node: Any) -> bool | Callable[[Given], bool] | None:
     """Return whether a selection is there; None where nothing says that it might not be."""
     needs: list[tuple[Any, bool]] = []
     for directive in node.directives or ():
@@ -353,16 +388,16 @@ def _condition(node: Any) -> bool | Callable[[Values], bool] | None:
         return None
     if any(isinstance(value, VariableNode) for value, _ in needs):
         return partial(_shown, tuple(needs))
-    return _shown(tuple(needs), {})
+    return _shown(tuple(needs), Given({}))
 
 
-def _shown(needs: tuple[tuple[Any, bool], ...], values: Values) -> bool:
+def _shown(needs: tuple[tuple[Any, bool], ...], given: Given) -> bool:
     for value, wanted in needs:
-        given = (
-            values.get(value.name.value)
+        found = (
+            given.values.get(value.name.value)
             if isinstance(value, VariableNode)
             else value_from_ast_untyped(value)
         )
-        if bool(given) is not wanted:
+        if bool(found) is not wanted:
             return False
     return True

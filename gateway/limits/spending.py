@@ -53,11 +53,15 @@ class Spending:
         self._capacity: Final = max(allowance.bucket, allowance.operation)
         self._tenants: dict[str, Tenant] = {}
 
+    def admit(self, name: str) -> Tenant:
+        """Begin something that other limits bound, and that is charged as it goes on."""
+        tenant = self._tenant(name)
+        self._take(tenant, BASE)
+        return tenant
+
     def enter(self, name: str) -> Tenant:
         """Begin an operation, of which nothing is known yet; RateLimited if there are too many."""
-        tenant = self._tenants.get(name)
-        if tenant is None:
-            tenant = self._tenants[name] = Tenant(since=self._clock())
+        tenant = self._tenant(name)
         if tenant.running >= self.allowance.at_once:
             self._refuse("concurrency", busy(self.allowance.at_once))
         self._take(tenant, BASE)
@@ -73,23 +77,35 @@ class Spending:
             self._refuse("cost", _too_costly(cost, self.allowance.operation))
         self._take(tenant, cost - BASE)
 
-    def refund(self, tenant: Tenant, unused: int) -> None:
-        """Give back what was charged and not used; less than nothing is charged on top."""
-        tenant.level = max(0.0, tenant.level - unused)
+    def settle(self, tenant: Tenant, points: int) -> None:
+        """Charge what was used and not foreseen, or give back, below zero, what was not used."""
+        tenant.level = max(0.0, self._leak(tenant) + points)
 
     @staticmethod
     def leave(tenant: Tenant) -> None:
         """End an operation."""
         tenant.running -= 1
 
-    def _take(self, tenant: Tenant, points: int) -> None:
-        now, rate = self._clock(), self.allowance.per_second
-        level = tenant.level - (now - tenant.since) * rate
+    def _tenant(self, name: str) -> Tenant:
+        tenant = self._tenants.get(name)
+        if tenant is None:
+            tenant = self._tenants[name] = Tenant(since=self._clock())
+        return tenant
+
+    def _leak(self, tenant: Tenant) -> float:
+        """Return a tenant's level now."""
+        now = self._clock()
+        level = tenant.level - (now - tenant.since) * self.allowance.per_second
         tenant.since = now
         tenant.level = level = level if level > 0.0 else 0.0
+        return level
+
+    def _take(self, tenant: Tenant, points: int) -> None:
+        level, rate = self._leak(tenant), self.allowance.per_second
         over = level + points - self._capacity
         if over > 0:
-            self._refuse("rate", _too_fast(points, self._capacity - level, rate, over))
+            left = max(self._capacity - level, 0.0)
+            self._refuse("rate", _too_fast(points, left, rate, over))
         tenant.level = min(level + points, self._capacity)
 
     def _refuse(self, what: str, error: GatewayError) -> None:

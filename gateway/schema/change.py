@@ -4,6 +4,7 @@ from datetime import date, datetime
 from typing import Any
 
 import strawberry
+from pydantic.alias_generators import to_camel
 
 from gateway.records.changes import ChangeKind as Kind
 from gateway.records.models import CONTENT
@@ -128,7 +129,7 @@ class Change:
             return []
         return [
             FieldChange(
-                field=camel(name),
+                field=to_camel(name),
                 heading=HEADING[name],
                 before=_text(name, before[name]),
                 after=_text(name, after[name]),
@@ -140,12 +141,6 @@ class Change:
 
 def _state(row: dict[str, Any] | None) -> UserState | None:
     return None if row is None else UserState(row=row)
-
-
-def camel(name: str) -> str:
-    """Return a column's name as the graph has it."""
-    first, *others = name.split("_")
-    return first + "".join(map(str.capitalize, others))
 
 
 def _text(name: str, value: Any) -> str | None:

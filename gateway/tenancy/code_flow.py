@@ -17,7 +17,7 @@ import httpx
 
 from gateway.errors import BadInput, Unauthenticated, Unavailable
 from gateway.tenancy.attempts import Attempts
-from gateway.tenancy.discovery import Issuer
+from gateway.tenancy.discovery import RemoteIssuer
 from gateway.tenancy.identity import Identity
 from gateway.tenancy.oidc import Issuers
 
@@ -86,12 +86,15 @@ class CodeFlow:
         return await self._issuers.identify(token, of=self._issuers.known[code.issuer])
 
 
-async def _offer(issuer: Issuer) -> Offer:
+async def _offer(issuer: RemoteIssuer) -> Offer:
     named = issuer.named
     try:
-        place = await issuer.endpoint("authorization_endpoint")
+        said = await issuer.says()
     except Unavailable:
         return Offer(named.issuer, None, names_itself=False)
+    place = said.endpoints.get("authorization_endpoint")
+    if place is None:
+        return Offer(named.issuer, None, said.names_itself)
     asked = {
         **named.parameters,
         "response_type": "code",
@@ -99,10 +102,10 @@ async def _offer(issuer: Issuer) -> Offer:
         "scope": named.scope,
     }
     authorize = str(httpx.URL(place).copy_merge_params(asked))
-    return Offer(named.issuer, authorize, (await issuer.says()).names_itself)
+    return Offer(named.issuer, authorize, said.names_itself)
 
 
-async def _token(issuer: Issuer, code: Code) -> str:
+async def _token(issuer: RemoteIssuer, code: Code) -> str:
     """Ask for the token; the client is named as RFC 6749, section 2.3.1 says."""
     form = {
         **issuer.named.parameters,

@@ -44,7 +44,7 @@ _LOCAL: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _log = logging.getLogger(__name__)
 
 
-def asking() -> httpx.AsyncClient:
+def issuers_client() -> httpx.AsyncClient:
     """Return a client to ask issuers by. It follows nowhere, and keeps no cookie for the next."""
     jar = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
     return httpx.AsyncClient(timeout=5, follow_redirects=False, cookies=jar)
@@ -74,7 +74,7 @@ class Said:
         return min(again, self.at + _FRESH_SECONDS)
 
 
-class Issuer:
+class RemoteIssuer:
     """One issuer that the settings name, as it is asked."""
 
     def __init__(self, named: OidcIssuer, client: httpx.AsyncClient) -> None:
@@ -107,20 +107,17 @@ class Issuer:
             raise self.silent("it did not a moment ago")
         return said
 
-    async def endpoint(self, name: str) -> str:
-        """Return a place of its own, such as `token_endpoint`; Unavailable if it names none."""
+    async def post(self, name: str, form: Mapping[str, str], auth: httpx.Auth) -> tuple[int, Any]:
+        """Send a form to one of its places; return the status and the JSON of its answer."""
         place = (await self.says()).endpoints.get(name)
         if place is None:
             raise self.silent(f"its configuration has no {name}, or an insecure one")
-        return place
-
-    async def post(self, name: str, form: Mapping[str, str], auth: httpx.Auth) -> tuple[int, Any]:
-        """Send a form to one of its places; return the status and the JSON of its answer."""
-        place = await self.endpoint(name)
         try:
             return await self._json("POST", place, data=form, auth=auth)
         except (httpx.HTTPError, ValueError, TimeoutError) as error:
-            raise self.silent(type(error).__name__) from error
+            silent = self.silent(type(error).__name__)
+            _log.warning("%s", silent)
+            raise silent from error
 
     def silent(self, why: str) -> Unavailable:
         """Return the error for not answering, or not as it should."""
@@ -166,6 +163,8 @@ class Issuer:
         endpoints = {
             name: str(about[name]) for name in _ENDPOINTS if self._is_secure(about.get(name))
         }
+        if self.named.client is not None and len(endpoints) < len(_ENDPOINTS):
+            _log.warning("%s names no place to sign in, or an insecure one", self.named.issuer)
         return Said(keys, endpoints, about.get(_NAMES_ITSELF) is True, monotonic())
 
     async def _get(self, place: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import jwt
 
 from gateway.config.settings import OidcIssuer
 from gateway.errors import Unauthenticated
-from gateway.tenancy.discovery import Issuer
+from gateway.tenancy.discovery import RemoteIssuer
 from gateway.tenancy.identity import Identity, refusal
 
 _MOST_BYTES: Final = 16_384
@@ -36,9 +36,9 @@ class Issuers:
 
     def __init__(self, named: Sequence[OidcIssuer], client: httpx.AsyncClient) -> None:
         """Take what the settings say of them, and the client to ask them by."""
-        self.known: Final = {one.issuer: Issuer(one, client) for one in named}
+        self.known: Final = {one.issuer: RemoteIssuer(one, client) for one in named}
 
-    async def identify(self, token: str, of: Issuer | None = None) -> Identity:
+    async def identify(self, token: str, of: RemoteIssuer | None = None) -> Identity:
         """Return whom a token names; Unauthenticated unless it is signed, meant for us, and new.
 
         And unless it is of that issuer, where one is given.
@@ -72,7 +72,7 @@ class Issuers:
             said.fresh_until,
         )
 
-    def _read(self, token: str) -> tuple[Issuer, str, str]:
+    def _read(self, token: str) -> tuple[RemoteIssuer, str, str]:
         """Return who says to have signed a token, by which key and algorithm: not verified yet."""
         if len(token) > _MOST_BYTES:
             raise refusal()

@@ -14,9 +14,13 @@ DATABASE_ERRORS: Final = (
     PoolTimeout,
     asyncpg.PostgresError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
     OSError,
 )
-"""What SQLAlchemy, its pool, asyncpg and the socket raise, a lost connection among them."""
+"""What SQLAlchemy, its pool, asyncpg and the socket raise, a lost connection among them.
+
+asyncpg raises the internal one where a COPY was cancelled: the connection is of no use any more.
+"""
 
 _CANCELED = "57014"
 _NOT_PERMITTED = "42501"

@@ -839,7 +839,7 @@ async def test_exports_are_logged_with_their_digest_and_also_where_the_right_is_
             await run_export(house.service, scope, wanted, Form(), nowhere)
     shown = {"personal": ["address", "contact", "phone", "userName"], "from": "command line"}
     asked = {**shown, "conditions": [], "purpose": "command line"}
-    part = {**shown, "conditions": ["search", "start_before"], "purpose": "spot check"}
+    part = {**shown, "conditions": ["search", "startBefore"], "purpose": "spot check"}
     whole = {"rows": 1, "size": users["bytes"], "sha256": users["sha256"], **asked}
     logged = (await audit(server, database))[len(before) :]
     assert logged == [

@@ -333,7 +333,27 @@ async def test_a_complete_export_is_logged_and_a_broken_one_as_such(
         (row,) = await owner.fetch(logged)
         assert row[0] == answer.trailers["export-sha256"]
         assert len(await owner.fetch(cut)) == 2
+        link_too = "SELECT count(*) FROM audit_events WHERE action = 'export.link'"
+        assert await owner.fetchval(link_too) == 0  # that is for those that were not followed
         assert all(0 < one["size"] < len(answer.body) for one in entries)
+
+
+async def test_a_reader_who_stands_still_is_left_and_logged_once(
+    house: House, owner: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.http.exports._STALLED_SECONDS", 0.5)
+    logged = """SELECT action, detail->>'outcome' AS outcome FROM audit_events
+        WHERE action LIKE 'export%' ORDER BY number"""
+    async with offered(house, tmp_path, long_lines()) as (address, caller):
+        path = await link(caller)
+        async with await Wire.open(address, buffer=SMALL_BUFFER) as wire:
+            wire.send(path)
+            await wire.head()
+            async with asyncio.timeout(30):
+                while len(entries := await owner.fetch(logged)) < 2:
+                    await asyncio.sleep(0.05)
+    told = [("export.users.start", None), ("export.users.cut", "TIMEOUT")]
+    assert [tuple(one) for one in entries] == told
 
 
 async def test_a_link_that_is_not_valid_is_not_found(house: House, tmp_path: Path) -> None:

@@ -84,7 +84,9 @@ async def test_sums_cost_by_what_they_are_of_and_what_came_is_paid(market: House
         monthlyStats(from: $from, to: $to, first: 0) { totals(by: $by) { newCount } } }"""
     years = {"from": "2024-01", "to": "2025-12"}
     async with limited(market) as alpha:
-        for by, sums in ((["MONTH"], 24), (["VENDOR"], 20), (["MONTH", "PRODUCT"], 120)):
+        products = (await alpha.ask("{ products { totalCount } }"))["products"]["totalCount"]
+        assert 0 < products < 5
+        for by, sums in ((["MONTH"], 24), (["VENDOR"], 1), (["MONTH", "PRODUCT"], 24 * products)):
             requested, actual = cost_of(await alpha.post(query, by=by, **years))
             assert requested == 100 + 1 + 1000 + 10 * sums
             assert actual <= requested

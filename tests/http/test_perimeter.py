@@ -246,18 +246,65 @@ async def test_who_says_nothing_is_not_waited_for(
 ) -> None:
     async with serving(house) as address:
         async with await Wire.open(address) as wire:  # whose second head comes in two pieces
-            wire.send("/healthz")
-            assert (await wire.answer()).status == 200
-            monkeypatch.setattr("gateway.http.heads.HEAD_SECONDS", 0.2)
-            async with await Wire.open(address) as silent, asyncio.timeout(10):
+            monkeypatch.setattr("gateway.http.heads.HEAD_SECONDS", 1)
+            async with await Wire.open(address) as silent, asyncio.timeout(20):
                 silent.writer.write(begun)
                 assert await silent.reader.read() == b""
+            assert (await wire.get("/healthz")).status == 200
+            monkeypatch.setattr("gateway.http.heads.HEAD_SECONDS", 60)
             wire.writer.write(b"GET /healthz HT")
             await asyncio.sleep(0.05)
             wire.writer.write(b"TP/1.1\r\nHost: gateway\r\n\r\n")
             assert (await wire.answer()).status == 200
-            await asyncio.sleep(0.3)
-            assert (await wire.get("/healthz")).status == 200
+
+
+REFUSED_UNREAD = b"POST /graphql HTTP/1.1\r\nHost: gateway\r\nContent-Type: application/json\r\n"
+UNREAD = {
+    "a body": (b"Content-Length: 1000000000\r\n\r\n", b"x"),
+    "trailers": (b"Transfer-Encoding: chunked\r\n\r\n0\r\n", b"a: b\r\n"),
+    "empty lines": (b"Content-Length: 0\r\n\r\n", b"\r\n"),
+    "a chunk's mark": (b"Transfer-Encoding: chunked\r\n\r\n1;", b"x=y;"),
+}
+
+
+@pytest.mark.parametrize(("begun", "more"), UNREAD.values(), ids=UNREAD)
+async def test_what_comes_after_a_refusal_is_neither_kept_nor_waited_for(
+    house: House, monkeypatch: pytest.MonkeyPatch, begun: bytes, more: bytes
+) -> None:
+    """Nobody with a credential: 401, and the connection ends though something always comes."""
+    monkeypatch.setattr("gateway.http.heads.HEAD_SECONDS", 1)
+    async with serving(house) as address, await Wire.open(address) as wire, asyncio.timeout(30):
+        wire.writer.write(REFUSED_UNREAD + begun)
+        assert (await wire.answer()).status == 401
+        with suppress(ConnectionError):
+            while not wire.reader.at_eof():
+                wire.writer.write(more)
+                await wire.writer.drain()
+                await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize("place", [b"", b"0\r\n"], ids=["marks", "trailers"])
+async def test_a_chunked_body_without_an_end_is_bounded(house: House, place: bytes) -> None:
+    """What is no body does not count as one, whatever the answer waits for."""
+    await found(house, "ALPHA")
+    sent = 0
+    async with (
+        calling(house, vendor="ALPHA") as caller,
+        serving(house) as address,
+        await Wire.open(address) as wire,
+        asyncio.timeout(30),
+    ):
+        head = REFUSED_UNREAD + b"Transfer-Encoding: chunked\r\n"
+        head += f"Authorization: Bearer {caller.key}\r\n\r\n".encode()
+        wire.writer.write(head + place)
+        endless = b"a: b\r\n" * 10_000 if place else b"1;" + b"x" * 60_000
+        with suppress(ConnectionError, TimeoutError):
+            async with asyncio.timeout(5):
+                while sent < 2**27:
+                    wire.writer.write(endless)
+                    await wire.writer.drain()
+                    sent += len(endless)
+    assert sent < 2**27
 
 
 @pytest.mark.parametrize("path", ["/graphql", "/session", "/session/issuers"])

@@ -89,6 +89,24 @@ def test_sums_cost_by_the_variables() -> None:
     assert cost(query, **{"from": Month(2000, 1)}) == 1 + 1000 + months * 10
 
 
+def test_what_looks_at_all_is_due_whatever_comes() -> None:
+    """Also beside what has many objects, or is introspection."""
+
+    def estimate(query: str) -> Estimate:
+        (operation,) = parse(query).definitions
+        assert isinstance(operation, OperationDefinitionNode)
+        return Cost(SCHEMA, operation, {}).of({})
+
+    for beside in ("", "users(first: 1000) { nodes { userId } }"):
+        found = estimate(f"{{ findings(first: 0) {{ totalCount }} {beside} }}")
+        assert BASE + 1100 <= found.of_answer(1) < BASE + 1110
+    # each figure has its own, which comes with it
+    found = estimate("{ monthlyStats(first: 1000) { nodes { feesByPack { fee } } } }")
+    assert found.of_answer(1) < BASE + 20
+    found = estimate("{ __schema { queryType { name } } users { totalCount } }")
+    assert found.of_answer(2) == found.of_answer(9000) == found.cost
+
+
 def test_points_follow_the_variables() -> None:
     query = """
         query ($a: Int, $b: Int, $on: Boolean!) {
@@ -132,7 +150,7 @@ def test_a_bucket_drains_refunds_and_says_how_long() -> None:
     with pytest.raises(RateLimited) as refused:
         spending.enter("a")
     assert refused.value.seconds == 10
-    spending.refund(tenant, 500)
+    spending.settle(tenant, -500)
     assert tenant.level == 1500
     clock.now = 1000.0
     spending.enter("a")

@@ -21,6 +21,8 @@ from ledger import damages, filled
 from locks import locked, waiting
 from locks import until as until_there
 from processes import Place, ended, kill, until
+from test_embed_tokens import token_of
+from test_keys import issued
 from worlds import ALPHA, SZSE, Principal, World, settled
 
 from gateway.app.house import House
@@ -28,6 +30,7 @@ from gateway.app.server import application, routes
 from gateway.audit.access import Access, Entries, rows_of
 from gateway.audit.chain import text_of
 from gateway.audit.writer import AccessLog
+from gateway.catalogue import registry
 from gateway.config.clock import now
 from gateway.db.embedded import EmbeddedPostgres
 from gateway.db.engine import make_engine
@@ -36,6 +39,9 @@ from gateway.http.audited import Audited
 from gateway.resolvers.query import build_schema
 from gateway.schema.asked import asked_of
 from gateway.tenancy.appending import Entry, append_alone
+from gateway.tenancy.operator import open_operator
+from gateway.tenancy.principal import Role
+from gateway.tenancy.registered import add_document, digest_of_document
 
 QUERY = """
 query Of($vendors: [String!]) {
@@ -240,6 +246,27 @@ async def test_over_a_websocket_names_are_masked_without_a_purpose(world: World)
         assert ("*" in node["phone"]) == masked
 
 
+async def test_an_embed_token_is_bound_over_a_websocket_too(world: World) -> None:
+    """To its origins, its vendor's registered documents, and its own purpose."""
+    page, document = "https://portal.example", "{ users(first: 1) { nodes { phone } } }"
+    async with open_operator(world.house.security, "test") as session:
+        number = await registry.vendor_id(session, ALPHA.code)
+        await add_document(session, number, "page", document)
+    portal = await issued(world, Role.VENDOR_PORTAL)
+    token = await token_of(world.client, portal.text, origins=[page])
+    assert (await spoken(world, token))[-1]["code"] == 4403
+    asked = [{"query": document}, {"documentId": f"sha256:{digest_of_document(document)}"}]
+    other = {"query": "{ users(first: 1) { nodes { userId } } }"}
+    sent = await spoken(world, token, *asked, other, origin=page.encode(), purpose="of no use")
+    told = [json.loads(one["text"]) for one in sent if "text" in one]
+    answers = [one["payload"]["data"] for one in told if one["type"] == "next"]
+    assert answers == [answers[0]] * 2
+    assert answers[0]["users"]["nodes"][0]["phone"].startswith("****")
+    (refused,) = [one for one in told if one["type"] == "error"]
+    assert refused["id"] == "2"
+    assert refused["payload"][0]["extensions"]["code"] == "FORBIDDEN"
+
+
 async def test_answers_that_nobody_reads_are_no_more_than_may_run(
     server: EmbeddedPostgres, tmp_path: Path
 ) -> None:
@@ -254,7 +281,9 @@ async def test_answers_that_nobody_reads_are_no_more_than_may_run(
         told -= 1
 
     async def read() -> None:
-        await asyncio.sleep(1)
+        while told < 4:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.2)
         reading.set()
 
     query = {"query": "{ users { nodes { userId } } }"}

@@ -53,7 +53,7 @@ PER_DOCUMENT, TOGETHER, ALIKE = (5, 2, 1) if OPERATIONS < 1000 else (200, 4, 16)
 
 To read and compile a document takes far longer than to answer it: a long run asks it more often.
 """
-SECONDS = 3
+SECONDS = 2
 """After which a document is not asked again, but for a second round: one of a hundred months would hold
 up all others."""
 LICENCES = "{ licences { edges { cursor node { id } } } }"
@@ -100,6 +100,12 @@ async def everything(market: World) -> Material:
     for key, some in cursors:
         found.cursors[key] = [*found.cursors.get(key, []), *some]
     return found
+
+
+@pytest.fixture(scope="module")
+def anyio_backend() -> tuple[str, dict[str, Any]]:
+    """The event loop that the server has."""
+    return "asyncio", {"use_uvloop": True}
 
 
 @pytest.fixture(scope="module")

@@ -123,7 +123,7 @@ def issuer() -> Iterator[LocalIssuer]:
 
 @asynccontextmanager
 async def front(world: World, *known: OidcIssuer) -> AsyncIterator[httpx.AsyncClient]:
-    async with discovery.asking() as asking:
+    async with discovery.issuers_client() as asking:
         house = replace(world.house, issuers=Issuers(known, asking))
         transport = httpx.ASGITransport(application(house))
         executing = {EXECUTOR: httpx.ASGITransport(routes(house, build_schema()))}
