@@ -1,11 +1,8 @@
 """What is to be exported: a request that can be sealed into a link and opened again."""
 
-import logging
-from asyncio import CancelledError
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
-from time import perf_counter_ns
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import Field
@@ -13,13 +10,12 @@ from pydantic.alias_generators import to_camel
 from sqlalchemy import ColumnElement, FromClause, Select, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from gateway.audit.access import logs_itself
-from gateway.audit.log import record
 from gateway.catalogue.formats import formats_document, read_formats
 from gateway.catalogue.packs import packs_document, read_packs
 from gateway.config.clock import market_date, today
-from gateway.errors import GatewayError, Refused
+from gateway.errors import Refused
 from gateway.exports.columns import cells, unwritable
+from gateway.exports.logged import ExportLog, log_act
 from gateway.exports.stream import Form, Receipt, Sink, stream
 from gateway.records.filters import UserFilter
 from gateway.records.models import ImportBatch
@@ -41,7 +37,6 @@ from gateway.tenancy.principal import Right
 from gateway.tenancy.scope import Scope
 from gateway.tenancy.session import ScopedSession, open_session
 
-_logger = logging.getLogger(__name__)
 Rows: TypeAlias = tuple[dict[str, ColumnElement[Any]], Select[*tuple[Any, ...]]]
 """Columns by name, and the ordered rows to add them to."""
 
@@ -185,7 +180,7 @@ def within(scope: Scope, wanted: UserExport | MonthlyExport) -> Scope:
 async def admitted(engine: AsyncEngine, scope: Scope, wanted: UserExport | MonthlyExport) -> Scope:
     """As `within`; a caller without the right to export leaves a line in the log of its vendor."""
     if Right.EXPORT not in scope.rights:
-        await _log(engine, scope, f"export.{wanted.kind}.refused")
+        await log_act(engine, scope, f"export.{wanted.kind}.refused")
     return within(scope, wanted)
 
 
@@ -211,30 +206,14 @@ async def run_export(
     One snapshot serves it all. Raise Refused, before the first byte, if a value can't be written in
     the format.
     """
-    begun = perf_counter_ns()
     whole, scope = scope, await admitted(engine, scope, wanted)
     # rule packs and masks may look at other products than are listed
     reach = whole.narrow(vendors=wanted.vendors)
     shown = wanted.personal(report_format) if scope.reveals else []
     told = {**wanted.said, **({"personal": shown} if shown else {})}
     products = {} if wanted.products is None else {"products": list(wanted.products)}
-    sent = 0
-
-    async def counted(data: bytes) -> None:
-        nonlocal sent
-        await sink(data)
-        sent += len(data)
-
-    async def log(what: str, own: Mapping[str, Any], **detail: Any) -> None:
-        own = {**own, **products}
-        detail |= told if len(scope.vendors) != 1 else {**told, **own}
-        await _log(engine, scope, f"export.{wanted.kind}.{what}", own=own, **detail)
-
-    def lasted() -> dict[str, int]:
-        return {"micros": (perf_counter_ns() - begun) // 1000}
-
-    await log("start", {})
-    logs_itself()
+    log = ExportLog(engine, scope, f"export.{wanted.kind}", told, products)
+    await log.start()
     try:
         async with open_session(engine, reach) as session:
             await _no_time_limit(session)
@@ -243,28 +222,12 @@ async def run_export(
             if found := await wanted.obstacles(session, scope, report_format):
                 await _none_met(session, found, unwritable(found, columns, rows, wanted.example))
             lines = rows.add_columns(*cells(report_format, layout, columns))
-            receipt = await stream(session, lines, report_format, layout, form, counted)
-        size = {"rows": receipt.rows, "size": receipt.size, **lasted()}
-        await log("complete", size, sha256=receipt.sha256)
+            receipt = await stream(session, lines, report_format, layout, form, log.counting(sink))
+        await log.complete(receipt)
     except BaseException as error:
-        try:
-            await log("cut", {"size": sent, "outcome": _outcome(error), **lasted()})
-        except GatewayError as failure:  # what is wrong may be the database
-            _logger.error("an export that was cut is not logged: %s", failure)  # noqa: TRY400
+        await log.cut(error)
         raise
     return receipt
-
-
-def _outcome(error: BaseException) -> str:
-    """Return what ended an export: an error's code, or that its reader left."""
-    if isinstance(error, GatewayError):
-        return error.code
-    return "GONE" if isinstance(error, CancelledError | ConnectionError) else "INTERNAL"
-
-
-async def _log(engine: AsyncEngine, scope: Scope, action: str, **detail: Any) -> None:
-    async with open_session(engine, scope, write=True) as session:
-        await record(session, action, **detail)
 
 
 async def _none_met(
