@@ -27,8 +27,9 @@ async def log_act(engine: AsyncEngine, scope: Scope, action: str, **detail: Any)
 class ExportLog:
     """The entries of one export.
 
-    Of a file over several vendors its size, its products and why it was cut stand in the log of
-    the tenant that made it alone: they would tell each vendor about the others.
+    Of a file over several vendors its size, and why it was cut, stand in the log of the tenant that
+    made it alone: they would tell each vendor about the others. So do, always, the products that
+    were named: a vendor may have no licence for some.
     """
 
     def __init__(
@@ -72,8 +73,8 @@ class ExportLog:
             _log.error("an export that was cut is not logged: %s", failure)
 
     async def _write(self, what: str, own: Mapping[str, Any], **detail: Any) -> None:
-        own = {**own, **self._own}
         detail |= self._told if len(self._scope.vendors) != 1 else {**self._told, **own}
+        own = {**own, **self._own}
         await log_act(self._engine, self._scope, f"{self._action}.{what}", own=own, **detail)
 
     def _lasted(self) -> dict[str, int]:

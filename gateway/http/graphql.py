@@ -70,14 +70,10 @@ class GraphQLEndpoint:
             _note_refusal(scope, refusal.error)
             await self._refuse(refusal.error, refusal.status, refusal.headers, head, form, send)
             return
-        except GatewayError as error:
-            _note_refusal(scope, error)
-            await self._refuse(error, status_of(error), _more(error), head, form, send)
-            return
         except Exception as error:  # noqa: BLE001 (the client hears of it, masked)
             fault = masked(error)
             _note_refusal(scope, fault)
-            await self._refuse(fault, 500, (), head, form, send)
+            await self._refuse(fault, status_of(fault), _more(fault), head, form, send)
             return
         await self._tell(answer, head, form, send)
 

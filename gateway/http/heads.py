@@ -39,6 +39,8 @@ class BoundedProtocol(TrailersProtocol):
         """Take what comes, and see whether it leads to anything."""
         self._length += len(data)
         super().data_received(data)
+        if self.transport.get_protocol() is not self:
+            return  # it is a WebSocket's now
         if self._length > HEAD_BYTES:
             self._refuse()
         elif self._leaving is None and not self._answers:

@@ -23,7 +23,7 @@ from gateway.http.answering import Answering, Asking
 from gateway.http.asked import NotTaken, of_object
 from gateway.http.errors import body_of, language_of, masked, status_of
 from gateway.http.headers import purpose_in, read_head
-from gateway.http.metrics import REFUSED
+from gateway.http.metrics import EXCEEDED, REFUSED
 from gateway.http.origins import allowed_from
 from gateway.limits.spending import busy
 from gateway.tenancy.admission import Admission
@@ -42,6 +42,10 @@ class _Close(Exception):
     def __init__(self, code: int, reason: str) -> None:
         super().__init__(reason)
         self.code, self.reason = code, reason
+
+
+class _Unread(Exception):
+    """The client left while it was told something, or reads nothing."""
 
 
 class Sockets:
@@ -91,8 +95,8 @@ class Sockets:
             with suppress(OSError, RuntimeError):
                 async with asyncio.timeout(_STALLED_SECONDS):
                     await send(message)
-        except (OSError, RuntimeError):
-            pass  # the client left while it was told, or reads nothing
+        except _Unread:
+            pass
         finally:
             await connection.end()
 
@@ -215,6 +219,7 @@ class _Connection:
         access.tenant, access.purpose = self._caller.scope, self._asking.purpose
         if len(self._running) >= self._answering.at_once:  # answers that nobody reads wait here
             error = busy(self._answering.at_once)
+            EXCEEDED.labels("concurrency").inc()
             self._log_refusal(access, error)
             await self._refuse(orjson.dumps(identifier), error)
             return
@@ -222,7 +227,19 @@ class _Connection:
         self._running[identifier] = asyncio.create_task(work)
 
     async def _run(self, identifier: str, payload: dict[str, Any], access: Access) -> None:
-        told = orjson.dumps(identifier)
+        try:
+            await self._answer(orjson.dumps(identifier), payload, access)
+        except asyncio.CancelledError:
+            self._log_leaving(access)
+            raise
+        except _Unread:
+            if not self._closing.done():
+                self._closing.set_result(_Close(1008, "Nothing is read"))
+        finally:
+            if self._running.get(identifier) is asyncio.current_task():
+                del self._running[identifier]
+
+    async def _answer(self, told: bytes, payload: dict[str, Any], access: Access) -> None:
         asking = replace(self._asking, access=access)
         try:
             answer = await self._answering.answer(of_object(payload), asking)
@@ -232,19 +249,12 @@ class _Connection:
                 return
             await self._raw(b'{"id":%b,"type":"next","payload":%b}' % (told, answer.body))
             await self._raw(b'{"id":%b,"type":"complete"}' % told)
-        except asyncio.CancelledError:
-            self._log_leaving(access)
+        except _Unread:
             raise
-        except (OSError, RuntimeError):
-            if not self._closing.done():  # the client left while it was told, or reads nothing
-                self._closing.set_result(_Close(1008, "Nothing is read"))
         except NotTaken as refusal:
             await self._refused(told, access, refusal.error)
         except Exception as error:  # noqa: BLE001 (the client hears of it, masked)
             await self._refused(told, access, masked(error))
-        finally:
-            if self._running.get(identifier) is asyncio.current_task():
-                del self._running[identifier]
 
     async def _refused(self, told: bytes, access: Access, error: GatewayError) -> None:
         """Say what was not answered; a credential that is no good any more ends the connection."""
@@ -286,8 +296,11 @@ class _Connection:
         await self._raw(orjson.dumps(message))
 
     async def _raw(self, text: bytes) -> None:
-        async with asyncio.timeout(_STALLED_SECONDS):
-            await self._send({"type": "websocket.send", "text": text.decode()})
+        try:
+            async with asyncio.timeout(_STALLED_SECONDS):
+                await self._send({"type": "websocket.send", "text": text.decode()})
+        except (OSError, RuntimeError) as error:
+            raise _Unread from error
 
 
 def _read(message: Message) -> dict[str, Any]:

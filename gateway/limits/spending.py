@@ -106,7 +106,7 @@ class Spending:
         if over > 0:
             left = max(self._capacity - level, 0.0)
             self._refuse("rate", _too_fast(points, left, rate, over))
-        tenant.level = min(level + points, self._capacity)
+        tenant.level = max(level, min(level + points, self._capacity))
 
     def _refuse(self, what: str, error: GatewayError) -> None:
         self._exceeded(what)

@@ -115,7 +115,7 @@ class RemoteIssuer:
         try:
             return await self._json("POST", place, data=form, auth=auth)
         except (httpx.HTTPError, ValueError, TimeoutError) as error:
-            silent = self.silent(type(error).__name__)
+            silent = self.silent(f"{place}: {type(error).__name__}")
             _log.warning("%s", silent)
             raise silent from error
 
@@ -183,7 +183,7 @@ class RemoteIssuer:
             async for part in answer.aiter_bytes():
                 body += part
                 if len(body) > _MOST_BYTES:
-                    raise self.silent(f"{place} answers more than {_MOST_BYTES} bytes")
+                    raise ValueError(f"{place} answers more than {_MOST_BYTES} bytes")
         try:
             return answer.status_code, orjson.loads(body)
         except orjson.JSONDecodeError:

@@ -100,6 +100,17 @@ async def test_operations_are_answered(address: tuple[str, int], alpha: Caller) 
             assert heard["payload"][0]["extensions"]["code"] == code
 
 
+async def test_a_connection_outlives_the_time_for_its_head(
+    house: House, alpha: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.http.heads.HEAD_SECONDS", 0.5)
+    async with serving(house) as address, talking(address) as talk:
+        await talk.init(alpha)
+        await asyncio.sleep(1)
+        await talk.say("subscribe", id="1", payload=NAME)
+        assert (await talk.hear())["payload"]["data"] == ANSWER
+
+
 async def test_the_handshakes_header_is_a_credential_too(
     address: tuple[str, int], alpha: Caller
 ) -> None:

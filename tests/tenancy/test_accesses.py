@@ -288,7 +288,7 @@ async def test_answers_that_nobody_reads_are_no_more_than_may_run(
 
     query = {"query": "{ users { nodes { userId } } }"}
     async with settled(server, tmp_path, operations_at_once=3) as world:
-        reader = asyncio.create_task(read())
+        reader = asyncio.create_task(asyncio.wait_for(read(), 30))
         sent = await spoken(world, ALPHA.key.text, *[query] * 9, heard=heard)
         await reader
     assert most == 4  # three answers and the refusal of a fourth, after which nothing is taken
@@ -297,10 +297,19 @@ async def test_answers_that_nobody_reads_are_no_more_than_may_run(
     assert all('"code":"RATE_LIMITED"' in one for one in errors)
 
 
+def following(url: str) -> dict[str, Any]:
+    """The ASGI scope of a request for a download."""
+    path = httpx.URL(url).raw_path
+    found = {"type": "http", "method": "GET", "path": path.decode(), "raw_path": path}
+    more = {"query_string": b"", "root_path": "", "scheme": "http", "server": ("test", 80)}
+    return {**found, **more, "headers": [(b"host", b"test")], "http_version": "1.1"}
+
+
 async def test_who_leaves_without_an_answer_is_logged(
     server: EmbeddedPostgres, world: World
 ) -> None:
     query = {"query": "{ users { nodes { userId } } }"}
+    url = await world.link(ALPHA)
     async with locked(server, world.house) as other:
 
         async def leave() -> Any:
@@ -321,7 +330,14 @@ async def test_who_leaves_without_an_answer_is_logged(
         headers.append((b"authorization", f"Bearer {ALPHA.key.text}".encode()))
         scope = {"type": "http", "method": "POST", "path": "/graphql", "query_string": b""}
         await world.app({**scope, "headers": headers}, receive, send)
+        await until_there(lambda: waiting(other), 0)
+        await world.app(following(url), leave, send)
     entries = await these(world, 2, "query")
+    (cut,) = await these(world, 1, "export.users.cut")
+    assert (cut["outcome"], cut["size"]) == ("GONE", 0)
+    assert await logged(world, "export.link") == []  # its start and its end say it already
+    entries = [one for one in entries if one["outcome"] != "OK"]
+    assert len(entries) == 2
     for one in entries:
         assert (one["actor"], one["outcome"]) == (f"key:{ALPHA.key.prefix}", "GONE")
         assert one["micros"] > 0
