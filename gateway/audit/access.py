@@ -91,7 +91,7 @@ class Access:
     def leave(self) -> None:
         """Note that whoever asked left without an answer; what was asked may have run a while."""
         self.outcome = "GONE"
-        self.spent = time.perf_counter_ns() - self.begun
+        self.end(499)
 
 
 CURRENT: ContextVar[Access | None] = ContextVar("gateway_access", default=None)

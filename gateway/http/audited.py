@@ -87,9 +87,7 @@ class _Logging:
         access = self._access
         status = message["status"]
         access.end(status)
-        if access.acted:
-            pass
-        elif status >= 400:
+        if status >= 400 and not access.acted:
             self._accesses.offer_refusal(access)
         elif access.action == "query":
             try:

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.errors import Unauthenticated
-from gateway.http.json import JsonEndpoint, read_model
+from gateway.http.json import JsonEndpoint, address_of, read_model
 from gateway.http.session import log_sign_in
 from gateway.tenancy.authenticate import ask_for_scope
 from gateway.tenancy.code_flow import Code, CodeFlow
@@ -54,7 +54,7 @@ class IssuersEndpoint(JsonEndpoint):
 
     async def _sign_in(self, request: Request) -> Response:
         code = Code(**(await read_model(request, _Wanted, _ACCEPTED)).model_dump())
-        token = await self._flow.exchange(code, request.client.host if request.client else "")
+        token = await self._flow.exchange(code, address_of(request))
         scope = await self._scope(token, code)
         await log_sign_in(self._engine, scope)
         told = {"token": token, "expiresAt": scope.principal.expires}

@@ -45,6 +45,11 @@ class JsonEndpoint(ABC):
         """Return the answer, or raise GatewayError."""
 
 
+def address_of(request: Request) -> str:
+    """Return where a request comes from, empty where that is not known."""
+    return request.client.host if request.client else ""
+
+
 def _told(request: Request, error: GatewayError, status: int) -> Response:
     language = language_of(request.headers.get("accept-language"))
     body = orjson.dumps(body_of(error, language))

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.audit.log import record
-from gateway.http.json import JsonEndpoint, read_model
+from gateway.http.json import JsonEndpoint, address_of, read_model
 from gateway.tenancy.accounts import SignIn, sign_out
 from gateway.tenancy.authenticate import authenticate
 from gateway.tenancy.identity import credential_of, refusal
@@ -48,9 +48,8 @@ class SessionEndpoint(JsonEndpoint):
                 await record(session, "session.close")
             return Response(status_code=204)
         wanted = await read_model(request, _Wanted, _ACCEPTED)
-        address = request.client.host if request.client else ""
         key, expires = await self._sign_in.open(
-            wanted.account, wanted.password, wanted.code, address
+            wanted.account, wanted.password, wanted.code, address_of(request)
         )
         # until it is told nobody has it: a session that can't be logged is never used
         scope = await authenticate(self._engine, f"Bearer {key.text}")

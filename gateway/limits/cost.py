@@ -26,6 +26,7 @@ from graphql import (
     NullValueNode,
     OperationDefinitionNode,
     SelectionSetNode,
+    ValueNode,
     VariableNode,
     get_named_type,
     value_from_ast_untyped,
@@ -363,13 +364,18 @@ def _months(figures: FieldNode, given: Given) -> int:
 
 
 def _argument(field: FieldNode, name: str, given: Given) -> Any:
-    """Return what an argument is given: a variable's coerced value, or a literal as it stands."""
+    """Return what an argument is given; None for nothing."""
     for one in field.arguments or ():
         if one.name.value == name:
-            if isinstance(one.value, VariableNode):
-                return given.values.get(one.value.name.value)
-            return value_from_ast_untyped(one.value, dict(given.values))
+            return _value(one.value, given)
     return None
+
+
+def _value(node: ValueNode, given: Given) -> Any:
+    """Return a variable's coerced value, or a literal as it stands."""
+    if isinstance(node, VariableNode):
+        return given.values.get(node.name.value)
+    return value_from_ast_untyped(node, dict(given.values))
 
 
 def _bounded(size: int) -> int:
@@ -392,12 +398,4 @@ def _condition(node: Any) -> bool | Callable[[Given], bool] | None:
 
 
 def _shown(needs: tuple[tuple[Any, bool], ...], given: Given) -> bool:
-    for value, wanted in needs:
-        found = (
-            given.values.get(value.name.value)
-            if isinstance(value, VariableNode)
-            else value_from_ast_untyped(value)
-        )
-        if bool(found) is not wanted:
-            return False
-    return True
+    return all(bool(_value(value, given)) is wanted for value, wanted in needs)

@@ -263,17 +263,23 @@ def refused_downloads() -> float:
     return REGISTRY.get_sample_value(*asked) or 0.0
 
 
+async def broken_off(address: tuple[str, int], path: str, owner: Connection) -> Answer:
+    """Follow a link whose statement is ended in the middle; return what came."""
+    async with await Wire.open(address, buffer=SMALL_BUFFER) as wire:
+        wire.send(path)
+        answer = await wire.head()
+        (work,) = await busy(owner, 1)
+        await owner.execute("SELECT pg_terminate_backend($1)", work["pid"])
+        await wire.rest(answer)
+    return answer
+
+
 async def test_a_failure_in_the_middle_leaves_the_body_without_its_end(
     house: House, owner: Connection, tmp_path: Path
 ) -> None:
     async with offered(house, tmp_path, long_lines()) as (address, caller):
         path = await link(caller)
-        async with await Wire.open(address, buffer=SMALL_BUFFER) as wire:
-            wire.send(path)
-            answer = await wire.head()
-            (work,) = await busy(owner, 1)
-            await owner.execute("SELECT pg_terminate_backend($1)", work["pid"])
-            await wire.rest(answer)
+        answer = await broken_off(address, path, owner)
         assert answer.body
         assert not answer.whole
         assert answer.trailers == {}
@@ -317,12 +323,7 @@ async def test_a_complete_export_is_logged_and_a_broken_one_as_such(
             await wire.head()
             await busy(owner, 1)
         await busy(owner, 0)
-        async with await Wire.open(address, buffer=SMALL_BUFFER) as wire:
-            wire.send(path)
-            answer = await wire.head()
-            (work,) = await busy(owner, 1)
-            await owner.execute("SELECT pg_terminate_backend($1)", work["pid"])
-            await wire.rest(answer)
+        answer = await broken_off(address, path, owner)
         assert await owner.fetch(logged) == []
         async with asyncio.timeout(10):
             while len(entries := await owner.fetch(cut)) < 2:
