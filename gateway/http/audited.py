@@ -10,13 +10,12 @@ its file's digest (`exports.requests`).
 from collections.abc import Awaitable, Mapping
 from typing import Any, Final
 
-import orjson
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.audit.access import Access, Asked, acting, rows_of
 from gateway.audit.writer import AccessLog
 from gateway.errors import Unavailable
-from gateway.http.errors import body_of, language_of, status_of
+from gateway.http.errors import language_of, status_of, told
 from gateway.http.headers import SECURITY
 
 KEY: Final = "gateway.access"
@@ -99,16 +98,12 @@ class _Logging:
         await self._send(message)
 
     async def _refuse(self, error: Unavailable) -> None:
-        headers = self._access.request["headers"]
-        languages = [value for name, value in headers if name == b"accept-language"]
+        given = self._access.request["headers"]
+        languages = [value for name, value in given if name == b"accept-language"]
         language = language_of(languages[0].decode("latin-1") if languages else None)
-        body = orjson.dumps(body_of(error, language))
-        told = [
-            (b"content-type", b"application/json"),
-            (b"content-length", b"%d" % len(body)),
-            *SECURITY,
-        ]
-        start = {"type": "http.response.start", "status": status_of(error), "headers": told}
+        headers, body = told(error, language)
+        headers += SECURITY
+        start = {"type": "http.response.start", "status": status_of(error), "headers": headers}
         await self._send(start)
         await self._send({"type": "http.response.body", "body": body})
 

@@ -7,9 +7,10 @@ import traceback
 from contextlib import suppress
 from typing import Any
 
+import orjson
 from graphql import ArgumentNode, GraphQLError, ObjectFieldNode, Visitor, parse, visit
 
-from gateway.errors import GatewayError, Language, ScopeViolation
+from gateway.errors import GatewayError, Language, RateLimited, ScopeViolation, Unauthenticated
 
 _log = logging.getLogger(__name__)
 
@@ -50,6 +51,26 @@ def status_of(error: GatewayError) -> int:
 def body_of(error: GatewayError, language: Language) -> dict[str, Any]:
     """Return an error as a GraphQL response."""
     return {"errors": [{"message": error.message(language), "extensions": error.extensions}]}
+
+
+def headers_of(error: GatewayError) -> tuple[tuple[bytes, bytes], ...]:
+    """Return what an error's status calls for: when to come again, or how to say who one is."""
+    if isinstance(error, RateLimited):
+        return ((b"retry-after", b"%d" % error.seconds),)
+    if isinstance(error, Unauthenticated):
+        return ((b"www-authenticate", b"Bearer"),)
+    return ()
+
+
+def told(error: GatewayError, language: Language) -> tuple[list[tuple[bytes, bytes]], bytes]:
+    """Return the headers and the body of an answer in JSON that is an error."""
+    body = orjson.dumps(body_of(error, language))
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", b"%d" % len(body)),
+        *headers_of(error),
+    ]
+    return headers, body
 
 
 def public_error(error: GraphQLError, language: Language) -> GraphQLError:

@@ -8,7 +8,6 @@ client reports it.
 import asyncio
 from urllib.parse import quote
 
-import orjson
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
@@ -19,7 +18,7 @@ from gateway.errors import GatewayError, Language, RateLimited, TookTooLong
 from gateway.exports.links import Links, Ticket
 from gateway.exports.requests import admitted, run_export
 from gateway.exports.stream import Receipt
-from gateway.http.errors import body_of, language_of, masked, status_of
+from gateway.http.errors import language_of, masked, status_of, told
 from gateway.http.metrics import EXCEEDED
 from gateway.limits.spending import Spending
 from gateway.limits.turns import Line, Turns
@@ -153,13 +152,7 @@ def _stalled() -> TookTooLong:
 
 
 async def _refuse(error: GatewayError, language: Language, send: Send) -> None:
-    body = orjson.dumps(body_of(error, language))
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", str(len(body)).encode()),
-    ]
-    if isinstance(error, RateLimited):
-        headers.append((b"retry-after", b"%d" % error.seconds))
+    headers, body = told(error, language)
     await send({"type": "http.response.start", "status": status_of(error), "headers": headers})
     await send({"type": "http.response.body", "body": body})
 

@@ -8,7 +8,7 @@ from starlette.requests import HTTPConnection
 from starlette.types import Receive, Scope, Send
 
 from gateway.audit.access import Access
-from gateway.errors import BadInput, Forbidden, GatewayError, RateLimited, Unauthenticated
+from gateway.errors import BadInput, Forbidden, GatewayError, Unauthenticated
 from gateway.http.answering import Answer, Answering, Asking
 from gateway.http.asked import (
     Asked,
@@ -20,7 +20,7 @@ from gateway.http.asked import (
     too_long,
 )
 from gateway.http.audited import KEY
-from gateway.http.errors import body_of, language_of, masked, status_of
+from gateway.http.errors import body_of, headers_of, language_of, masked, status_of
 from gateway.http.gone import Departures, Gone
 from gateway.http.headers import Head, Pairs, purpose_in, read_head
 from gateway.http.media import Form, accepted, is_json
@@ -73,7 +73,7 @@ class GraphQLEndpoint:
         except Exception as error:  # noqa: BLE001 (the client hears of it, masked)
             fault = masked(error)
             _note_refusal(scope, fault)
-            await self._refuse(fault, status_of(fault), _more(fault), head, form, send)
+            await self._refuse(fault, status_of(fault), headers_of(fault), head, form, send)
             return
         await self._tell(answer, head, form, send)
 
@@ -188,14 +188,6 @@ def _note_refusal(scope: Scope, error: GatewayError) -> None:
 def _events(body: bytes) -> bytes:
     """Return an answer as events: the one result, and that it is complete."""
     return b"event: next\ndata: " + body + b"\n\nevent: complete\ndata:\n\n"
-
-
-def _more(error: GatewayError) -> Pairs:
-    if isinstance(error, RateLimited):
-        return ((b"retry-after", b"%d" % error.seconds),)
-    if isinstance(error, Unauthenticated):
-        return ((b"www-authenticate", b"Bearer"),)
-    return ()
 
 
 def _forgeable() -> NotTaken:

@@ -3,10 +3,8 @@
 import asyncio
 from typing import Any, Final
 
-import orjson
-
 from gateway.errors import BadInput
-from gateway.http.errors import body_of
+from gateway.http.errors import told
 from gateway.http.headers import SECURITY
 from gateway.http.trailers import TrailersProtocol
 
@@ -85,13 +83,8 @@ def _refusal() -> bytes:
         argument="headers",
         accepted=f"at most {HEAD_BYTES} bytes of address and headers",
     )
-    body = orjson.dumps(body_of(error, "en"))
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", b"%d" % len(body)),
-        (b"connection", b"close"),
-        *SECURITY,
-    ]
+    headers, body = told(error, "en")
+    headers += ((b"connection", b"close"), *SECURITY)
     lines = b"".join(b"%b: %b\r\n" % pair for pair in headers)
     return b"HTTP/1.1 431 Request Header Fields Too Large\r\n" + lines + b"\r\n" + body
 

@@ -3,15 +3,14 @@
 from abc import ABC, abstractmethod
 from typing import TypeVar
 
-import orjson
 from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from gateway.errors import BadInput, GatewayError, RateLimited
+from gateway.errors import BadInput, GatewayError
 from gateway.http.asked import NotTaken, not_json, read_body
-from gateway.http.errors import body_of, language_of, masked, status_of
+from gateway.http.errors import language_of, masked, status_of, told
 from gateway.http.gone import Gone
 from gateway.http.headers import read_head
 from gateway.http.media import is_json
@@ -52,9 +51,8 @@ def address_of(request: Request) -> str:
 
 def _told(request: Request, error: GatewayError, status: int) -> Response:
     language = language_of(request.headers.get("accept-language"))
-    body = orjson.dumps(body_of(error, language))
-    more = {"Retry-After": str(error.seconds)} if isinstance(error, RateLimited) else None
-    return Response(body, status, more, media_type="application/json")
+    headers, body = told(error, language)
+    return Response(body, status, {name.decode(): value.decode() for name, value in headers})
 
 
 async def read_model(request: Request, model: type[M], accepted: str) -> M:

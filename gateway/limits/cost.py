@@ -26,17 +26,13 @@ from graphql import (
     NullValueNode,
     OperationDefinitionNode,
     SelectionSetNode,
-    ValueNode,
     VariableNode,
     get_named_type,
-    value_from_ast_untyped,
 )
 
-from gateway.config.clock import today
-from gateway.errors import GatewayError
+from gateway.limits.given import MOST_PRODUCTS, MOST_VENDORS, Given, value_of
+from gateway.limits.sums import sums_of
 from gateway.records.keyset import DEFAULT_PAGE, MAX_PAGE
-from gateway.regulation.months import Month
-from gateway.statistics.grid import months_between
 
 BASE: Final = 100
 """Any operation: reading it, admitting the caller, one way to the database and back."""
@@ -54,23 +50,11 @@ _LOOKS_AT_ALL: Final = {
 }
 _ASSUMED: Final = {"otherServices": 3, "history": 3, "vendors": 100, "fields": 5}
 """How many a list without `first` is taken to have; five for any other."""
-_MOST_VENDORS: Final = 20
-_MOST_PRODUCTS: Final = 5
-"""That sums are taken to be of, where a caller has more; of how many months, the list says."""
 _OTHERS: Final = 5
 _ROWS: Final = frozenset({"nodes", "edges"})
 
 _TEXTS: Final = {"text": 2}
 """Braces in what the gateway itself writes, which are counted as objects."""
-
-
-@dataclass(frozen=True, slots=True)
-class Given:
-    """What a request is worked out by: its variables, and how much its caller reaches."""
-
-    values: Mapping[str, Any]
-    vendors: int = _MOST_VENDORS
-    products: int = _MOST_PRODUCTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,11 +130,11 @@ class Cost:
     def of(
         self,
         values: Mapping[str, Any],
-        vendors: int = _MOST_VENDORS,
-        products: int = _MOST_PRODUCTS,
+        vendors: int = MOST_VENDORS,
+        products: int = MOST_PRODUCTS,
     ) -> Estimate:
         """Return what the operation can cost with these coerced variables, for such a caller."""
-        given = Given(values, min(vendors, _MOST_VENDORS), min(products, _MOST_PRODUCTS))
+        given = Given(values, min(vendors, MOST_VENDORS), min(products, MOST_PRODUCTS))
         cost, objects, flat = self._part.of(given)
         return Estimate(BASE + cost, objects, flat, self._counted)
 
@@ -297,7 +281,7 @@ class _Formula:
         if listed is not None and name in _ROWS:
             found.add_list(listed.rows, below.part())
         elif listed is not None and name == "totals":
-            found.add_list(partial(_sums, nodes[0], listed.field), below.part())
+            found.add_list(partial(sums_of, nodes[0], listed.field), below.part())
         elif _is_list(definition.type):
             found.add_list(_ASSUMED.get(name, _OTHERS), below.part())
         else:
@@ -340,44 +324,6 @@ def _asked(names: tuple[str, ...], given: Given) -> int:
     return DEFAULT_PAGE
 
 
-def _sums(totals: FieldNode, figures: FieldNode, given: Given) -> int:
-    """Return how many sums there are of figures; none of what is refused when it runs."""
-    by = _argument(totals, "by", given)
-    keys = ["MONTH"] if by is None else by if isinstance(by, list) else [by]
-    names = {str(getattr(key, "value", key)) for key in keys}
-    number = given.vendors if "VENDOR" in names else 1
-    number *= given.products if "PRODUCT" in names else 1
-    months = _months(figures, given)
-    if "MONTH" in names:
-        return number * months
-    return number * (months // 12 + 1) if "YEAR" in names else number
-
-
-def _months(figures: FieldNode, given: Given) -> int:
-    """Return how many months a list of figures is asked for."""
-    first, last, year = (_argument(figures, name, given) for name in ("from", "to", "year"))
-    try:
-        first, last = (Month.parse(one) if isinstance(one, str) else one for one in (first, last))
-        return len(months_between(today(), first, last, year))
-    except (GatewayError, ValueError, TypeError):
-        return 0
-
-
-def _argument(field: FieldNode, name: str, given: Given) -> Any:
-    """Return what an argument is given; None for nothing."""
-    for one in field.arguments or ():
-        if one.name.value == name:
-            return _value(one.value, given)
-    return None
-
-
-def _value(node: ValueNode, given: Given) -> Any:
-    """Return a variable's coerced value, or a literal as it stands."""
-    if isinstance(node, VariableNode):
-        return given.values.get(node.name.value)
-    return value_from_ast_untyped(node, dict(given.values))
-
-
 def _bounded(size: int) -> int:
     """Return a page's size as it can be: any other is refused when the operation runs."""
     return min(max(size, 0), MAX_PAGE)
@@ -398,4 +344,4 @@ def _condition(node: Any) -> bool | Callable[[Given], bool] | None:
 
 
 def _shown(needs: tuple[tuple[Any, bool], ...], given: Given) -> bool:
-    return all(bool(_value(value, given)) is wanted for value, wanted in needs)
+    return all(bool(value_of(value, given)) is wanted for value, wanted in needs)

@@ -86,6 +86,7 @@ def session_of(answer: httpx.Response) -> str:
 
 def refused(answer: httpx.Response) -> None:
     assert answer.status_code == 401, answer.text
+    assert answer.headers["www-authenticate"] == "Bearer"  # RFC 9110, 15.5.2
     (error,) = answer.json()["errors"]
     assert error["message"] == WORDING
     assert error["extensions"]["code"] == "UNAUTHENTICATED"
