@@ -97,7 +97,7 @@ def _graphql(
         house.service,
         house.links,
         spending,
-        Turns(len(os.sched_getaffinity(0)), max(1, config.pool_size - 1)),
+        Turns(_cores(), max(1, config.pool_size - 1)),
     )
     headers = security(config.public_url)
     endpoint = GraphQLEndpoint(
@@ -130,6 +130,13 @@ def _routes(
         ],
         middleware=[Middleware(SecurityHeaders, security(house.settings.public_url))],
     )
+
+
+def _cores() -> int:
+    """Return how many cores this process may use; not every system can restrict that."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _base_url(house: House, request: HTTPConnection) -> str:

@@ -1,8 +1,9 @@
 """`gateway migrate|doctor|query`: the gateway itself."""
 
+import shutil
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import orjson
 import typer
@@ -14,7 +15,11 @@ from gateway.catalogue.loading import found
 from gateway.cli.duty import on_duty
 from gateway.cli.run import Json, configured, console, fail, in_house, run, say, tell
 from gateway.errors import BadInput
-from gateway.tenancy.doctor import examine
+from gateway.tenancy.doctor import Finding, examine
+
+_LEAST_FREE: Final = 2**30
+_SYSTEM: Final = frozenset({"INTERNAL", "TIMEOUT", "UNAVAILABLE"})
+"""Errors that are not of what was asked."""
 
 
 def migrate_command(json: Json = False) -> None:
@@ -35,7 +40,7 @@ def doctor_command(json: Json = False) -> None:
     """Check settings, database, role, row-level security, clock and disk."""
 
     async def work(house: House) -> bool:
-        found = await examine(house.service, metadata)
+        found = [*await examine(house.service, metadata), _disk(house)]
         for one in found:
             mark = "ok" if one.right else "WRONG"
             tell(
@@ -47,6 +52,14 @@ def doctor_command(json: Json = False) -> None:
 
     if not in_house(work):
         raise typer.Exit(3)
+
+
+def _disk(house: House) -> Finding:
+    """Look at the room for what this machine keeps: the embedded database, secrets, files."""
+    wanted = house.settings.data_dir.expanduser().absolute()
+    place = next(one for one in (wanted, *wanted.parents) if one.exists())
+    free = shutil.disk_usage(place).free
+    return Finding("disk", free >= _LEAST_FREE, f"{free / 2**30:.1f} GiB are free at {place}")
 
 
 async def upgraded(house: House) -> None:
@@ -89,5 +102,5 @@ def query_command(
         fail(error)
     answer = in_house(lambda house: ask(house, key, text, variables, purpose))
     say(orjson.dumps(answer, option=orjson.OPT_INDENT_2).decode())
-    if answer.get("errors"):
-        raise typer.Exit(1)
+    if codes := {error["extensions"]["code"] for error in answer.get("errors", ())}:
+        raise typer.Exit(3 if codes & _SYSTEM else 1)

@@ -113,7 +113,7 @@ def list_documents(vendor: Vendor, json: Json = False) -> None:
 def _read(file: Path) -> str:
     """Read a document that this version's schema accepts, within its limits."""
     try:
-        body = file.read_text(encoding="utf-8")
+        body = file.read_bytes().decode()  # as it is: its digest is the file's
     except UnicodeDecodeError:
         raise _misfit(file) from None
     except OSError as error:

@@ -42,6 +42,13 @@ async def database(config: Settings, *, durable: bool = True) -> AsyncIterator[A
     if config.database_url is not None:
         yield Addresses(config.database_url, config.migrate_url or config.database_url)
         return
+    if config.migrate_url is not None:
+        raise BadInput(
+            "GATEWAY_MIGRATE_URL is given without GATEWAY_DATABASE_URL",
+            "只设置了GATEWAY_MIGRATE_URL，未设置GATEWAY_DATABASE_URL",
+            argument="GATEWAY_DATABASE_URL",
+            accepted="both, or GATEWAY_DATABASE_URL alone, of the login that the command acts as",
+        )
     with EmbeddedPostgres(config.data_dir, durable=durable) as server:
         yield Addresses(
             service=server.url(SERVICE),

@@ -83,7 +83,7 @@ def too_long(most: int) -> NotTaken:
         "the body is too long",
         "请求正文过长",
         argument="body",
-        accepted=f"at most {most} bytes (GATEWAY_BODY_BYTES)",
+        accepted=f"at most {most} bytes",
     )
     return NotTaken(413, error, (b"connection", b"close"))
 

@@ -14,9 +14,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.audit.access import Access, Asked, acting, rows_of
 from gateway.audit.writer import AccessLog
-from gateway.errors import Unavailable
+from gateway.errors import GatewayError, Unauthenticated, Unavailable
 from gateway.http.errors import language_of, status_of, told
 from gateway.http.headers import SECURITY
+from gateway.http.metrics import REFUSED
 
 KEY: Final = "gateway.access"
 """Where an ASGI scope has its access."""
@@ -30,6 +31,15 @@ def note(
     access.rows = rows_of(answer.get("data"), asked)
     codes = {str((one.get("extensions") or {}).get("code")) for one in answer.get("errors", ())}
     access.outcome = " ".join(sorted(codes))
+
+
+def note_refusal(access: Access | None, error: GatewayError) -> None:
+    """Count what is refused, and note why."""
+    REFUSED.labels(error.code).inc()
+    if access is not None:
+        access.outcome = error.code
+        if isinstance(error, Unauthenticated):
+            access.tenant = None
 
 
 class Audited:

@@ -18,6 +18,7 @@ from gateway.errors import GatewayError, Language, RateLimited, TookTooLong
 from gateway.exports.links import Links, Ticket
 from gateway.exports.requests import admitted, run_export
 from gateway.exports.stream import Receipt
+from gateway.http.audited import note_refusal
 from gateway.http.errors import language_of, masked, status_of, told
 from gateway.http.metrics import EXCEEDED
 from gateway.limits.spending import Spending
@@ -153,6 +154,7 @@ def _stalled() -> TookTooLong:
 
 async def _refuse(error: GatewayError, language: Language, send: Send) -> None:
     headers, body = told(error, language)
+    note_refusal(CURRENT.get(), error)
     await send({"type": "http.response.start", "status": status_of(error), "headers": headers})
     await send({"type": "http.response.body", "body": body})
 

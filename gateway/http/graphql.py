@@ -8,7 +8,7 @@ from starlette.requests import HTTPConnection
 from starlette.types import Receive, Scope, Send
 
 from gateway.audit.access import Access
-from gateway.errors import BadInput, Forbidden, GatewayError, Unauthenticated
+from gateway.errors import BadInput, Forbidden, GatewayError
 from gateway.http.answering import Answer, Answering, Asking
 from gateway.http.asked import (
     Asked,
@@ -19,12 +19,11 @@ from gateway.http.asked import (
     read_body,
     too_long,
 )
-from gateway.http.audited import KEY
+from gateway.http.audited import KEY, note_refusal
 from gateway.http.errors import body_of, headers_of, language_of, masked, status_of
 from gateway.http.gone import Departures, Gone
 from gateway.http.headers import Head, Pairs, purpose_in, read_head
 from gateway.http.media import Form, accepted, is_json
-from gateway.http.metrics import REFUSED
 from gateway.http.origins import Origins, allowed_from, headers_for
 from gateway.tenancy.admission import Admission
 
@@ -67,12 +66,12 @@ class GraphQLEndpoint:
         except Gone:
             return
         except NotTaken as refusal:
-            _note_refusal(scope, refusal.error)
+            note_refusal(scope.get(KEY), refusal.error)
             await self._refuse(refusal.error, refusal.status, refusal.headers, head, form, send)
             return
         except Exception as error:  # noqa: BLE001 (the client hears of it, masked)
             fault = masked(error)
-            _note_refusal(scope, fault)
+            note_refusal(scope.get(KEY), fault)
             await self._refuse(fault, status_of(fault), headers_of(fault), head, form, send)
             return
         await self._tell(answer, head, form, send)
@@ -163,7 +162,6 @@ class GraphQLEndpoint:
         send: Send,
     ) -> None:
         """Tell what was not even tried, in GraphQL's own form."""
-        REFUSED.labels(error.code).inc()
         body = orjson.dumps(body_of(error, language_of(head.language)))
         form = Form.JSON if form is Form.EVENTS else form
         headers = [*self._starts[form], *more, (b"content-length", b"%d" % len(body))]
@@ -175,14 +173,6 @@ class GraphQLEndpoint:
         headers = [*self._security, _METHODS, *await self._origins.preflight(head.origin)]
         await send({"type": "http.response.start", "status": 204, "headers": headers})
         await send({"type": "http.response.body", "body": b""})
-
-
-def _note_refusal(scope: Scope, error: GatewayError) -> None:
-    access: Access | None = scope.get(KEY)
-    if access is not None:
-        access.outcome = error.code
-        if isinstance(error, Unauthenticated):
-            access.tenant = None
 
 
 def _events(body: bytes) -> bytes:

@@ -10,6 +10,7 @@ from starlette.types import Receive, Scope, Send
 
 from gateway.errors import BadInput, GatewayError
 from gateway.http.asked import NotTaken, not_json, read_body
+from gateway.http.audited import KEY, note_refusal
 from gateway.http.errors import language_of, masked, status_of, told
 from gateway.http.gone import Gone
 from gateway.http.headers import read_head
@@ -52,6 +53,7 @@ def address_of(request: Request) -> str:
 def _told(request: Request, error: GatewayError, status: int) -> Response:
     language = language_of(request.headers.get("accept-language"))
     headers, body = told(error, language)
+    note_refusal(request.scope.get(KEY), error)
     return Response(body, status, {name.decode(): value.decode() for name, value in headers})
 
 

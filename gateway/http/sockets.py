@@ -18,12 +18,13 @@ from starlette.types import Message, Receive, Scope, Send
 from gateway.audit.access import Access
 from gateway.audit.writer import AccessLog
 from gateway.config.clock import now
-from gateway.errors import GatewayError, Unauthenticated
+from gateway.errors import Forbidden, GatewayError, Unauthenticated
 from gateway.http.answering import Answering, Asking
 from gateway.http.asked import NotTaken, of_object
+from gateway.http.audited import note_refusal
 from gateway.http.errors import body_of, language_of, masked, status_of
 from gateway.http.headers import purpose_in, read_head
-from gateway.http.metrics import EXCEEDED, REFUSED
+from gateway.http.metrics import EXCEEDED
 from gateway.http.origins import allowed_from
 from gateway.limits.spending import busy
 from gateway.tenancy.admission import Admission
@@ -202,7 +203,7 @@ class _Connection:
             self._asking.allowed(caller.principal)
         except GatewayError as error:
             self._log_refusal(access, error)
-            raise _Close(4403, f"Forbidden: {error.en}"[:120]) from None
+            raise _refusing(error) from None
         self._caller = caller
         await self._say({"type": "connection_ack"})
 
@@ -258,8 +259,6 @@ class _Connection:
 
     async def _refused(self, told: bytes, access: Access, error: GatewayError) -> None:
         """Say what was not answered; a credential that is no good any more ends the connection."""
-        if isinstance(error, Unauthenticated):
-            access.tenant = None
         self._log_refusal(access, error)
         if not isinstance(error, Unauthenticated):
             await self._refuse(told, error)
@@ -273,9 +272,8 @@ class _Connection:
             await self._accesses.put(access)
 
     def _log_refusal(self, access: Access, error: GatewayError) -> None:
-        REFUSED.labels(error.code).inc()
+        note_refusal(None if access.spent else access, error)
         if self._accesses is not None and not access.spent:
-            access.outcome = error.code
             access.end(status_of(error))
             self._accesses.offer_refusal(access)
 
@@ -301,6 +299,13 @@ class _Connection:
                 await self._send({"type": "websocket.send", "text": text.decode()})
         except (OSError, RuntimeError) as error:
             raise _Unread from error
+
+
+def _refusing(error: GatewayError) -> _Close:
+    """Return how a connection ends that may not begin: what passes by is no verdict."""
+    if isinstance(error, Unauthenticated | Forbidden):
+        return _Close(4403, f"Forbidden: {error.en}"[:120])
+    return _Close(1013, f"Try again later: {error.en}"[:120])
 
 
 def _read(message: Message) -> dict[str, Any]:

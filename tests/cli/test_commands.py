@@ -20,6 +20,7 @@ from graphing import (
     status_of,
     with_status,
 )
+from locks import locked
 from market import BASIC, ENHANCED, FOREIGN, found, key, load
 from naive.counting import count, counting_record, monthly_line
 from naive.strategies import eventful_months, months
@@ -706,6 +707,18 @@ async def test_query_tells_errors_and_exits_with_1_or_2(
         assert "Traceback" not in ran.err
 
 
+async def test_a_query_that_takes_too_long_is_3(
+    run: Run, server: EmbeddedPostgres, house: House, tmp_path: Path
+) -> None:
+    await found(house, "A")
+    async with calling(house, vendor="A") as caller, locked(server, house):
+        document = write(tmp_path / "q.graphql", "{ users { totalCount } }")
+        asked = ("query", document, "--key", caller.key)
+        ran = await run(*asked, GATEWAY_STATEMENT_SECONDS="1")
+    (error,) = json.loads(ran.out)["errors"]
+    assert (ran.code, error["extensions"]["code"]) == (3, "TIMEOUT")
+
+
 def binary(place: Path) -> Path:
     path = place / "binary.graphql"
     path.write_bytes(b"{ viewer { role } } # \xff")
@@ -732,6 +745,7 @@ async def test_doctor_finds_what_is_wrong(
     ran = await run("doctor", "--json")
     found_right = [json.loads(line) for line in ran.out.splitlines()]
     assert (ran.code, {one["right"] for one in found_right}) == (0, {True})
+    assert "disk" in {one["name"] for one in found_right}
     owner = await asyncpg.connect(server.url("postgres", database))
     await owner.execute("ALTER TABLE service_records NO FORCE ROW LEVEL SECURITY")
     await owner.close()

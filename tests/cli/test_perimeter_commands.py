@@ -56,12 +56,14 @@ async def test_origins_are_registered_listed_and_taken_back(run: Run) -> None:
         assert (refused.code, "accepted" in refused.err) == (2, True), wrong
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
 async def test_documents_are_registered_and_run_by_a_key_for_them(
-    run: Run, house: House, tmp_path: Path
+    run: Run, house: House, tmp_path: Path, end: str
 ) -> None:
     file = tmp_path / "page.graphql"
-    file.write_bytes(PAGE.encode())
-    name = f"sha256:{hashlib.sha256(PAGE.encode()).hexdigest()}"
+    page = PAGE.replace("\n", end)
+    file.write_bytes(page.encode())
+    name = f"sha256:{hashlib.sha256(file.read_bytes()).hexdigest()}"
     assert await done(run, "document", "add", file) == {"changed": True, "documentId": name}
     assert await done(run, "document", "add", file) == {"changed": False, "documentId": name}
     (listed,) = (await done(run, "document", "list"))["documents"]
@@ -75,6 +77,7 @@ async def test_documents_are_registered_and_run_by_a_key_for_them(
 
         answer = await post(documentId=name)
         assert answer.json()["data"] == {"viewer": {"vendor": "ACME"}}
+        assert (await post(query=page)).json()["data"] == {"viewer": {"vendor": "ACME"}}
         assert (await post(query="{ viewer { vendor } }")).status_code == 403
         await done(run, "document", "remove", name)
         assert (await post(documentId=name)).status_code == 404

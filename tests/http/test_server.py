@@ -21,7 +21,8 @@ from gateway.app.migrate import migrate
 from gateway.app.server import application
 from gateway.config.settings import Settings
 from gateway.db.embedded import EmbeddedPostgres
-from gateway.db.engine import make_engine
+from gateway.db.engine import database, make_engine
+from gateway.errors import BadInput
 
 LINE = f"u1||甲||个人||试用用户||20260101||0||{ENHANCED}||Web||0||0||0"
 NAMES = "{ users { nodes { userName } } }"
@@ -60,6 +61,13 @@ async def test_not_ready_without_a_database(house: House) -> None:
 def client_of(house: House) -> httpx.AsyncClient:
     transport = httpx.ASGITransport(app=application(house), raise_app_exceptions=False)
     return httpx.AsyncClient(transport=transport, base_url="http://gateway")
+
+
+async def test_the_owners_address_without_the_services_is_no_wish_for_another_database() -> None:
+    config = Settings(migrate_url="postgresql://owner@127.0.0.1/gateway", database_url=None)
+    with pytest.raises(BadInput, match="GATEWAY_MIGRATE_URL"):
+        async with database(config):
+            pass
 
 
 @pytest.fixture

@@ -36,8 +36,10 @@ from gateway.db.embedded import EmbeddedPostgres
 from gateway.db.engine import make_engine
 from gateway.errors import Unavailable
 from gateway.http.audited import Audited
+from gateway.http.metrics import REFUSED
 from gateway.resolvers.query import build_schema
 from gateway.schema.asked import asked_of
+from gateway.tenancy.admission import Admissions
 from gateway.tenancy.appending import Entry, append_alone
 from gateway.tenancy.operator import open_operator
 from gateway.tenancy.principal import Role
@@ -139,8 +141,8 @@ async def test_who_has_no_key_is_logged_in_the_house(world: World) -> None:
     entries = await these(world, 3, "query", "export.link", "embed")
     assert [(e["holder"], e["actor"], e["action"], e["outcome"]) for e in entries] == [
         (0, "anonymous", "query", "UNAUTHENTICATED"),
-        (0, "anonymous", "export.link", "HTTP_404"),
-        (0, "anonymous", "embed", "HTTP_401"),
+        (0, "anonymous", "export.link", "NOT_FOUND"),
+        (0, "anonymous", "embed", "UNAUTHENTICATED"),
     ]
 
 
@@ -154,10 +156,12 @@ async def these(world: World, number: int, *actions: str) -> list[dict[str, Any]
 
 async def test_a_key_that_may_issue_no_tokens_is_logged_with_its_holder(world: World) -> None:
     headers = {"Authorization": f"Bearer {ALPHA.key.text}"}
+    before = REFUSED.labels("NOT_FOUND")._value.get()
     answer = await world.client.post("/embed/tokens", json={}, headers=headers)
     assert answer.status_code == 404
+    assert REFUSED.labels("NOT_FOUND")._value.get() == before + 1
     (entry,) = await these(world, 1, "embed")
-    assert (entry["actor"], entry["outcome"]) == (f"key:{ALPHA.key.prefix}", "HTTP_404")
+    assert (entry["actor"], entry["outcome"]) == (f"key:{ALPHA.key.prefix}", "NOT_FOUND")
     assert entry["holder"] > 0
 
 
@@ -244,6 +248,19 @@ async def test_over_a_websocket_names_are_masked_without_a_purpose(world: World)
         (told,) = [one["text"] for one in sent if '"type":"next"' in one.get("text", "")]
         (node,) = json.loads(told)["payload"]["data"]["users"]["nodes"]
         assert ("*" in node["phone"]) == masked
+
+
+async def test_what_passes_by_is_no_verdict_of_a_credential(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(*_: object) -> None:
+        raise unreachable
+
+    unreachable = Unavailable("the database does not answer", "数据库没有应答")
+    monkeypatch.setattr(Admissions, "admit", away)
+    assert (await spoken(world, ALPHA.key.text))[-1]["code"] == 1013
+    (entry,) = await these(world, 1, "query")
+    assert entry["outcome"] == "UNAVAILABLE"
 
 
 async def test_an_embed_token_is_bound_over_a_websocket_too(world: World) -> None:
