@@ -112,7 +112,8 @@ def _routes(
     endpoint, sockets = graphql
     tokens = EmbedTokens(house.service, spending)
     size = house.settings.pool_size
-    exports = ExportEndpoint(house.exports, house.links, Turns(size, max(1, size // 2)), spending)
+    turns = Turns(size, max(1, size // 2))
+    exports = ExportEndpoint(house.exports, house.service, house.links, turns, spending)
     sessions = SessionEndpoint(house.service, SignIn(house.service, house.seeds))
     issuers = IssuersEndpoint(house.service, house.issuers)
     return Starlette(
@@ -233,6 +234,7 @@ async def serve(house: House, held: socket.socket, started: Callable[[str], None
         app,
         http=BoundedProtocol,
         ws="websockets-sansio",
+        ws_per_message_deflate=False,  # it would compress each answer before the next is looked at
         ws_max_size=house.settings.body_bytes,
         lifespan="off",
         log_level="warning",

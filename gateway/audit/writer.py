@@ -10,6 +10,7 @@ import asyncio
 import logging
 import time
 from collections import deque
+from contextlib import suppress
 from typing import Final, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -58,7 +59,10 @@ class AccessLog:
         return len(self._waiting) + self._taken
 
     def offer(self, access: Access) -> bool:
-        """Put an access into the queue; say whether there was room."""
+        """Put an access into the queue; say whether there was room.
+
+        Unavailable for one that can't be logged, and is not to be answered therefore.
+        """
         if self.waiting >= self._most:
             return False
         # written out at once: texts wait in less room than all that a request has
@@ -72,8 +76,9 @@ class AccessLog:
 
     def offer_refusal(self, access: Access) -> None:
         """Put an access that was told nothing into the queue, or count it where there's no room."""
-        if not self.offer(access):
-            self.dropped += 1
+        with suppress(Unavailable):  # it is counted already
+            if not self.offer(access):
+                self.dropped += 1
 
     async def put(self, access: Access) -> None:
         """Put an access into the queue, wait as is set; Unavailable where nothing may be told."""
@@ -140,13 +145,13 @@ class AccessLog:
                         done.set_exception(failure)
 
     def _entries_of(self, access: Access) -> list[Entry]:
-        """Return an access's entries; none of one that can't be made, which must end nothing."""
+        """Return an access's entries; Unavailable if they can't be made."""
         try:
             return self._entries.of(access)
         except Exception as error:  # noqa: BLE001 (the writer outlives any entry)
             self.dropped += 1
             _log.error("the audit log loses an entry: %s", type(error).__name__)
-            return []
+            raise _unloggable() from None
 
     async def _append(self, entries: list[Entry]) -> Exception | None:
         """Append; return why it could not be done, where it is not to be tried again."""
@@ -176,6 +181,10 @@ class AccessLog:
             self.dropped += 1
             # what kind only: the message may carry the entry
             _log.error("the audit log loses an entry: %s", type(error).__name__)
-            return Unavailable("the access can't be logged", "访问无法记录")
+            return _unloggable()
         failures = [await self._append([one]) for one in entries]
         return next((one for one in failures if one is not None), None)
+
+
+def _unloggable() -> Unavailable:
+    return Unavailable("the access can't be logged", "访问无法记录")

@@ -68,6 +68,8 @@ class Answer:
 
     body: bytes
     way: bytes
+    asker: Tenant
+    """Whose it is; while a long one is told, that counts (`Tenant.telling`)."""
     refused: bool = False
 
 
@@ -105,7 +107,9 @@ class Answering:
             asking.access.tenant = caller.scope_for(asking.purpose)
         tenant = self._spending.enter(caller.tenant)
         try:
-            return await self._charged(asked, asking, caller, tenant)
+            answer = await self._charged(asked, asking, caller, tenant)
+            self._spending.hold(tenant, len(answer.body))
+            return answer
         finally:
             self._spending.leave(tenant)
 
@@ -142,6 +146,10 @@ class Answering:
         except Uncompiled as reason:
             told = str(reason)
         OPERATIONS.add("executor", told)
+        if estimate is not None and self._answers is not None:
+            dearer = estimate.executed()
+            self._spending.surcharge(tenant, dearer.cost - estimate.cost)
+            estimate = dearer
         turn = await self._turns.take(caller.tenant)
         try:
             return await self._executed(asked, asking, estimate, tenant, told)
@@ -156,7 +164,7 @@ class Answering:
         OPERATIONS.add("compiled", "")
         cost = self._settled(estimate, body, tenant)
         whole = b"".join((body[:-1], cost, b"}"))
-        return Answer(whole, _COMPILED)
+        return Answer(whole, _COMPILED, tenant)
 
     def _charge(
         self, document: Document, values: dict[str, Any], scope: Scope, tenant: Tenant
@@ -275,10 +283,13 @@ class Answering:
         body = orjson.dumps(answer, default=str)
         if estimate is not None:
             data = {"data": answer.get("data")}
-            whole = orjson.dumps(data, default=str) if "errors" in answer else body
-            body = b"".join((body[:-1], self._settled(estimate, whole, tenant), b"}"))
+            failed = "errors" in answer
+            whole = orjson.dumps(data, default=str) if failed else body
+            # what failed in the end may have been read to the end, and its objects are not there
+            told = estimate.whole() if failed else estimate
+            body = b"".join((body[:-1], self._settled(told, whole, tenant), b"}"))
         way = f"executor; reason={reason}".encode()
-        return Answer(body, way, refused=refused)
+        return Answer(body, way, tenant, refused=refused)
 
     def _settled(self, estimate: Estimate, answer: bytes, tenant: Tenant) -> bytes:
         """Give back what an answer has not used, or charge the rest; return what it cost.
@@ -286,10 +297,13 @@ class Answering:
         Each of its objects begins with a brace. So do those in texts, which cost their sender.
         """
         used = estimate.of_answer(max(count_of(b"{", answer) - 2, 0))
+        used = max(used, len(answer) // _BYTES_A_POINT)
         self._spending.settle(tenant, used - estimate.cost)
         return _COST % (estimate.cost, used, self._spending.allowance.operation)
 
 
+_BYTES_A_POINT: Final = 500
+"""Objects have fewer, as a rule: then they are what counts."""
 _COST: Final = b',"extensions":{"cost":{"requested":%d,"actual":%d,"limit":%d}}'
 
 

@@ -16,6 +16,8 @@ BODY_SECONDS: Final = 30
 """How long a body may be on its way."""
 MOST_NESTED: Final = 32
 """Objects and lists within each other in variables."""
+MOST_VALUES: Final = 2000
+"""Members and elements of variables, in all objects and lists together."""
 _MOST_PARAMETERS: Final = 20
 _DIGEST_LENGTH: Final = 64
 
@@ -109,8 +111,8 @@ def of_object(read: Mapping[str, Any]) -> Asked:
         variables = {}
     elif type(variables) is not dict:
         raise _bad("variables is not an object", "variables不是对象", "variables")
-    elif variables and not _shallow(variables, MOST_NESTED):
-        raise _bad("variables are nested too deeply", "variables嵌套过深", "variables")
+    elif variables:
+        _hold(variables)
     if extensions is not None and type(extensions) is not dict:
         raise _bad("extensions is not an object", "extensions不是对象", "extensions")
     digest = _digest(read.get("documentId"), extensions)
@@ -171,13 +173,20 @@ def _digest(identifier: Any, extensions: dict[str, Any] | None) -> str | None:
     )
 
 
-def _shallow(value: Any, most: int) -> bool:
-    """Say whether objects and lists go at most so deep."""
-    below = value.values() if type(value) is dict else value
-    for one in below:
-        if type(one) in _NESTING and (most <= 1 or not _shallow(one, most - 1)):
-            return False
-    return True
+def _hold(variables: dict[str, Any]) -> None:
+    """Hold variables to how deep they may go, and how many values they may have."""
+    waiting: list[tuple[Any, int]] = [(variables, 1)]
+    found = 0
+    while waiting:
+        value, depth = waiting.pop()
+        found += len(value)
+        if found > MOST_VALUES:
+            raise _bad("variables have too many values", "variables的值过多", "variables")
+        for one in value.values() if type(value) is dict else value:
+            if type(one) in _NESTING:
+                if depth >= MOST_NESTED:
+                    raise _bad("variables are nested too deeply", "variables嵌套过深", "variables")
+                waiting.append((one, depth + 1))
 
 
 _NESTING: Final = frozenset({dict, list})
@@ -185,7 +194,7 @@ _NESTING: Final = frozenset({dict, list})
 
 def _bad(en: str, zh: str, argument: str) -> NotTaken:
     accepted = {
-        "variables": f"an object, nested at most {MOST_NESTED} deep",
+        "variables": f"an object, nested at most {MOST_NESTED} deep, of {MOST_VALUES} values",
         "extensions": "an object",
         "operationName": "a text, or null",
     }.get(argument, '{"query": "…", "variables": {…}} as application/json, in UTF-8')

@@ -14,13 +14,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.audit.access import Access, Asked, acting, rows_of
 from gateway.audit.writer import AccessLog
-from gateway.errors import GatewayError, Unauthenticated, Unavailable
+from gateway.errors import GatewayError, NotFound, Unauthenticated, Unavailable
 from gateway.http.errors import language_of, status_of, told
 from gateway.http.headers import SECURITY
 from gateway.http.metrics import REFUSED
 
 KEY: Final = "gateway.access"
 """Where an ASGI scope has its access."""
+_OPEN: Final = frozenset({"/healthz", "/readyz", "/metrics"})
 
 
 def note(
@@ -51,19 +52,14 @@ class Audited:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request and log it."""
-        path = scope["path"] if scope["type"] == "http" else ""
-        if path == "/graphql" and scope["method"] != "OPTIONS":
-            access = Access(scope, "query")
-        elif path.startswith("/exports/"):
-            access = Access(scope, "export.link")
-        elif path in {"/session", "/session/issuers"}:
-            access = Access(scope, "session")
-        elif path.startswith("/embed/"):
-            access = Access(scope, "embed")
-        else:
+        if scope["type"] != "http" or _is_open(scope):
             await self._app(scope, receive, send)
             return
-        scope[KEY] = access
+        action = _action_at(scope["path"])
+        if action is None:  # a router may take more for its own than is logged
+            await _tell(NotFound("nothing is here", "此地址不存在"), scope, send)
+            return
+        access = scope[KEY] = Access(scope, action)
         logging = _Logging(self._accesses, access, send).send
         try:
             if access.action == "query":  # nothing that it does is an act
@@ -75,6 +71,25 @@ class Audited:
             if not access.spent and not access.acted:  # nobody was there to be answered
                 access.leave()
                 self._accesses.offer_refusal(access)
+
+
+def _is_open(scope: Scope) -> bool:
+    """Say whether a request tells nothing of tenants, whatever comes of it."""
+    path: str = scope["path"]
+    return path in _OPEN or (path == "/graphql" and scope["method"] == "OPTIONS")
+
+
+def _action_at(path: str) -> str | None:
+    """Return what a request to an address is in the log; None where nothing is."""
+    if not path.isprintable():
+        return None
+    if path == "/graphql":
+        return "query"
+    if path in {"/session", "/session/issuers"}:
+        return "session"
+    if path.startswith("/exports/"):
+        return "export.link"
+    return "embed" if path.startswith("/embed/") else None
 
 
 class _Logging:
@@ -103,19 +118,18 @@ class _Logging:
                 await self._accesses.put(access)
             except Unavailable as error:
                 self._refused = True
-                await self._refuse(error)
+                await _tell(error, self._access.request, self._send)
                 return
         await self._send(message)
 
-    async def _refuse(self, error: Unavailable) -> None:
-        given = self._access.request["headers"]
-        languages = [value for name, value in given if name == b"accept-language"]
-        language = language_of(languages[0].decode("latin-1") if languages else None)
-        headers, body = told(error, language)
-        headers += SECURITY
-        start = {"type": "http.response.start", "status": status_of(error), "headers": headers}
-        await self._send(start)
-        await self._send({"type": "http.response.body", "body": body})
+
+async def _tell(error: GatewayError, scope: Mapping[str, Any], send: Send) -> None:
+    languages = [value for name, value in scope["headers"] if name == b"accept-language"]
+    language = language_of(languages[0].decode("latin-1") if languages else None)
+    headers, body = told(error, language)
+    headers += SECURITY
+    await send({"type": "http.response.start", "status": status_of(error), "headers": headers})
+    await send({"type": "http.response.body", "body": body})
 
 
 async def _nothing() -> None:

@@ -15,6 +15,7 @@ from gateway.errors import GatewayError, Language, RateLimited, ScopeViolation, 
 _log = logging.getLogger(__name__)
 
 _SCALAR = re.compile(r"Value cannot represent a (Date|DateTime|Decimal)\b")
+_VARIABLE = re.compile(r"Variable '(\$\w+)'")
 _FORMS = {
     "Date": "a calendar date as YYYY-MM-DD",
     "DateTime": "an instant with its offset, as 2026-11-21T16:00:00+08:00",
@@ -117,8 +118,10 @@ def masked(cause: BaseException) -> GatewayError:
 def _refusal(error: GraphQLError) -> dict[str, Any]:
     """Return the extensions of an error that GraphQL's own rules raise."""
     scalar = _SCALAR.search(error.message)
+    if scalar is None and not _VARIABLE.match(error.message):
+        return {"code": _code(error)}
     argument = _argument_of(error)
-    if scalar is None and not (argument or "").startswith("$"):
+    if scalar is None and argument is None:
         return {"code": _code(error)}
     found = {"code": "BAD_USER_INPUT"}
     if argument is not None:
@@ -132,7 +135,7 @@ def _argument_of(error: GraphQLError) -> str | None:
     """Return the variable or the argument whose value could not be read, if it was that."""
     if error.path is not None:
         return None
-    if found := re.match(r"Variable '(\$\w+)'", error.message):
+    if found := _VARIABLE.match(error.message):
         return found[1]
     if error.source is None or not error.positions:
         return None

@@ -1,7 +1,7 @@
 """Strawberry's executor, as the way to answer what is not compiled: whoever asks is told all."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import strawberry
 from graphql import GraphQLError
@@ -14,6 +14,9 @@ from gateway.exports.links import Links
 from gateway.http.errors import public_error
 from gateway.schema.context import Context
 from gateway.tenancy.scope import Scope
+
+MOST_ERRORS: Final = 10
+"""That are told of a document which is not run: each is looked up in its text."""
 
 
 class Executor:
@@ -53,7 +56,7 @@ class Executor:
             await context.close()
         errors = result.errors or []
         if errors and result.data is None and all(error.path is None for error in errors):
-            told = [public_error(error, language).formatted for error in errors]
+            told = [public_error(error, language).formatted for error in errors[:MOST_ERRORS]]
             return {"errors": told}, True
         answer: dict[str, Any] = {"data": result.data}
         if errors:

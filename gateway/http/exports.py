@@ -6,6 +6,8 @@ client reports it.
 """
 
 import asyncio
+from dataclasses import dataclass, field
+from time import monotonic
 from urllib.parse import quote
 
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -31,18 +33,37 @@ _STALLED_SECONDS = 60
 """How long a reader may stand still before its export, and the snapshot it holds, is ended."""
 _TURN_SECONDS = 10
 """How long a download waits while others of its tenant's run."""
+_AGAIN_SECONDS = 30
+"""How long a key may have been revoked while a download of it goes on."""
 _BYTES_A_POINT = 100
 """A line has about so many, and costs as much as one of `delimited`."""
 _TRAILERS = b"Export-Rows, Export-SHA256, Export-Complete"
 
 
+@dataclass(slots=True)
+class _Seen:
+    """When it was last looked whether a caller may still have what it is sent."""
+
+    at: float = field(default_factory=monotonic)
+
+
 class ExportEndpoint:
     """Streams the export that a token names."""
 
-    def __init__(self, engine: AsyncEngine, links: Links, turns: Turns, spending: Spending) -> None:
-        """Take the engine and the seal, who may have how many connections, and what they spend."""
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        service: AsyncEngine,
+        links: Links,
+        turns: Turns,
+        spending: Spending,
+    ) -> None:
+        """Take the engines and the seal, who may have how many connections, and what they spend.
+
+        `service` is there while all connections of `engine` stream.
+        """
         self._engine, self._links, self._turns = engine, links, turns
-        self._spending = spending
+        self._service, self._spending = service, spending
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request: 404 for a link that is not valid, else the file."""
@@ -95,7 +116,7 @@ class ExportEndpoint:
         language: Language,
         send: Send,
     ) -> None:
-        started = False
+        started, seen = False, _Seen()
 
         async def start() -> None:
             nonlocal started
@@ -105,6 +126,7 @@ class ExportEndpoint:
 
         async def sink(data: bytes) -> None:
             await start()
+            await self._still_admitted(ticket, seen)
             self._spending.settle(spender, len(data) // _BYTES_A_POINT)
             try:
                 async with asyncio.timeout(_STALLED_SECONDS):
@@ -130,6 +152,12 @@ class ExportEndpoint:
         await start()
         await send({"type": "http.response.body", "body": b"", "more_body": False})
         await send({"type": "http.response.trailers", "headers": _trailers(receipt)})
+
+    async def _still_admitted(self, ticket: Ticket, seen: "_Seen") -> None:
+        """End a download whose key, grant or account was taken back: a slow reader takes long."""
+        if seen.at + _AGAIN_SECONDS < monotonic():
+            seen.at = monotonic()
+            await reauthenticate(self._service, ticket.key, ticket.subject)
 
     async def _turn(self, tenant: TenantScope) -> Line:
         try:

@@ -248,7 +248,9 @@ class _Connection:
             if answer.refused:
                 await self._error(told, orjson.loads(answer.body)["errors"])
                 return
-            await self._raw(b'{"id":%b,"type":"next","payload":%b}' % (told, answer.body))
+            message = b'{"id":%b,"type":"next","payload":%b}' % (told, answer.body)
+            with answer.asker.telling(len(message)):
+                await self._raw(message)
             await self._raw(b'{"id":%b,"type":"complete"}' % told)
         except _Unread:
             raise

@@ -8,7 +8,7 @@ there really are is counted in the answer, and the rest is given back.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
 
@@ -25,7 +25,9 @@ from graphql import (
     IntValueNode,
     NullValueNode,
     OperationDefinitionNode,
+    SchemaMetaFieldDef,
     SelectionSetNode,
+    TypeMetaFieldDef,
     VariableNode,
     get_named_type,
 )
@@ -37,6 +39,8 @@ from gateway.records.keyset import DEFAULT_PAGE, MAX_PAGE
 BASE: Final = 100
 """Any operation: reading it, admitting the caller, one way to the database and back."""
 _INTROSPECTION: Final = 2000
+_FIELD: Final = 3
+"""A field of an object where the executor answers, which asks for each by itself."""
 _WEIGHTS: Final = {"MonthlyStat": 10, "MonthlyTotal": 10, "Change": 5}
 _LOOKS_AT_ALL: Final = {
     "totalCount": 100,
@@ -51,6 +55,12 @@ _LOOKS_AT_ALL: Final = {
 _ASSUMED: Final = {"otherServices": 3, "history": 3, "vendors": 100, "fields": 5}
 """How many a list without `first` is taken to have; five for any other."""
 _OTHERS: Final = 5
+_OF_A_TYPE: Final = {
+    "fields": 4, "args": 1, "inputFields": 1, "enumValues": 2, "interfaces": 1, "possibleTypes": 1,
+}  # fmt: skip
+"""How many of what tells of the schema a type or a field has, of this schema on the average."""
+_TELLS: Final = {"__schema": SchemaMetaFieldDef, "__type": TypeMetaFieldDef}
+"""The fields by which a schema tells of itself."""
 _ROWS: Final = frozenset({"nodes", "edges"})
 
 _TEXTS: Final = {"text": 2}
@@ -68,6 +78,16 @@ class Estimate:
     objects: int
     flat: int = 0
     counted: bool = True
+    fields: int = 0
+    """How many fields of objects there are, which only the executor looks at one by one."""
+
+    def whole(self) -> "Estimate":
+        """Return the same, of which nothing is given back."""
+        return replace(self, counted=False)
+
+    def executed(self) -> "Estimate":
+        """Return what the executor's answer can cost."""
+        return replace(self, cost=self.cost + _FIELD * self.fields, fields=0)
 
     def of_answer(self, objects: int) -> int:
         """Return what an answer with so many objects has cost: one more for each unforeseen."""
@@ -89,21 +109,34 @@ class _Part:
     cost: int = 0
     objects: int = 0
     flat: int = 0
+    fields: int = 0
     lists: tuple[tuple[Callable[[Given], int], "_Part"], ...] = ()
     shown: tuple[tuple[Callable[[Given], bool], "_Part"], ...] = ()
 
-    def of(self, given: Given) -> tuple[int, int, int]:
-        """Return points, objects, and flat points."""
-        cost, objects, flat = self.cost, self.objects, self.flat
+    def of(self, given: Given) -> tuple[int, int, int, int]:
+        """Return points, objects, flat points, and fields."""
+        cost, objects, flat, fields = self.cost, self.objects, self.flat, self.fields
         for size, part in self.lists:
             number = size(given)
-            more, further, _ = part.of(given)
-            cost, objects = cost + number * more, objects + number * further
+            points, those, _, looked = part.of(given)
+            cost, objects = cost + number * points, objects + number * those
+            fields += number * looked
         for condition, part in self.shown:
             if condition(given):
-                more, further, due = part.of(given)
-                cost, objects, flat = cost + more, objects + further, flat + due
-        return cost, objects, flat
+                points, those, due, looked = part.of(given)
+                cost, objects = cost + points, objects + those
+                flat, fields = flat + due, fields + looked
+        return cost, objects, flat, fields
+
+    def most(self) -> tuple[int, int]:
+        """Return the objects and the fields of all that may be shown, where no list is asked for.
+
+        So it is of what tells of the schema, whose lists are as long as they are.
+        """
+        parts = [part.most() for _, part in self.shown]
+        parts += [part.most() for _, part in self.lists]
+        objects, fields = self.objects, self.fields
+        return objects + sum(one for one, _ in parts), fields + sum(one for _, one in parts)
 
     @property
     def is_fixed(self) -> bool:
@@ -135,8 +168,8 @@ class Cost:
     ) -> Estimate:
         """Return what the operation can cost with these coerced variables, for such a caller."""
         given = Given(values, min(vendors, MOST_VENDORS), min(products, MOST_PRODUCTS))
-        cost, objects, flat = self._part.of(given)
-        return Estimate(BASE + cost, objects, flat, self._counted)
+        cost, objects, flat, fields = self._part.of(given)
+        return Estimate(BASE + cost, objects, flat, self._counted, fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,13 +184,14 @@ class _Sum:
     """A part as it is added up."""
 
     def __init__(self) -> None:
-        self.cost = self.objects = self.flat = 0
+        self.cost = self.objects = self.flat = self.fields = 0
         self.lists: list[tuple[Callable[[Given], int], _Part]] = []
         self.shown: list[tuple[Callable[[Given], bool], _Part]] = []
 
     def add(self, part: _Part, times: int = 1) -> None:
         self.cost += times * part.cost
         self.objects += times * part.objects
+        self.fields += times * part.fields
         if times == 1:
             self.flat += part.flat
             self.lists += part.lists
@@ -173,7 +207,8 @@ class _Sum:
             self.lists.append((size, part))
 
     def part(self) -> _Part:
-        return _Part(self.cost, self.objects, self.flat, tuple(self.lists), tuple(self.shown))
+        of_all = (self.cost, self.objects, self.flat, self.fields)
+        return _Part(*of_all, tuple(self.lists), tuple(self.shown))
 
 
 class _Formula:
@@ -258,9 +293,10 @@ class _Formula:
         name = nodes[0].name.value
         if name == "__typename":
             return
-        if name.startswith("__"):
-            found.cost += _INTROSPECTION
+        if name in _TELLS:
             self.introspects = True
+            told = self.part(get_named_type(_TELLS[name].type), nodes)
+            found.cost += _INTROSPECTION + sum(told.most())
             return
         definition = self._definition(kind, name)
         if definition is None:
@@ -272,6 +308,7 @@ class _Formula:
             found.add_list(listed.rows, _Part(1, 0))
         if not isinstance(inner, GraphQLObjectType | GraphQLInterfaceType):
             found.objects += _TEXTS.get(name, 0)
+            found.fields += 1
             return
         below = _Sum()
         below.cost, below.objects = _WEIGHTS.get(inner.name, 1), 1
@@ -283,9 +320,15 @@ class _Formula:
         elif listed is not None and name == "totals":
             found.add_list(partial(sums_of, nodes[0], listed.field), below.part())
         elif _is_list(definition.type):
-            found.add_list(_ASSUMED.get(name, _OTHERS), below.part())
+            found.add_list(self._assumed(kind, name), below.part())
         else:
             found.add(below.part())
+
+    def _assumed(self, kind: Any, name: str) -> int:
+        """Return how long a list is taken to be that nothing is said of."""
+        if not kind.name.startswith("__"):
+            return _ASSUMED.get(name, _OTHERS)
+        return len(self._schema.type_map) if name == "types" else _OF_A_TYPE.get(name, _OTHERS)
 
     def _definition(self, kind: Any, name: str) -> Any:
         owners = [kind]

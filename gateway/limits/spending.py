@@ -6,7 +6,8 @@ settings by how many there are, or have the balancer keep a tenant at one of the
 
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Final
@@ -15,6 +16,10 @@ from gateway.errors import CostLimit, GatewayError, RateLimited
 from gateway.limits.cost import BASE
 
 _log = logging.getLogger(__name__)
+LONG: Final = 2**20
+"""Bytes of an answer that counts while it waits to be read; shorter ones do not."""
+MOST_UNREAD: Final = 128 * 2**20
+"""Bytes of one tenant's long answers that wait to be read, in this process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +40,18 @@ class Tenant:
     level: float = 0.0
     since: float = field(default_factory=monotonic)
     running: int = 0
+    unread: int = 0
+    """Bytes of long answers that are on their way to it."""
+
+    @contextmanager
+    def telling(self, size: int) -> Iterator[None]:
+        """Tell an answer of so many bytes, which takes until they were read."""
+        size = size if size > LONG else 0
+        self.unread += size
+        try:
+            yield
+        finally:
+            self.unread -= size
 
 
 class Spending:
@@ -77,9 +94,23 @@ class Spending:
             self._refuse("cost", _too_costly(cost, self.allowance.operation))
         self._take(tenant, cost - BASE)
 
+    def surcharge(self, tenant: Tenant, points: int) -> None:
+        """Charge what an operation costs beyond that by the way in which it is answered.
+
+        CostLimit if no bucket holds so much; RateLimited if this one does not hold it now.
+        """
+        if points > self._capacity:
+            self._refuse("cost", _too_costly(points, self._capacity))
+        self._take(tenant, points)
+
     def settle(self, tenant: Tenant, points: int) -> None:
         """Charge what was used and not foreseen, or give back, below zero, what was not used."""
         tenant.level = max(0.0, self._leak(tenant) + points)
+
+    def hold(self, tenant: Tenant, size: int) -> None:
+        """Refuse an answer of so many bytes where too many of the tenant's wait to be read."""
+        if size > LONG and tenant.unread and tenant.unread + size > MOST_UNREAD:
+            self._refuse("unread", _unread())
 
     @staticmethod
     def leave(tenant: Tenant) -> None:
@@ -130,6 +161,15 @@ def _too_fast(points: int, left: float, rate: int, over: float) -> RateLimited:
         f"该操作需要{points}点，目前仅剩{int(left)}点",
         accepted=f"the same in {seconds} seconds; {rate} points a second come back",
         seconds=seconds,
+    )
+
+
+def _unread() -> RateLimited:
+    return RateLimited(
+        f"answers of {MOST_UNREAD >> 20} MiB wait to be read already",
+        f"已有{MOST_UNREAD >> 20} MiB的应答等待读取",
+        accepted="the same when they were read",
+        seconds=1,
     )
 
 

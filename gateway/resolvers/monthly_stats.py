@@ -79,7 +79,6 @@ async def monthly_stats(
         rule_pack=rule_pack,
     )
     stats, paging, selection = asked.stats, asked.paging, selected(info)
-    stats = replace(stats, reach=scope.narrow(vendors=vendors))
     of_rows = [*selection.under("nodes"), *selection.under("edges", "node")]
     names = {one.name for one in of_rows}
     unapproved = "unapprovedCount" in names
@@ -232,7 +231,7 @@ def read_stats(
     months = derive(months_between, current, from_, to, year)
     order = decide(_read_order, order_by)
     listed = scope.narrow(vendors=vendors, products=products)
-    reach = None if instant is None else scope.narrow(vendors=vendors)
+    reach = scope.narrow(vendors=vendors)
     return AskedStats(
         StatList(listed, current, months, order, instant, reach=reach),
         Page.asked(first, after),

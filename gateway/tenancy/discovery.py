@@ -120,9 +120,13 @@ class RemoteIssuer:
             raise silent from error
 
     def silent(self, why: str) -> Unavailable:
-        """Return the error for not answering, or not as it should."""
+        """Return the error for not answering, or not as it should; the log alone says why.
+
+        Whoever brings a token would hear of what answers where in the gateway's own network.
+        """
+        _log.warning("the issuer %s does not answer as it should: %s", self.named.issuer, why)
         return Unavailable(
-            f"the issuer {self.named.issuer} does not answer as it should: {why}",
+            f"the issuer {self.named.issuer} does not answer as it should",
             f"令牌颁发者{self.named.issuer}没有正常应答",
         )
 

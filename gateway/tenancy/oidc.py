@@ -18,6 +18,8 @@ from gateway.tenancy.identity import Identity, refusal
 
 _MOST_BYTES: Final = 16_384
 _MOST_VALUES: Final = 200
+_MOST_SUBJECT: Final = 255
+"""OpenID Connect Core 1.0, section 2."""
 _LEEWAY: Final = 30
 _LATEST: Final = 250_000_000_000.0
 """Of instants that a datetime can hold, seconds since 1970."""
@@ -64,10 +66,13 @@ class Issuers:
             )
         except jwt.PyJWTError as error:
             raise refusal() from error
+        subject = claims["sub"]
+        if not subject.isprintable() or len(subject) > _MOST_SUBJECT:
+            raise refusal()
         values = _values(claims, issuer.named.claim)
         return Identity(
             [grant_digest(issuer.named.issuer, value) for value in values],
-            str(claims["sub"]),
+            subject,
             min(float(claims["exp"]) + _LEEWAY, _LATEST),
             said.fresh_until,
         )

@@ -357,6 +357,27 @@ async def test_a_reader_who_stands_still_is_left_and_logged_once(
     assert [tuple(one) for one in entries] == told
 
 
+async def test_a_download_ends_when_its_key_is_revoked(
+    house: House, owner: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.http.exports._AGAIN_SECONDS", 0)
+    logged = "SELECT detail->>'outcome' FROM audit_events WHERE action = 'export.users.cut'"
+    async with offered(house, tmp_path, long_lines()) as (address, caller):
+        path = await link(caller)
+        async with await Wire.open(address, buffer=SMALL_BUFFER) as wire:
+            wire.send(path)
+            answer = await wire.head()
+            assert answer.status == 200
+            async with open_operator(house.security, "test") as session:
+                await revoke(session, caller.key.split("_")[1])
+            await wire.rest(answer)
+        assert (answer.whole, answer.trailers) == (False, {})
+        async with asyncio.timeout(10):
+            while not (entries := await owner.fetch(logged)):
+                await asyncio.sleep(0.05)
+    assert [tuple(one) for one in entries] == [("UNAUTHENTICATED",)]
+
+
 async def test_a_link_that_is_not_valid_is_not_found(house: House, tmp_path: Path) -> None:
     await found(house, "A")
     await load(house, "A", with_status(ROSTER), tmp_path)

@@ -92,6 +92,24 @@ async def test_sums_cost_by_what_they_are_of_and_what_came_is_paid(market: House
             assert actual <= requested
 
 
+async def test_the_executor_is_dearer_and_gives_nothing_back_where_it_fails(market: House) -> None:
+    both = "{ %s users(first: 1000) { nodes { userId phone } } %s }"
+    async with limited(market) as alpha:
+        (compiled, _), (executed, actual), (failed, kept) = [
+            cost_of(await alpha.post(both % more))
+            for more in (
+                ("", ""),
+                ("exchanges(first: 1) { totalCount }", ""),
+                ("", 'monthlyStats(rulePack: "nope") { totalCount }'),
+            )
+        ]
+    assert compiled == 100 + 1 + 1000
+    # 2 fields of each user and the number, and an object and its totalCount
+    assert executed == compiled + 3 * (2 * 1000 + 1) + 1 + 100
+    assert actual < executed - 1000
+    assert failed == kept > executed - 10
+
+
 async def test_a_download_is_paid_by_what_is_sent(market: House, tmp_path: Path) -> None:
     await load(market, "ALPHA", [LINE.format(i, ENHANCED) for i in range(2000)], tmp_path)
     settings = {"cost_limit": 1000, "cost_bucket": 1000, "cost_per_second": 1}

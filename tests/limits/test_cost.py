@@ -3,12 +3,12 @@
 import random
 
 import pytest
-from graphql import GraphQLSchema, OperationDefinitionNode, parse
+from graphql import GraphQLSchema, OperationDefinitionNode, get_introspection_query, parse
 
 from gateway.config.clock import today
 from gateway.errors import CostLimit, RateLimited
 from gateway.limits.cost import BASE, Cost, Estimate
-from gateway.limits.spending import Allowance, Spending
+from gateway.limits.spending import LONG, MOST_UNREAD, Allowance, Spending
 from gateway.regulation.months import Month
 from gateway.resolvers.query import build_schema
 from gateway.schema.documents import fragments_of
@@ -49,7 +49,9 @@ def cost(query: str, **values: object) -> int:
         ("{ ... @include(if: false) { viewer { name } } }", 0),
         ("{ ...A ...A } fragment A on Query { viewer { name } }", 1),
         ('{ node(id: "x") { id ... on User { product { name } } } }', 2),
-        ("{ __schema { types { name } } }", 2000),
+        # each type, and its name
+        ("{ __schema { types { name } } }", 2000 + 2 * len(SCHEMA.type_map)),
+        ("{ __schema { queryType { name } } }", 2000 + 2),
     ],
 )
 def test_points_of_a_document(query: str, points: int) -> None:
@@ -119,6 +121,44 @@ def test_points_follow_the_variables() -> None:
     assert cost(query, on=True) == 1 + 50 * (10 + 1 + 50)
 
 
+def test_the_executor_looks_at_each_field() -> None:
+    query = "{ users(first: 10) { nodes { userId phone product { name } } } viewer { name } }"
+    document = parse(query)
+    (operation,) = document.definitions
+    assert isinstance(operation, OperationDefinitionNode)
+    estimate = Cost(SCHEMA, operation, {}).of({})
+    fields = 10 * 3 + 1
+    assert (estimate.fields, estimate.executed().cost - estimate.cost) == (fields, 3 * fields)
+    assert estimate.executed().executed() == estimate.executed()
+    assert estimate.executed().whole().of_answer(0) == estimate.cost + 3 * fields
+
+
+def test_the_schema_is_told_once_and_not_a_thousand_times() -> None:
+    assert cost(get_introspection_query(directive_is_repeatable=True)) < 50_000
+    leaves = " ".join(f"b{i}: name" for i in range(14))
+    deep = "type { ...G ofType { ...G } }"
+    often = " ".join(f"a{i}: fields {{ {deep} }}" for i in range(35))
+    wide = (
+        f"{{ __schema {{ types {{ {often} }} }} }} fragment G on __Type {{ fields {{ {leaves} }} }}"
+    )
+    assert cost(wide) > 1_000_000
+
+
+def test_long_answers_that_wait_to_be_read_are_bounded() -> None:
+    refused: list[str] = []
+    spending = Spending(Allowance(1000, 2000, 10, 5), exceeded=refused.append)
+    tenant, other = spending.enter("ALPHA"), spending.enter("BETA")
+    with tenant.telling(MOST_UNREAD):
+        spending.hold(tenant, LONG)  # a short one
+        spending.hold(other, MOST_UNREAD)
+        with pytest.raises(RateLimited, match="128 MiB"):
+            spending.hold(tenant, LONG + 1)
+        with tenant.telling(LONG):
+            assert tenant.unread == MOST_UNREAD
+    assert (tenant.unread, refused) == (0, ["unread"])
+    spending.hold(tenant, 2 * MOST_UNREAD)  # a single one has its own limit, its cost
+
+
 def test_what_came_is_charged_in_proportion() -> None:
     estimate = Estimate(cost=BASE + 1000, objects=500)
     assert [estimate.of_answer(n) for n in (0, 250, 500, 900)] == [
@@ -163,6 +203,12 @@ def test_what_may_never_run_takes_nothing() -> None:
     with pytest.raises(CostLimit):
         spending.charge(tenant, 1001)
     assert tenant.level == BASE
+    with pytest.raises(CostLimit):
+        spending.surcharge(tenant, 2001)
+    with pytest.raises(RateLimited):
+        spending.surcharge(tenant, 2000)
+    spending.surcharge(tenant, 1500)
+    assert tenant.level == BASE + 1500
 
 
 def test_no_more_than_so_many_at_once() -> None:

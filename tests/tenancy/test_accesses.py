@@ -250,6 +250,31 @@ async def test_over_a_websocket_names_are_masked_without_a_purpose(world: World)
         assert ("*" in node["phone"]) == masked
 
 
+@pytest.mark.parametrize("path", ["/graphql", "/session", "/session/issuers", "/nothing"])
+async def test_nothing_is_answered_at_an_address_that_is_not_logged(
+    world: World, path: str
+) -> None:
+    """A pattern's end matches before a line feed too: routers and the log have to agree."""
+    headers = {"Authorization": f"Bearer {ALPHA.key.text}"}
+    for end in ("%0A", "%0D", "%00", "/", "%E2%80%A8"):
+        for method in ("GET", "POST", "DELETE"):
+            address = f"{path}{end}?query={{__typename}}"
+            body = {"query": "{ users { nodes { userId } } }"}
+            answer = await world.client.request(method, address, headers=headers, json=body)
+            assert (answer.status_code, "data" in answer.json()) == (404, False), address
+    assert await logged(world, "query", "session", "embed", "export.link") == []
+
+
+async def test_what_can_not_be_logged_is_not_answered(house: House) -> None:
+    log = AccessLog(house.service, SECRET, seconds=0.05)
+    unspeakable = access(house)
+    unspeakable.outcome = "\ud800"
+    with pytest.raises(Unavailable, match="can't be logged"):
+        await log.put(unspeakable)
+    log.offer_refusal(unspeakable)
+    assert (log.waiting, log.dropped) == (0, 2)
+
+
 async def test_what_passes_by_is_no_verdict_of_a_credential(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

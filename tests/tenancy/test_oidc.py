@@ -187,6 +187,16 @@ async def test_a_revoked_grant_ends_at_once_and_can_be_given_again(
         assert plain.json()["data"]["viewer"]["vendor"] == "VENDALPHA"
 
 
+@pytest.mark.parametrize("subject", ["\0", "\ud800", "li\nna", "x" * 256, "\u202e"])
+async def test_a_subject_that_no_log_can_name_is_refused(
+    own: World, issuer: LocalIssuer, subject: str
+) -> None:
+    await granted(own, issuer.url)
+    async with front(own, told(issuer)) as client:
+        assert await statuses(client, issuer.token(sub="李娜 " * 60)) == {200}
+        assert await statuses(client, issuer.token(sub=subject)) == {401}
+
+
 async def test_two_grants_at_once_are_refused_by_name(own: World, issuer: LocalIssuer) -> None:
     await granted(own, issuer.url)
     await granted(own, issuer.url, "staff", Role.VENDOR_OPERATOR)
