@@ -84,7 +84,8 @@ class Settings(BaseSettings):
     port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0 picks one.")
     public_url: str | None = Field(
         default=None,
-        description="The address under which callers reach the gateway, for download links. "
+        description="The address under which callers reach the gateway: of download links, and of pages "
+        "that count as its own (docs/operation.md). "
         "Unset: the address of the request itself.",
     )
     proxies: str | None = Field(
@@ -124,7 +125,7 @@ class Settings(BaseSettings):
         default=1_048_576,
         ge=1024,
         le=1_073_741_824,
-        description="Bytes that a request's body, or a WebSocket message, may have.",
+        description="Bytes that a body of /graphql, or a WebSocket message, may have.",
     )
     limits: Literal["enforce", "measure"] = Field(
         default="enforce",

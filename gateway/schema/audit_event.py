@@ -31,7 +31,7 @@ class AuditEvent:
         return datetime.fromisoformat(self.row["occurred_at"])
 
     @strawberry.field(
-        description="Who: `key:…` by its first eight characters, `account:…`, `oidc:…`; at the "
+        description="Who: `key:…` by its prefix, `account:…`, `oidc:…`; at the "
         "command line `operator:…`, `security:…` or `auditor:…`; `anonymous`."
     )
     def actor(self) -> str:
