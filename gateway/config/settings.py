@@ -84,8 +84,8 @@ class Settings(BaseSettings):
     port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0 picks one.")
     public_url: str | None = Field(
         default=None,
-        description="The address under which callers reach the gateway: of download links, and of pages "
-        "that count as its own (docs/operation.md). "
+        description="The address under which callers reach the gateway: of download links, and of "
+        "pages that count as its own (docs/operation.md). "
         "Unset: the address of the request itself.",
     )
     proxies: str | None = Field(
