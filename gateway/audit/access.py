@@ -63,7 +63,7 @@ class Access:
 
     __slots__ = (
         "acted", "action", "asked", "begun", "done", "outcome", "purpose", "request", "rows",
-        "spent", "tenant", "variables", "wall",
+        "spent", "tenant", "times", "variables", "wall",
     )  # fmt: skip
 
     def __init__(self, request: Mapping[str, Any], action: str) -> None:
@@ -81,12 +81,21 @@ class Access:
         self.acted = False
         """Whether an act that is part of it says itself what becomes of it."""
         self.done: asyncio.Future[None] | None = None
+        self.times = 1
+        """How many refused requests it stands for."""
 
     def end(self, status: int) -> None:
         """Note that the answer is about to be sent."""
         self.spent = time.perf_counter_ns() - self.begun
         if not self.outcome:
             self.outcome = "OK" if status < 400 else f"HTTP_{status}"
+
+    def likeness(self) -> tuple[str, ...] | None:
+        """Return what is alike in requests that were refused before they were read."""
+        if self.asked is not None:
+            return None
+        actor = None if self.tenant is None else self.tenant.principal.name
+        return self.action, self.outcome, _origin(self).get("from", ""), str(actor)
 
     def leave(self) -> None:
         """Note that whoever asked left without an answer; what was asked may have run a while."""
@@ -154,6 +163,8 @@ class Entries:
         detail: dict[str, Any] = _origin(access)
         detail["outcome"] = access.outcome
         detail["micros"] = access.spent // 1000
+        if access.times > 1:
+            detail["times"] = access.times
         if access.rows is not None:
             detail["rows"] = access.rows
         if (asked := access.asked) is not None:

@@ -21,6 +21,8 @@ from gateway.tenancy.appending import Entry, append_alone
 
 _log = logging.getLogger(__name__)
 _BATCH: Final = 1000
+_MANY: Final = 16
+"""So many entries that wait are many: those that are alike then stand for each other."""
 _RETRY_SECONDS: Final = 1.0
 
 
@@ -47,6 +49,7 @@ class AccessLog:
         self._engine, self._entries = engine, Entries(secret)
         self._seconds, self._most, self._patience = seconds, most, patience
         self._waiting: deque[_Queued] = deque()
+        self._repeated: dict[tuple[str, ...], Access] = {}
         self._taken = 0
         self._wake, self._full, self._room = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._writer: asyncio.Task[None] | None = None
@@ -56,7 +59,7 @@ class AccessLog:
     @property
     def waiting(self) -> int:
         """How many accesses are not written yet."""
-        return len(self._waiting) + self._taken
+        return len(self._waiting) + len(self._repeated) + self._taken
 
     def offer(self, access: Access) -> bool:
         """Put an access into the queue; say whether there was room.
@@ -75,10 +78,21 @@ class AccessLog:
         return True
 
     def offer_refusal(self, access: Access) -> None:
-        """Put an access that was told nothing into the queue, or count it where there's no room."""
-        with suppress(Unavailable):  # it is counted already
-            if not self.offer(access):
-                self.dropped += 1
+        """Put an access that was told nothing into the queue, or count it where there's no room.
+
+        Those that are alike are one beside many others, which says how many: else whoever is
+        refused a thousand times a second, without any credential, would fill the disk.
+        """
+        alike = access.likeness() if len(self._waiting) >= _MANY else None
+        if alike is not None and alike in self._repeated:
+            self._repeated[alike].times += 1
+        elif self.waiting >= self._most:
+            self.dropped += 1
+        elif alike is not None:
+            self._repeated[alike] = access
+        else:
+            with suppress(Unavailable):  # it is counted already
+                self.offer(access)
 
     async def put(self, access: Access) -> None:
         """Put an access into the queue, wait as is set; Unavailable where nothing may be told."""
@@ -129,8 +143,12 @@ class AccessLog:
     async def _write(self) -> None:
         """Write a batch; keep trying while there is no database."""
         batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), _BATCH))]
-        self._taken = len(batch)
         entries = [entry for one in batch for entry in one.entries]
+        repeated, self._repeated = self._repeated, {}
+        for access in repeated.values():
+            with suppress(Unavailable):
+                entries += self._entries_of(access)
+        self._taken = len(batch) + len(repeated)
         failure: Exception | None = None
         try:
             failure = await self._append(entries)

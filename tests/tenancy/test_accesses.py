@@ -265,6 +265,25 @@ async def test_nothing_is_answered_at_an_address_that_is_not_logged(
     assert await logged(world, "query", "session", "embed", "export.link") == []
 
 
+async def test_refusals_that_are_alike_fill_no_disk(house: House) -> None:
+    log = AccessLog(house.service, SECRET, seconds=60)
+    for number in range(3000):
+        client = (f"192.0.2.{number % 2}", number)
+        refused = Access({"headers": (), "client": client}, "query")
+        refused.outcome = "UNAUTHENTICATED" if number % 3 else "BAD_USER_INPUT"
+        refused.end(401)
+        log.offer_refusal(refused)
+    assert log.waiting == 16 + 2 * 2
+    await log.close(5)
+    connection = await asyncpg.connect(house.addresses.owner.replace("+asyncpg", ""))
+    found = await connection.fetch(
+        "SELECT coalesce((detail->>'times')::int, 1) FROM audit_events WHERE action = 'query'"
+    )
+    await connection.close()
+    times = [one[0] for one in found]
+    assert (len(times), sum(times), log.dropped) == (20, 3000, 0)
+
+
 async def test_what_can_not_be_logged_is_not_answered(house: House) -> None:
     log = AccessLog(house.service, SECRET, seconds=0.05)
     unspeakable = access(house)
