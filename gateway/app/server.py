@@ -14,6 +14,7 @@ from functools import partial
 import strawberry
 import uvicorn
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import HTTPConnection
 from starlette.routing import Route, WebSocketRoute
@@ -36,10 +37,11 @@ from gateway.http.headers import SecurityHeaders, security
 from gateway.http.heads import BoundedProtocol
 from gateway.http.health import healthz, readyz
 from gateway.http.issuers import IssuersEndpoint
+from gateway.http.json import unrouted
 from gateway.http.metrics import EXCEEDED, metrics, watch
 from gateway.http.origins import Origins
 from gateway.http.session import SessionEndpoint
-from gateway.http.sockets import Sockets
+from gateway.http.sockets import SocketProtocol, Sockets
 from gateway.limits.spending import Allowance, Spending
 from gateway.limits.turns import Turns
 from gateway.resolvers.query import build_schema
@@ -129,6 +131,7 @@ def _routes(
             Route("/readyz", readyz(lambda: ready(house.service))),
             Route("/metrics", metrics),
         ],
+        exception_handlers={HTTPException: unrouted},
         middleware=[Middleware(SecurityHeaders, security(house.settings.public_url))],
     )
 
@@ -233,7 +236,8 @@ async def serve(house: House, held: socket.socket, started: Callable[[str], None
     config = uvicorn.Config(
         app,
         http=BoundedProtocol,
-        ws="websockets-sansio",
+        ws=SocketProtocol,
+        ws_ping_timeout=60,  # a long answer is in front of the ping
         ws_per_message_deflate=False,  # it would compress each answer before the next is looked at
         ws_max_size=house.settings.body_bytes,
         lifespan="off",

@@ -31,7 +31,7 @@ from gateway.http.errors import language_of
 from gateway.http.executor import Executor
 from gateway.http.metrics import OPERATIONS
 from gateway.http.trusted import TrustedDocuments
-from gateway.limits.cost import Estimate
+from gateway.limits.cost import BASE, Estimate
 from gateway.limits.spending import Spending, Tenant
 from gateway.limits.turns import Turns
 from gateway.schema.context import sealed_link
@@ -147,14 +147,22 @@ class Answering:
             told = str(reason)
         OPERATIONS.add("executor", told)
         if estimate is not None and self._answers is not None:
-            dearer = estimate.executed()
-            self._spending.surcharge(tenant, dearer.cost - estimate.cost)
-            estimate = dearer
+            estimate = self._dearer(estimate, tenant)
         turn = await self._turns.take(caller.tenant)
         try:
             return await self._executed(asked, asking, estimate, tenant, told)
         finally:
             self._turns.leave(turn)
+
+    def _dearer(self, estimate: Estimate, tenant: Tenant) -> Estimate:
+        """Charge what an operation costs more where the executor answers it."""
+        dearer = estimate.executed()
+        try:
+            self._spending.surcharge(tenant, dearer.cost - estimate.cost)
+        except GatewayError:
+            self._spending.settle(tenant, BASE - estimate.cost)
+            raise
+        return dearer
 
     async def _admitted_anew(self, caller: Admission, asking: Asking) -> Admission:
         self.admissions.forget(caller)
@@ -282,12 +290,13 @@ class Answering:
             note(asking.access, seen, asked.variables, answer)
         body = orjson.dumps(answer, default=str)
         if estimate is not None:
-            data = {"data": answer.get("data")}
-            failed = "errors" in answer
-            whole = orjson.dumps(data, default=str) if failed else body
-            # what failed in the end may have been read to the end, and its objects are not there
-            told = estimate.whole() if failed else estimate
-            body = b"".join((body[:-1], self._settled(told, whole, tenant), b"}"))
+            if "errors" in answer:
+                # all may have been read before it failed, and its objects are not there to tell;
+                # its time would, and tell more than its sender may know
+                cost = self._paid(estimate, estimate.cost, tenant)
+            else:
+                cost = self._settled(estimate, body, tenant)
+            body = b"".join((body[:-1], cost, b"}"))
         way = f"executor; reason={reason}".encode()
         return Answer(body, way, tenant, refused=refused)
 
@@ -297,13 +306,17 @@ class Answering:
         Each of its objects begins with a brace. So do those in texts, which cost their sender.
         """
         used = estimate.of_answer(max(count_of(b"{", answer) - 2, 0))
-        used = max(used, len(answer) // _BYTES_A_POINT)
+        per_point = _BYTES_A_POINT if estimate.counted else _BYTES_OF_THE_SCHEMA
+        return self._paid(estimate, max(used, len(answer) // per_point), tenant)
+
+    def _paid(self, estimate: Estimate, used: int, tenant: Tenant) -> bytes:
         self._spending.settle(tenant, used - estimate.cost)
         return _COST % (estimate.cost, used, self._spending.allowance.operation)
 
 
 _BYTES_A_POINT: Final = 500
 """Objects have fewer, as a rule: then they are what counts."""
+_BYTES_OF_THE_SCHEMA: Final = 20
 _COST: Final = b',"extensions":{"cost":{"requested":%d,"actual":%d,"limit":%d}}'
 
 

@@ -34,6 +34,11 @@ def note(
     access.outcome = " ".join(sorted(codes))
 
 
+def nothing_here() -> NotFound:
+    """Return the error of an address that is none."""
+    return NotFound("nothing is here", "此地址不存在")
+
+
 def note_refusal(access: Access | None, error: GatewayError) -> None:
     """Count what is refused, and note why."""
     REFUSED.labels(error.code).inc()
@@ -57,7 +62,7 @@ class Audited:
             return
         action = _action_at(scope["path"])
         if action is None:  # a router may take more for its own than is logged
-            await _tell(NotFound("nothing is here", "此地址不存在"), scope, send)
+            await _tell(nothing_here(), scope, send)
             return
         access = scope[KEY] = Access(scope, action)
         logging = _Logging(self._accesses, access, send).send

@@ -6,6 +6,7 @@ client reports it.
 """
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass, field
 from time import monotonic
 from urllib.parse import quote
@@ -16,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 
 from gateway.audit.access import CURRENT
 from gateway.catalogue.formats import formats_of
-from gateway.errors import GatewayError, Language, RateLimited, TookTooLong
+from gateway.errors import GatewayError, Language, RateLimited, TookTooLong, Unavailable
 from gateway.exports.links import Links, Ticket
 from gateway.exports.requests import admitted, run_export
 from gateway.exports.stream import Receipt
@@ -157,7 +158,8 @@ class ExportEndpoint:
         """End a download whose key, grant or account was taken back: a slow reader takes long."""
         if seen.at + _AGAIN_SECONDS < monotonic():
             seen.at = monotonic()
-            await reauthenticate(self._service, ticket.key, ticket.subject)
+            with suppress(Unavailable):  # then it is looked at again with what comes
+                await reauthenticate(self._service, ticket.key, ticket.subject)
 
     async def _turn(self, tenant: TenantScope) -> Line:
         try:

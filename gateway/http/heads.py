@@ -7,13 +7,14 @@ from gateway.errors import BadInput
 from gateway.http.errors import told
 from gateway.http.headers import SECURITY
 from gateway.http.trailers import TrailersProtocol
+from gateway.http.unread import Leaving
 
 HEAD_SECONDS: Final = 30
 HEAD_BYTES: Final = 262_144
 """The longest is of a document in the query string. What comes in one piece is taken whole."""
 
 
-class BoundedProtocol(TrailersProtocol):
+class BoundedProtocol(Leaving, TrailersProtocol):
     """uvicorn's protocol, which refuses such heads (RFC 6585, section 5) and leaves the slow.
 
     What is neither body nor the end of a head counts: trailers and the marks of chunks too.

@@ -4,13 +4,14 @@ from abc import ABC, abstractmethod
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from gateway.errors import BadInput, GatewayError
 from gateway.http.asked import NotTaken, not_json, read_body
-from gateway.http.audited import KEY, note_refusal
+from gateway.http.audited import KEY, note_refusal, nothing_here
 from gateway.http.errors import language_of, masked, status_of, told
 from gateway.http.gone import Gone
 from gateway.http.headers import read_head
@@ -43,6 +44,23 @@ class JsonEndpoint(ABC):
     @abstractmethod
     async def answer(self, request: Request) -> Response:
         """Return the answer, or raise GatewayError."""
+
+
+async def unrouted(request: Request, error: Exception) -> Response:
+    """Tell that an address is none, or takes another method."""
+    assert isinstance(error, HTTPException)  # noqa: S101 (registered for nothing else)
+    if error.status_code != 405:
+        return _told(request, nothing_here(), error.status_code)
+    allowed = (error.headers or {}).get("Allow", "")
+    refusal = BadInput(
+        f"{request.method} is not for this address",
+        f"此地址不接受{request.method}",
+        argument="method",
+        accepted=allowed,
+    )
+    response = _told(request, refusal, 405)
+    response.headers["Allow"] = allowed
+    return response
 
 
 def address_of(request: Request) -> str:

@@ -14,6 +14,7 @@ from typing import Any, Final
 import orjson
 from starlette.requests import HTTPConnection
 from starlette.types import Message, Receive, Scope, Send
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from gateway.audit.access import Access
 from gateway.audit.writer import AccessLog
@@ -26,6 +27,7 @@ from gateway.http.errors import body_of, language_of, masked, status_of
 from gateway.http.headers import purpose_in, read_head
 from gateway.http.metrics import EXCEEDED
 from gateway.http.origins import allowed_from
+from gateway.http.unread import Leaving
 from gateway.limits.spending import busy
 from gateway.tenancy.admission import Admission
 from gateway.tenancy.terms import read_purpose
@@ -35,6 +37,10 @@ _INIT_SECONDS: Final = 10
 _STALLED_SECONDS: Final = 60
 """How long a client may read nothing of what it is told."""
 _ENDED: Final = (4401, "Unauthorized: the credential is not valid any more")
+
+
+class SocketProtocol(Leaving, WebSocketsSansIOProtocol):
+    """uvicorn's protocol, which leaves who does not read."""
 
 
 class _Close(Exception):
@@ -251,7 +257,7 @@ class _Connection:
             message = b'{"id":%b,"type":"next","payload":%b}' % (told, answer.body)
             with answer.asker.telling(len(message)):
                 await self._raw(message)
-            await self._raw(b'{"id":%b,"type":"complete"}' % told)
+                await self._raw(b'{"id":%b,"type":"complete"}' % told)  # once that was read
         except _Unread:
             raise
         except NotTaken as refusal:

@@ -81,10 +81,6 @@ class Estimate:
     fields: int = 0
     """How many fields of objects there are, which only the executor looks at one by one."""
 
-    def whole(self) -> "Estimate":
-        """Return the same, of which nothing is given back."""
-        return replace(self, counted=False)
-
     def executed(self) -> "Estimate":
         """Return what the executor's answer can cost."""
         return replace(self, cost=self.cost + _FIELD * self.fields, fields=0)
@@ -133,10 +129,11 @@ class _Part:
 
         So it is of what tells of the schema, whose lists are as long as they are.
         """
-        parts = [part.most() for _, part in self.shown]
-        parts += [part.most() for _, part in self.lists]
-        objects, fields = self.objects, self.fields
-        return objects + sum(one for one, _ in parts), fields + sum(one for _, one in parts)
+        nothing = Given({})
+        parts = [(size(nothing), part.most()) for size, part in self.lists]
+        parts += [(1, part.most()) for _, part in self.shown]
+        objects = self.objects + sum(times * one for times, (one, _) in parts)
+        return objects, self.fields + sum(times * one for times, (_, one) in parts)
 
     @property
     def is_fixed(self) -> bool:
@@ -292,6 +289,7 @@ class _Formula:
     def _add(self, found: _Sum, kind: Any, nodes: list[FieldNode], listed: _Listed | None) -> None:
         name = nodes[0].name.value
         if name == "__typename":
+            found.fields += 1
             return
         if name in _TELLS:
             self.introspects = True

@@ -16,7 +16,7 @@ from gateway.errors import CostLimit, GatewayError, RateLimited
 from gateway.limits.cost import BASE
 
 _log = logging.getLogger(__name__)
-LONG: Final = 2**20
+LONG: Final = 2**18
 """Bytes of an answer that counts while it waits to be read; shorter ones do not."""
 MOST_UNREAD: Final = 128 * 2**20
 """Bytes of one tenant's long answers that wait to be read, in this process."""
@@ -166,8 +166,8 @@ def _too_fast(points: int, left: float, rate: int, over: float) -> RateLimited:
 
 def _unread() -> RateLimited:
     return RateLimited(
-        f"answers of {MOST_UNREAD >> 20} MiB wait to be read already",
-        f"已有{MOST_UNREAD >> 20} MiB的应答等待读取",
+        f"with this answer more than {MOST_UNREAD >> 20} MiB would wait to be read",
+        f"加上此应答，等待读取的应答将超过{MOST_UNREAD >> 20} MiB",
         accepted="the same when they were read",
         seconds=1,
     )

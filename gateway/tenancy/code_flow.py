@@ -6,7 +6,6 @@ token is held to; nothing is stored, and a second factor is the issuer's matter.
 """
 
 import asyncio
-import logging
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -22,7 +21,6 @@ from gateway.tenancy.identity import Identity
 from gateway.tenancy.oidc import Issuers
 
 _NAME: Final = re.compile(r"[a-z_]{1,40}")
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +130,4 @@ async def _token(issuer: RemoteIssuer, code: Code) -> str:
             accepted="a new code, once, with the verifier and the redirect it was asked by",
         )
     why = error if isinstance(error, str) and _NAME.fullmatch(error) else f"status {status}"
-    refused = issuer.silent(f"it gives no token for a code ({why})")
-    _log.warning("%s", refused)
-    raise refused
+    raise issuer.failed(f"it gives no token for a code ({why})")

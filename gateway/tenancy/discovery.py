@@ -104,27 +104,28 @@ class RemoteIssuer:
                 raise told
             return told
         if said is None:
-            raise self.silent("it did not a moment ago")
+            raise self._silent()
         return said
 
     async def post(self, name: str, form: Mapping[str, str], auth: httpx.Auth) -> tuple[int, Any]:
         """Send a form to one of its places; return the status and the JSON of its answer."""
         place = (await self.says()).endpoints.get(name)
         if place is None:
-            raise self.silent(f"its configuration has no {name}, or an insecure one")
+            raise self.failed(f"its configuration has no {name}, or an insecure one")
         try:
             return await self._json("POST", place, data=form, auth=auth)
         except (httpx.HTTPError, ValueError, TimeoutError) as error:
-            silent = self.silent(f"{place}: {type(error).__name__}")
-            _log.warning("%s", silent)
-            raise silent from error
+            raise self.failed(f"{place}: {type(error).__name__}") from error
 
-    def silent(self, why: str) -> Unavailable:
+    def failed(self, why: str) -> Unavailable:
         """Return the error for not answering, or not as it should; the log alone says why.
 
         Whoever brings a token would hear of what answers where in the gateway's own network.
         """
         _log.warning("the issuer %s does not answer as it should: %s", self.named.issuer, why)
+        return self._silent()
+
+    def _silent(self) -> Unavailable:
         return Unavailable(
             f"the issuer {self.named.issuer} does not answer as it should",
             f"令牌颁发者{self.named.issuer}没有正常应答",
@@ -144,18 +145,16 @@ class RemoteIssuer:
         except Unavailable as error:
             told = error
         except (httpx.HTTPError, ValueError, TypeError, AttributeError, TimeoutError) as error:
-            told = self.silent(type(error).__name__)
+            told = self.failed(type(error).__name__)
         finally:
             self._asking, self._quiet_until = None, monotonic() + _PAUSE_SECONDS
-        if isinstance(told, Unavailable):
-            _log.warning("%s", told)
         return told
 
     async def _configuration(self) -> Said:
         base = self.named.issuer.rstrip("/")
         about = await self._get(f"{base}/.well-known/openid-configuration")
         if about.get("issuer") != self.named.issuer or not self._is_secure(about.get("jwks_uri")):
-            raise self.silent("its configuration names another issuer or an insecure place")
+            raise self.failed("its configuration names another issuer or an insecure place")
         keys: dict[str, Key] = {}
         for one in (await self._get(about["jwks_uri"])).get("keys", ()):
             algorithms = _algorithms_of(one)
@@ -174,7 +173,7 @@ class RemoteIssuer:
     async def _get(self, place: str) -> dict[str, Any]:
         status, told = await self._json("GET", place)
         if status != 200 or not isinstance(told, dict):
-            raise self.silent(f"{place} answers {status}")
+            raise self.failed(f"{place} answers {status}")
         return told
 
     async def _json(self, method: str, place: str, **more: Any) -> tuple[int, Any]:

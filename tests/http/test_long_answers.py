@@ -41,7 +41,7 @@ async def test_a_long_answer_is_whole(house: House, tmp_path: Path) -> None:
 async def test_a_tenant_reads_what_it_has_asked_for_before_it_asks_for_more(
     house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.http.graphql.STALLED_SECONDS", 2)
+    monkeypatch.setattr("gateway.http.unread.STALLED_SECONDS", 2)
     monkeypatch.setattr("gateway.limits.spending.MOST_UNREAD", 20_000_000)
     async with offered(house, tmp_path, long_lines()[:1000]) as (address, caller):
         async with (
@@ -59,3 +59,18 @@ async def test_a_tenant_reads_what_it_has_asked_for_before_it_asks_for_more(
             assert (await wire.answer()).status == 200
             with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
                 await still.reader.readexactly(int(answer.headers["content-length"]))
+
+
+async def test_a_client_that_reads_nothing_is_left_with_what_waits(
+    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the next request waits behind an answer that nobody reads."""
+    monkeypatch.setattr("gateway.http.unread.STALLED_SECONDS", 1)
+    async with offered(house, tmp_path, long_lines()[:1000]) as (address, caller):
+        async with await Wire.open(address, buffer=SMALL_BUFFER) as still:
+            for _ in range(2):
+                send(still, caller, LONG)
+            await still.head()
+            await asyncio.sleep(3)
+            with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
+                await still.reader.readexactly(2**24)

@@ -122,7 +122,7 @@ def test_points_follow_the_variables() -> None:
 
 
 def test_the_executor_looks_at_each_field() -> None:
-    query = "{ users(first: 10) { nodes { userId phone product { name } } } viewer { name } }"
+    query = "{ users(first: 10) { nodes { userId __typename product { name } } } viewer { name } }"
     document = parse(query)
     (operation,) = document.definitions
     assert isinstance(operation, OperationDefinitionNode)
@@ -130,7 +130,6 @@ def test_the_executor_looks_at_each_field() -> None:
     fields = 10 * 3 + 1
     assert (estimate.fields, estimate.executed().cost - estimate.cost) == (fields, 3 * fields)
     assert estimate.executed().executed() == estimate.executed()
-    assert estimate.executed().whole().of_answer(0) == estimate.cost + 3 * fields
 
 
 def test_the_schema_is_told_once_and_not_a_thousand_times() -> None:
@@ -138,10 +137,12 @@ def test_the_schema_is_told_once_and_not_a_thousand_times() -> None:
     leaves = " ".join(f"b{i}: name" for i in range(14))
     deep = "type { ...G ofType { ...G } }"
     often = " ".join(f"a{i}: fields {{ {deep} }}" for i in range(35))
-    wide = (
-        f"{{ __schema {{ types {{ {often} }} }} }} fragment G on __Type {{ fields {{ {leaves} }} }}"
-    )
-    assert cost(wide) > 1_000_000
+    fragment = f"fragment G on __Type {{ fields {{ {leaves} }} }}"
+    for wide in (
+        f"{{ __schema {{ types {{ {often} }} }} }}",
+        f"query($y: Boolean!) {{ __schema {{ types {{ ... @include(if: $y) {{ {often} }} }} }} }}",
+    ):
+        assert cost(f"{wide} {fragment}", y=True) > 1_000_000
 
 
 def test_long_answers_that_wait_to_be_read_are_bounded() -> None:

@@ -487,6 +487,19 @@ async def test_every_route_but_health_and_metrics_needs_a_key(market: World) -> 
     for method, body in (("GET", None), ("POST", {"query": "{ __typename }"})):
         answer = await market.client.request(method, "/graphql?query={__typename}", json=body)
         assert answer.status_code == 401
+    for method, path, status in (
+        ("GET", "/embed/tokens", 405),
+        ("PUT", "/session", 405),
+        ("POST", "/exports/x", 405),
+        ("GET", "/embed/other", 404),
+        ("GET", "/", 404),
+        ("GET", "/graphql/", 404),
+    ):
+        answer = await market.client.request(method, path)
+        assert answer.status_code == status
+        (error,) = answer.json()["errors"]
+        assert error["extensions"]["code"] == {404: "NOT_FOUND", 405: "BAD_USER_INPUT"}[status]
+        assert (status == 405) == ("allow" in answer.headers)
     for path in ("/healthz", "/readyz"):
         assert (await market.client.get(path)).json() == {"status": "ok"}
 

@@ -217,14 +217,14 @@ async def test_a_token_that_is_not_meant_for_the_gateway(shared: World, place: s
 
 
 async def test_a_client_whose_secret_is_wrong_is_the_operators_matter(
-    shared: World, place: str
+    shared: World, place: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with front(shared, told(place, client_secret=SecretStr("another"))) as client:
         page = Page.of(client, place)
         answer = await page.bring(await page.code("li.na"))
         assert answer.status_code == 503
-        assert "invalid_client" in answer.json()["errors"][0]["message"]
-        assert "another" not in answer.text
+        assert "invalid_client" in caplog.text
+        assert not [word for word in ("invalid_client", "another") if word in answer.text]
 
 
 async def test_only_issuers_with_a_client_are_offered(shared: World, place: str) -> None:
@@ -243,7 +243,9 @@ async def test_only_issuers_with_a_client_are_offered(shared: World, place: str)
         assert not [one for one in (SECRET, quote(SECRET, ""), quote_plus(SECRET)) if one in offers]
 
 
-async def test_an_issuer_that_does_not_answer(shared: World, place: str) -> None:
+async def test_an_issuer_that_does_not_answer(
+    shared: World, place: str, caplog: pytest.LogCaptureFixture
+) -> None:
     """The others are offered all the same; it is asked once, and then left alone for a while."""
     gone = told("http://127.0.0.1:9/realm")
     async with front(shared, gone, told(place)) as client:
@@ -253,7 +255,8 @@ async def test_an_issuer_that_does_not_answer(shared: World, place: str) -> None
             assert second["authorize"].startswith(f"{place}/auth?")
         answer = await Page.of(client, gone.issuer).bring("x")
         assert answer.status_code == 503
-        assert "a moment ago" in answer.json()["errors"][0]["message"]
+        assert caplog.text.count("ConnectError") == 1  # what is where is not its callers' to know
+        assert "ConnectError" not in answer.text
 
 
 ANSWERS: dict[str, tuple[int, bytes, int]] = {
@@ -317,12 +320,15 @@ async def test_a_place_that_is_none_takes_no_other_issuer_away(
             assert second["authorize"]
 
 
-async def test_an_insecure_place_is_not_asked(shared: World, issuer: LocalIssuer) -> None:
+async def test_an_insecure_place_is_not_asked(
+    shared: World, issuer: LocalIssuer, caplog: pytest.LogCaptureFixture
+) -> None:
     issuer.about = {"token_endpoint": "http://evil.example/token"}
     async with front(shared, told(issuer.url)) as client:
         answer = await Page.of(client, issuer.url).bring("x")
     assert answer.status_code == 503
-    assert "token_endpoint" in answer.text
+    assert "token_endpoint" in caplog.text
+    assert "token_endpoint" not in answer.text
 
 
 @pytest.mark.parametrize(
