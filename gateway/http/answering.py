@@ -7,10 +7,12 @@ charged; only then it runs, compiled or by the executor. What it did not use is 
 import asyncio
 import logging
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from time import perf_counter
 from typing import Any, Final, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -31,7 +33,7 @@ from gateway.http.errors import language_of
 from gateway.http.executor import Executor
 from gateway.http.metrics import OPERATIONS
 from gateway.http.trusted import TrustedDocuments
-from gateway.limits.cost import BASE, Estimate
+from gateway.limits.cost import BASE, MICROS, Estimate
 from gateway.limits.spending import Spending, Tenant
 from gateway.limits.turns import Turns
 from gateway.schema.context import sealed_link
@@ -146,23 +148,32 @@ class Answering:
         except Uncompiled as reason:
             told = str(reason)
         OPERATIONS.add("executor", told)
-        if estimate is not None and self._answers is not None:
-            estimate = self._dearer(estimate, tenant)
-        turn = await self._turns.take(caller.tenant)
-        try:
-            return await self._executed(asked, asking, estimate, tenant, told)
-        finally:
-            self._turns.leave(turn)
+        with self._timed(estimate, tenant):
+            turn = await self._turns.take(caller.tenant)
+            try:
+                return await self._executed(asked, asking, estimate, tenant, told)
+            finally:
+                self._turns.leave(turn)
 
-    def _dearer(self, estimate: Estimate, tenant: Tenant) -> Estimate:
-        """Charge what an operation costs more where the executor answers it."""
-        dearer = estimate.executed()
+    @contextmanager
+    def _timed(self, estimate: Estimate | None, tenant: Tenant) -> Iterator[None]:
+        """Charge what the executor may take for all fields, and give back what it did not.
+
+        How long it took, the answer does not say: that would tell of what others have.
+        """
+        points = 0 if estimate is None or self._answers is None else estimate.executing
         try:
-            self._spending.surcharge(tenant, dearer.cost - estimate.cost)
+            self._spending.surcharge(tenant, points)
         except GatewayError:
-            self._spending.settle(tenant, BASE - estimate.cost)
+            if estimate is not None:
+                self._spending.settle(tenant, BASE - estimate.cost)
             raise
-        return dearer
+        begun = perf_counter()
+        try:
+            yield
+        finally:
+            taken = int((perf_counter() - begun) * 1e6) // MICROS
+            self._spending.settle(tenant, min(taken, points) - points)
 
     async def _admitted_anew(self, caller: Admission, asking: Asking) -> Admission:
         self.admissions.forget(caller)
@@ -290,13 +301,9 @@ class Answering:
             note(asking.access, seen, asked.variables, answer)
         body = orjson.dumps(answer, default=str)
         if estimate is not None:
-            if "errors" in answer:
-                # all may have been read before it failed, and its objects are not there to tell;
-                # its time would, and tell more than its sender may know
-                cost = self._paid(estimate, estimate.cost, tenant)
-            else:
-                cost = self._settled(estimate, body, tenant)
-            body = b"".join((body[:-1], cost, b"}"))
+            data = {"data": answer.get("data")}
+            whole = orjson.dumps(data, default=str) if "errors" in answer else body
+            body = b"".join((body[:-1], self._settled(estimate, whole, tenant), b"}"))
         way = f"executor; reason={reason}".encode()
         return Answer(body, way, tenant, refused=refused)
 
@@ -307,9 +314,7 @@ class Answering:
         """
         used = estimate.of_answer(max(count_of(b"{", answer) - 2, 0))
         per_point = _BYTES_A_POINT if estimate.counted else _BYTES_OF_THE_SCHEMA
-        return self._paid(estimate, max(used, len(answer) // per_point), tenant)
-
-    def _paid(self, estimate: Estimate, used: int, tenant: Tenant) -> bytes:
+        used = max(used, len(answer) // per_point)
         self._spending.settle(tenant, used - estimate.cost)
         return _COST % (estimate.cost, used, self._spending.allowance.operation)
 

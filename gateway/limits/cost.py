@@ -8,7 +8,7 @@ there really are is counted in the answer, and the rest is given back.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
@@ -38,6 +38,8 @@ from gateway.records.keyset import DEFAULT_PAGE, MAX_PAGE
 
 BASE: Final = 100
 """Any operation: reading it, admitting the caller, one way to the database and back."""
+MICROS: Final = 3
+"""Microseconds of one core that a point stands for."""
 _INTROSPECTION: Final = 2000
 _FIELD: Final = 3
 """A field of an object where the executor answers, which asks for each by itself."""
@@ -81,9 +83,10 @@ class Estimate:
     fields: int = 0
     """How many fields of objects there are, which only the executor looks at one by one."""
 
-    def executed(self) -> "Estimate":
-        """Return what the executor's answer can cost."""
-        return replace(self, cost=self.cost + _FIELD * self.fields, fields=0)
+    @property
+    def executing(self) -> int:
+        """What it costs beyond that where the executor answers."""
+        return _FIELD * self.fields
 
     def of_answer(self, objects: int) -> int:
         """Return what an answer with so many objects has cost: one more for each unforeseen."""
