@@ -35,7 +35,7 @@ layers: $(VENV)/installed ## Imports point down only
 	$(BIN)/lint-imports
 
 test: $(VENV)/installed ## Tests: SDL snapshot, migration drift, docs and wheel included
-	$(BIN)/pytest -n $(JOBS) --dist worksteal
+	$(BIN)/pytest -n $(JOBS) --dist worksteal --durations=15 --durations-min=10
 
 sdl: $(VENV)/installed ## Write schema.graphql from the code
 	$(BIN)/python -m gateway.app.sdl > schema.graphql.part && mv schema.graphql.part schema.graphql

@@ -193,7 +193,7 @@ async def test_operations_touch_all_of_the_schema(paths: Paths) -> None:
     assert not missing, sorted(missing)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.data())
 async def test_other_values_for_the_same_document(paths: Paths, data: st.DataObject) -> None:
     one = data.draw(operations(SCHEMA, paths.world.material))

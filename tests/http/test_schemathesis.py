@@ -14,7 +14,7 @@ from gateway.app.house import House
 from gateway.resolvers.query import build_schema
 from gateway.tenancy.principal import Role
 
-EXAMPLES = os.environ.get("GATEWAY_SCHEMATHESIS", "12")
+EXAMPLES = os.environ.get("GATEWAY_SCHEMATHESIS", "9")
 """Of each root field, right ones and wrong ones."""
 
 
