@@ -457,10 +457,12 @@ def _only(ids: Sequence[int]) -> int:
 def _pick(
     held: Mapping[int, str], wanted: Sequence[str] | None, kind: str, kind_zh: str, argument: str
 ) -> Mapping[int, str]:
+    """Return what is picked, in the order in which it is held: a part is kept for all orders."""
     if wanted is None:
         return held
-    numbers = {name: number for number, name in held.items()}
+    names = set(held.values())
     for name in wanted:
-        if name not in numbers:
+        if name not in names:
             raise NotFound.of(kind, kind_zh, name, argument=argument)
-    return MappingProxyType({numbers[name]: name for name in wanted})
+    chosen = set(wanted)
+    return MappingProxyType({number: name for number, name in held.items() if name in chosen})

@@ -189,3 +189,10 @@ def test_rights_are_the_roles() -> None:
         Role.VENDOR_OPERATOR,
         Role.PLATFORM_OPERATOR,
     }
+
+
+@pytest.mark.parametrize("wanted", [["A", "C"], ["C", "A"], ["C", "A", "C"]])
+def test_a_part_is_the_same_in_whatever_order_it_is_picked(scope: Scope, wanted: list[str]) -> None:
+    """It is kept for the next who picks it, in another order perhaps."""
+    assert list(scope.narrow(vendors=wanted).vendors.items()) == [(3, "C"), (1, "A")]
+    assert list(scope.narrow(products=["P", "Q"]).products.values()) == ["Q", "P"]
