@@ -224,14 +224,15 @@ def test_what_a_format_holds_meets_no_obstacle(
             text = other.missing if mark else value
             if not other.quotes and other.separator in text:
                 continue
+            if other.spaces:  # the reader has taken them away when it looks for faults
+                text = _trim(text, field, other)
             if Validator(report_format=other)._fault(field, text) is not None:
                 continue
             nameless = field.name == "user_name"
             stored = text if nameless or text != field.missing else None
             if field.name in {"user_id", "product", "user_name"} and not text:
                 continue
-            trimmed = stored if stored is None or not other.spaces else _trim(stored, field, other)
-            assert not obstacle.meets(trimmed), (field.name, obstacle.hindrance)
+            assert not obstacle.meets(stored), (field.name, obstacle.hindrance, stored)
 
 
 def _trim(text: str, field: Field, other: ReportFormat) -> str:
