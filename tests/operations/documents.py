@@ -6,8 +6,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from graphql import GraphQLSchema
-from hypothesis import strategies as st
-from hypothesis.strategies import SearchStrategy
 
 from .arguments import Arguments
 from .filling import Filling
@@ -101,17 +99,6 @@ def _filled(filling: Filling, one: Operation) -> dict[str, Any]:
     for call in one.calls:
         filling.fill(call)
     return {name: value for name, value in filling.drawn.items() if value is not ABSENT}
-
-
-def operations(
-    schema: GraphQLSchema, material: Material, caller: str | None = None
-) -> SearchStrategy[Operation]:
-    """Operations as a Hypothesis strategy. Hypothesis draws the seed and the size only."""
-    return st.builds(
-        lambda seed, fields: operation(random.Random(seed), schema, material, caller, fields),
-        st.integers(0, 2**64 - 1),
-        st.integers(3, FIELDS),
-    )
 
 
 def _document(rng: random.Random, written: Sequence[tuple[str | None, tuple[str, Measure]]]) -> str:
